@@ -1,0 +1,264 @@
+//! Arguments, as given and as meant.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anstream::ColorChoice;
+use clap::builder::PossibleValuesParser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, ValueEnum};
+use portclear::{Marker, Policy, PortSpec, PortSpecError, Runtime, Service, Signal};
+
+use crate::cli::exit::TABLE;
+
+/// Free a TCP port that a stale instance of your own service still holds.
+///
+/// Finds who listens on the port through the socket table, recognises an instance of the service by what it
+/// executes and by the marker variables it was started with (never by its name), ends stale instances with
+/// SIGTERM and, after the grace, SIGKILL, and says that the port is free only after a bind. Everything else
+/// is left alone, and said to be.
+#[derive(Debug, Parser)]
+#[command(name = "portclear", version, after_help = after_help(), max_term_width = 100)]
+pub(crate) struct Args {
+    /// The port, at any address or at one: 18789, 127.0.0.1:18789, [::1]:18789, localhost:18789
+    #[arg(required = true, value_name = "PORT", value_parser = port)]
+    ports: Vec<PortSpec>,
+
+    /// Look and judge, and signal nobody
+    #[arg(short = 'n', long, help_heading = "What to do")]
+    dry_run: bool,
+    /// How long an instance may take to end
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "What to do")]
+    grace: Duration,
+    /// The signal to ask with
+    #[arg(long, value_name = "NAME", default_value = "TERM", help_heading = "What to do")]
+    signal: Signal,
+    /// Send no SIGKILL at the end of the grace
+    #[arg(long, help_heading = "What to do")]
+    no_kill: bool,
+    /// Never end this process, nor anything below it (repeatable)
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..=0x7fff_ffff), help_heading = "What to do")]
+    protect: Vec<u32>,
+    /// End holders that are not the service's, too
+    #[arg(long, help_heading = "What to do")]
+    any_owner: bool,
+
+    /// A service that portclear knows
+    #[arg(long, value_name = "NAME", default_value = "openclaw", value_parser = PossibleValuesParser::new(["openclaw"]), help_heading = "Which service")]
+    service: String,
+    /// Another service: a variable in its environment (repeatable, all must hold)
+    #[arg(long = "marker", value_name = "KEY=VALUE", value_parser = marker, conflicts_with = "service", help_heading = "Which service")]
+    markers: Vec<Marker>,
+    /// Another service: its own executable (repeatable)
+    #[arg(long = "exe", value_name = "PATH", conflicts_with = "service", help_heading = "Which service")]
+    executables: Vec<PathBuf>,
+    /// Another service: what runs its script, by path or file name (repeatable)
+    #[arg(
+        long = "runtime",
+        value_name = "PATH|NAME",
+        conflicts_with = "service",
+        help_heading = "Which service"
+    )]
+    runtimes: Vec<String>,
+    /// Another service: the name in the package.json of its script (repeatable)
+    #[arg(long = "package", value_name = "NAME", conflicts_with = "service", help_heading = "Which service")]
+    packages: Vec<String>,
+
+    /// Print one JSON document (docs/json.md)
+    #[arg(long, help_heading = "What to say")]
+    json: bool,
+    /// Print errors only
+    #[arg(short, long, conflicts_with_all = ["verbose", "json"], help_heading = "What to say")]
+    quiet: bool,
+    /// Say also that a port is free, and all that is known of a holder
+    #[arg(short, long, help_heading = "What to say")]
+    verbose: bool,
+    /// When to use colours; NO_COLOR is honoured
+    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "What to say")]
+    color: Color,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What is asked for, resolved.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) ports: Vec<PortSpec>,
+    pub(crate) policy: Policy,
+    pub(crate) dry_run: bool,
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+    pub(crate) color: ColorChoice,
+}
+
+/// Programs that run the scripts of many services: none of them is a service's own executable.
+const RUNTIMES: [&str; 12] =
+    ["node", "nodejs", "bun", "deno", "python", "ruby", "perl", "php", "java", "sh", "bash", "dash"];
+
+impl Args {
+    pub(crate) fn resolve(self) -> Result<Request, clap::Error> {
+        let service = self.service()?;
+        let mut policy = Policy::new(service)
+            .grace(self.grace)
+            .signal(self.signal)
+            .kill(!self.no_kill)
+            .any_owner(self.any_owner);
+        for pid in self.protect {
+            policy = policy.protect(pid);
+        }
+        let color = match self.color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        let Self { ports, dry_run, json, quiet, verbose, .. } = self;
+        Ok(Request { ports, policy, dry_run, json, quiet, verbose, color })
+    }
+
+    fn service(&self) -> Result<Service, clap::Error> {
+        let custom = !(self.markers.is_empty()
+            && self.executables.is_empty()
+            && self.runtimes.is_empty()
+            && self.packages.is_empty());
+        if !custom {
+            return Service::named(&self.service).ok_or_else(|| usage("no such service"));
+        }
+        // Children inherit a marker, and a runtime runs anybody's script: neither tells an instance alone.
+        if self.executables.is_empty() && self.packages.is_empty() {
+            if self.runtimes.is_empty() {
+                return Err(usage(
+                    "--marker alone tells no instance, for its children inherit it: add --exe, --runtime or --package",
+                ));
+            }
+            if self.markers.is_empty() {
+                return Err(usage(
+                    "--runtime alone tells no instance, for it runs any script: add --marker or --package",
+                ));
+            }
+        }
+        let mut service = Service::new("the service").markers(self.markers.clone());
+        for path in &self.executables {
+            service = service.executable(executable(path)?);
+        }
+        for runtime in &self.runtimes {
+            service = service.runtime(self::runtime(runtime)?);
+        }
+        if self.runtimes.is_empty() && !self.packages.is_empty() {
+            for name in ["node", "nodejs", "bun", "deno"] {
+                service = service.runtime(Runtime::Name(name.to_owned()));
+            }
+        }
+        Ok(self.packages.iter().fold(service, |service, name| service.package(name)))
+    }
+}
+
+fn usage(message: impl std::fmt::Display) -> clap::Error {
+    Args::command().error(ErrorKind::ValueValidation, message)
+}
+
+fn shown(path: &Path) -> String {
+    portclear::escape(path.as_os_str().as_encoded_bytes())
+}
+
+fn executable(path: &Path) -> Result<PathBuf, clap::Error> {
+    if !path.as_os_str().as_encoded_bytes().contains(&b'/') {
+        let name = shown(path);
+        return Err(usage(format!("--exe takes a path, and '{name}' is a name; --runtime takes names")));
+    }
+    // A path that is gone is no mistake: an upgrade may have removed what still runs.
+    let real = path.canonicalize().or_else(|_| std::path::absolute(path));
+    let real = real.map_err(|error| usage(format!("--exe '{}': {error}", shown(path))))?;
+    if RUNTIMES.iter().any(|name| Runtime::Name((*name).to_owned()).is(&real)) {
+        return Err(usage(format!(
+            "--exe '{}' runs anybody's script and so is no service's own: use --runtime with --marker or --package",
+            shown(path)
+        )));
+    }
+    Ok(real)
+}
+
+fn runtime(text: &str) -> Result<Runtime, clap::Error> {
+    if text.is_empty() {
+        return Err(usage("--runtime takes a path or a file name"));
+    }
+    if !text.contains('/') {
+        return Ok(Runtime::Name(text.to_owned()));
+    }
+    let real = Path::new(text).canonicalize();
+    let real = real.map_err(|error| usage(format!("--runtime '{}': {error}", shown(Path::new(text)))))?;
+    Ok(Runtime::Path(real))
+}
+
+fn port(text: &str) -> Result<PortSpec, &'static str> {
+    text.parse().map_err(|error: PortSpecError| error.reason())
+}
+
+fn marker(text: &str) -> Result<Marker, String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok(Marker::new(key, value)),
+        _ => Err("a marker is KEY=VALUE".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("a time is a number with a unit, like 10s or 500ms: {error}"))
+}
+
+fn after_help() -> String {
+    let mut text = "Examples:\n  \
+        portclear 18789                      end a stale OpenClaw gateway on this port\n  \
+        portclear -n 18789                   say what would be done\n  \
+        portclear --package my-app 8080      the same for a Node program of another name\n  \
+        portclear --exe /usr/bin/my-app 8080 and for any other program\n\n\
+        Exit status (of several ports the highest):\n"
+        .to_owned();
+    for (exit, meaning) in TABLE {
+        let _ = writeln!(text, "  {}  {meaning}", exit.code());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_and_every_option_is_grouped() {
+        Args::command().debug_assert();
+        let ungrouped = |arg: &&clap::Arg| arg.get_long().is_some() && arg.get_help_heading().is_none();
+        assert_eq!(Args::command().get_arguments().filter(ungrouped).count(), 0);
+    }
+
+    #[test]
+    fn what_identifies_no_service_is_refused() {
+        let table: [(&[&str], bool); 13] = [
+            (&["1"], true),
+            (&["--service", "openclaw", "1"], true),
+            (&["--package", "x", "1"], true),
+            (&["--exe", "/opt/x", "1"], true),
+            (&["--marker", "A=b", "--runtime", "python3", "1"], true),
+            (&["--marker", "A=b", "1"], false),
+            (&["--runtime", "python3", "1"], false),
+            (&["--exe", "x", "1"], false),
+            (&["--exe", "/usr/bin/node", "1"], false),
+            (&["--marker", "A", "--package", "x", "1"], false),
+            (&["--marker", "=b", "--package", "x", "1"], false),
+            (&["--service", "openclaw", "--package", "x", "1"], false),
+            (&["--runtime", "/no/such", "--package", "x", "1"], false),
+        ];
+        for (args, good) in table {
+            let args = std::iter::once("portclear").chain(args.iter().copied());
+            let line: Vec<&str> = args.collect();
+            let resolved = Args::try_parse_from(&line).and_then(Args::resolve);
+            assert_eq!(resolved.is_ok(), good, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The report as one JSON document. docs/json.md describes it, and a test holds the two together.
+
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, SystemTime};
+
+use portclear::{
+    Facts, Fate, HolderReport, Identity, Liveness, Outcome, PortReport, Report, Rule, Verdict, escape,
+};
+use serde_json::{Map, Value, json};
+
+use crate::cli::exit::Exit;
+
+/// Grows when a field changes its meaning or goes; new fields do not count.
+const SCHEMA: u32 = 1;
+
+pub(crate) fn document(report: &Report, exit: Exit) -> Value {
+    json!({
+        "schema": SCHEMA,
+        "exit": exit.code(),
+        "ports": report.ports.iter().map(port).collect::<Vec<_>>(),
+    })
+}
+
+fn port(port: &PortReport) -> Value {
+    json!({
+        "port": port.spec.port(),
+        "address": port.spec.address(),
+        "status": status(port),
+        "exit": Exit::of_port(port).code(),
+        "sentence": port.sentence(),
+        "ms": millis(port.elapsed),
+        "listeners": port.listeners.iter().map(|listener| json!({
+            "address": listener.local.ip().to_string(),
+            "port": listener.local.port(),
+            "inode": listener.inode,
+            "uid": listener.uid,
+        })).collect::<Vec<_>>(),
+        "connected": port.connections.connected,
+        "time_wait": port.connections.time_wait,
+        "unreadable": port.unreadable,
+        "holders": port.holders.iter().map(holder).collect::<Vec<_>>(),
+    })
+}
+
+fn holder(report: &HolderReport) -> Value {
+    let facts = &report.holder.facts;
+    let exe = facts.exe.value();
+    let started = SystemTime::now().checked_sub(facts.age);
+    let markers = report
+        .markers
+        .iter()
+        .map(|marker| (escape(marker.key.as_bytes()), Value::from(escape(marker.value.as_bytes()))));
+    json!({
+        "pid": facts.id.pid,
+        "start_ticks": facts.id.start_ticks,
+        "started": started.map(|time| humantime::format_rfc3339_seconds(time).to_string()),
+        "age_ms": millis(facts.age),
+        "comm": escape(facts.comm.as_bytes()),
+        "exe": exe.map(|exe| escape(exe.path.as_os_str().as_bytes())),
+        "replaced": exe.map(|exe| exe.replaced),
+        "command": facts.command(),
+        "uid": facts.uid.value(),
+        "user": report.user.as_ref().map(|user| escape(user.as_bytes())),
+        "ppid": facts.ppid,
+        "lineage": report.holder.ancestry.line.iter().map(ancestor).collect::<Vec<_>>(),
+        "unit": facts.unit().map(|unit| escape(unit.as_bytes())),
+        "run": facts.run(),
+        "rss": facts.rss,
+        "inodes": report.holder.inodes,
+        "markers": markers.collect::<Map<_, _>>(),
+        "identity": identity(&report.judgement.identity),
+        "liveness": liveness(&report.judgement.liveness),
+        "verdict": verdict(report.judgement.verdict),
+        "rule": rule(report.judgement.rule),
+        "reason": report.reason(),
+        "signals": report.ending.signals.iter().map(|(signal, after)| json!({
+            "signal": signal.to_string(),
+            "after_ms": millis(*after),
+        })).collect::<Vec<_>>(),
+        "outcome": outcome(report.ending.fate),
+        "ms": report.ending.ended_after.map(millis),
+    })
+}
+
+fn ancestor(facts: &Facts) -> Value {
+    json!({
+        "pid": facts.id.pid,
+        "comm": escape(facts.comm.as_bytes()),
+        "exe": facts.exe.value().map(|exe| escape(exe.path.as_os_str().as_bytes())),
+    })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+const fn status(port: &PortReport) -> &'static str {
+    match &port.status {
+        Err(_) => "error",
+        Ok(Outcome::Free) => "free",
+        Ok(Outcome::Cleared) => "cleared",
+        Ok(Outcome::WouldClear) => "would-clear",
+        Ok(Outcome::Held) => "held",
+        Ok(Outcome::Unseen) => "unseen",
+        Ok(Outcome::Survived) => "survived",
+        Ok(Outcome::Respawned) => "respawned",
+        Ok(_) => "other",
+    }
+}
+
+const fn identity(identity: &Identity) -> &'static str {
+    match identity {
+        Identity::Instance(_) => "instance",
+        Identity::Offspring(_) => "offspring",
+        Identity::Foreign => "foreign",
+        Identity::Unknown => "unknown",
+    }
+}
+
+const fn liveness(liveness: &Liveness) -> &'static str {
+    match liveness {
+        Liveness::Protected(_) => "protected",
+        Liveness::Live(_) => "live",
+        Liveness::Leftover => "leftover",
+        Liveness::Unsupervised => "unsupervised",
+        Liveness::Unknown => "unknown",
+    }
+}
+
+const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Stale => "stale",
+        Verdict::Spare => "spare",
+    }
+}
+
+const fn rule(rule: Rule) -> &'static str {
+    match rule {
+        Rule::StaleInstance => "stale-instance",
+        Rule::StaleLeftover => "stale-leftover",
+        Rule::AnyOwner => "any-owner",
+        Rule::Protected => "protected",
+        Rule::Live => "live",
+        Rule::Newer => "newer",
+        Rule::Offspring => "offspring",
+        Rule::Foreign => "foreign",
+        Rule::Unknown => "unknown",
+        _ => "other",
+    }
+}
+
+const fn outcome(fate: Fate) -> &'static str {
+    match fate {
+        Fate::Untouched => "untouched",
+        Fate::Ended => "ended",
+        Fate::EndedByItself => "ended-by-itself",
+        Fate::Changed => "changed",
+        Fate::Unread => "unread",
+        Fate::NotPermitted => "not-permitted",
+        Fate::Survived(_) => "survived",
+        _ => "other",
+    }
+}

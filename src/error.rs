@@ -1,0 +1,42 @@
+//! Why something could not be found out. A refusal is no error: it is an answer, and stands in the report.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// "Could not find out": what was attempted, and what the system said.
+#[derive(Clone, Debug)]
+pub struct Error {
+    attempt: String,
+    source: Arc<io::Error>,
+}
+
+impl Error {
+    pub(crate) fn new(attempt: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self { attempt: attempt.into(), source: Arc::new(source.into()) }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.attempt)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_the_source_and_not_said_twice() {
+        let error = Error::new("cannot read the socket table", io::Error::from_raw_os_error(24));
+        assert_eq!(error.to_string(), "cannot read the socket table");
+        assert!(std::error::Error::source(&error).is_some());
+    }
+}

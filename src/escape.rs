@@ -1,0 +1,56 @@
+//! Text of other processes, made safe to print.
+
+/// Text that belongs to somebody else (argv, comm, a path), with every control, bidirectional and other
+/// invisible character escaped as Rust escapes it, and bytes that are no UTF-8 as `\xNN`. One line in, one
+/// line out; reversible, so that two names that differ never look alike.
+///
+/// ```
+/// assert_eq!(portclear::escape(b"node \x1b[2J\xff"), r"node \u{1b}[2J\xff");
+/// ```
+#[must_use]
+pub fn escape(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' | '\'' => out.push(c),
+                c => out.extend(c.escape_debug()),
+            }
+        }
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_moves_a_cursor_or_turns_text_around_is_escaped() {
+        let table: [(&[u8], &str); 7] = [
+            (b"/usr/bin/node", "/usr/bin/node"),
+            (b"a\nb\r\x1b]0;x\x07", r"a\nb\r\u{1b}]0;x\u{7}"),
+            ("gate\u{202e}yaw".as_bytes(), r"gate\u{202e}yaw"),
+            ("\u{2066}\u{200f}\u{9b}".as_bytes(), r"\u{2066}\u{200f}\u{9b}"),
+            ("größe".as_bytes(), "größe"),
+            (br"back\slash", r"back\\slash"),
+            (b"\xff\xfe ok", r"\xff\xfe ok"),
+        ];
+        for (raw, shown) in table {
+            assert_eq!(escape(raw), shown);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_invisible_comes_through(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let shown = escape(&bytes);
+            let invisible = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            prop_assert!(!shown.chars().any(invisible));
+        }
+    }
+}

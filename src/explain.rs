@@ -1,0 +1,308 @@
+//! The sentences of a report. Text of other processes is escaped here, once, for every way of showing it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::escape;
+use crate::facts::{Facts, Seen};
+use crate::identity::{Evidence, Identity, Trace};
+use crate::liveness::{Liveness, Protection, Supervisor};
+use crate::report::{Fate, HolderReport, Outcome, PortReport};
+use crate::verdict::Rule;
+
+/// Longer command lines are cut: the line is for recognising a process, not for running it again.
+const COMMAND_LENGTH: usize = 160;
+
+impl Facts {
+    /// The executable's file name, or where it may not be read the name the process gives itself. Escaped.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let file = self.exe.value().and_then(|exe| exe.path.file_name());
+        file.map_or_else(|| escape(self.comm.as_bytes()), |name| escape(name.as_bytes()))
+    }
+
+    /// The command line for people: escaped, cut, and without what options like `--token` take.
+    #[must_use]
+    pub fn command(&self) -> Option<String> {
+        self.argv.value().map(|argv| command_line(argv))
+    }
+}
+
+fn command_line(argv: &[OsString]) -> String {
+    let secret = |option: &[u8]| {
+        let option = option.to_ascii_lowercase();
+        let words = [&b"token"[..], b"passw", b"secret", b"api-key", b"apikey", b"api_key", b"credential"];
+        words.iter().any(|word| option.windows(word.len()).any(|part| part == *word))
+    };
+    let mut shown: Vec<String> = Vec::new();
+    let mut hide_next = false;
+    for arg in argv.iter().filter(|arg| !arg.is_empty()) {
+        let bytes = arg.as_bytes();
+        let name = bytes.split(|b| *b == b'=').next().unwrap_or_default();
+        shown.push(match (hide_next, bytes.contains(&b'=') && secret(name)) {
+            (true, _) => "…".to_owned(),
+            (false, true) => format!("{}=…", escape(name)),
+            (false, false) => escape(bytes),
+        });
+        hide_next = !hide_next && bytes.starts_with(b"-") && !bytes.contains(&b'=') && secret(name);
+    }
+    let line = shown.join(" ");
+    match line.char_indices().nth(COMMAND_LENGTH) {
+        Some((at, _)) => format!("{}…", line.get(..at).unwrap_or_default()),
+        None => line,
+    }
+}
+
+impl HolderReport {
+    /// Why it was judged as it was: one clause, after "stale:" or "spared:".
+    #[must_use]
+    pub fn reason(&self) -> String {
+        let judgement = &self.judgement;
+        match judgement.rule {
+            Rule::StaleInstance => format!("an instance that nobody looks after; {}", self.evidence()),
+            Rule::StaleLeftover => format!("left behind by an ended run; {}", self.evidence()),
+            Rule::AnyOwner => "not the service's, but any owner was to be ended".to_owned(),
+            Rule::Protected | Rule::Live | Rule::Unknown => match &judgement.liveness {
+                Liveness::Protected(protection) => protected(*protection),
+                Liveness::Live(Supervisor::Container(Some(name))) => {
+                    format!(
+                        "it runs in a container ({}), whose runtime looks after it",
+                        escape(name.as_bytes())
+                    )
+                }
+                Liveness::Live(Supervisor::Container(None)) => {
+                    "it runs in a pid namespace of its own, as in a container, whose runtime looks after it"
+                        .to_owned()
+                }
+                _ => "what would tell may not be read from here".to_owned(),
+            },
+            Rule::Newer => {
+                format!(
+                    "it did not start before this call did, so it is newer, not stale; {}",
+                    self.evidence()
+                )
+            }
+            Rule::Offspring => format!("an instance started it, and it is none itself; {}", self.evidence()),
+            Rule::Foreign => match self.hint() {
+                Some(hint) => format!("not the service's: {hint}"),
+                None => "not the service's: neither what it executes nor a marker says so".to_owned(),
+            },
+        }
+    }
+
+    fn evidence(&self) -> String {
+        match &self.judgement.identity {
+            Identity::Instance(evidence) => match evidence {
+                Evidence::Executable => "it executes the service's own executable".to_owned(),
+                Evidence::Package { name, .. } => {
+                    format!("its script lies in package {}", escape(name.as_bytes()))
+                }
+                Evidence::WorkerOf(pid) => {
+                    format!("it carries the marker and runs what its ancestor {pid}, an instance, runs")
+                }
+                Evidence::MarkedRuntime => "it carries the marker and runs the service's runtime".to_owned(),
+            },
+            Identity::Offspring(trace) => match trace {
+                Trace::Variable(name) => {
+                    format!("it carries {}, which the service sets for its children", escape(name.as_bytes()))
+                }
+                Trace::OtherExecutable => "it carries the marker but executes something else".to_owned(),
+                Trace::OtherPackage(name) => {
+                    format!(
+                        "it carries the marker but its script lies in package {}",
+                        escape(name.as_bytes())
+                    )
+                }
+                Trace::OtherCommand => "it carries the marker but runs another subcommand".to_owned(),
+                Trace::InlineCode => "it carries the marker but runs no script".to_owned(),
+            },
+            Identity::Foreign => "nothing shows it to be the service's".to_owned(),
+            Identity::Unknown => "what would tell may not be read".to_owned(),
+        }
+    }
+
+    /// What people know the program as. For reading alone: no verdict asks for it.
+    fn hint(&self) -> Option<String> {
+        let argument = |name: &str| {
+            let argv = self.holder.facts.argv.value()?;
+            let at = argv.iter().position(|arg| arg == name)?;
+            argv.get(at + 1).map(|value| escape(value.as_bytes()))
+        };
+        let container = || match (argument("-container-ip"), argument("-container-port")) {
+            (Some(ip), Some(port)) => format!("it forwards the port to a container ({ip}:{port})"),
+            _ => "it forwards the port to a container".to_owned(),
+        };
+        let forwarders =
+            ["docker-proxy", "com.docker.backend", "rootlessport", "slirp4netns", "pasta", "conmon"];
+        let name = self.holder.facts.name();
+        match name.as_str() {
+            "ssh" | "sshd" | "autossh" => Some("it is an SSH tunnel".to_owned()),
+            name if forwarders.contains(&name) || argument("-container-ip").is_some() => {
+                Some(format!("{}; stop the container that publishes it", container()))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn protected(protection: Protection) -> String {
+    match protection {
+        Protection::Caller => "it is the caller itself".to_owned(),
+        Protection::Ancestor => "the caller descends from it".to_owned(),
+        Protection::Descendant => "the caller started it".to_owned(),
+        Protection::Init => {
+            "PID 1 is never signalled; if it is systemd, a socket unit listens (systemctl list-sockets)".to_owned()
+        }
+        Protection::Named(pid) => format!("process {pid} is protected by name, with what it started"),
+        Protection::CallersAncestryUnreadable => {
+            "the caller's own ancestry cannot be read to its end (is /proc mounted with hidepid?), so this may be \
+             an ancestor"
+                .to_owned()
+        }
+        Protection::AncestryUnreadable => {
+            "its ancestry cannot be read to its end, so it may descend from what is protected".to_owned()
+        }
+    }
+}
+
+impl PortReport {
+    /// The answer in one sentence, without the port's name.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let count = |fate: fn(&Fate) -> bool| self.holders.iter().filter(|h| fate(&h.ending.fate)).count();
+        match &self.status {
+            Err(error) => {
+                let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+                format!("could not find out: {error}{}", cause.unwrap_or_default())
+            }
+            Ok(Outcome::Free) => "free".to_owned(),
+            Ok(Outcome::Cleared) => {
+                let ended = count(|fate| matches!(fate, Fate::Ended | Fate::EndedByItself));
+                format!("cleared, {} ended; a bind proves it", processes(ended))
+            }
+            Ok(Outcome::WouldClear) => format!("would be cleared, {} stale", processes(self.holders.len())),
+            Ok(Outcome::Held) => {
+                let mut text = "held, and left alone: nothing was signalled".to_owned();
+                if self.holders.iter().any(|holder| holder.judgement.rule == Rule::Foreign) {
+                    text += "; --any-owner ends it all the same, --marker, --exe or --package say what your \
+                             service looks like";
+                }
+                if self.holders.iter().any(|holder| !holder.ending.signals.is_empty()) {
+                    text = "held by what a signalled process became, and left alone".to_owned();
+                }
+                text
+            }
+            Ok(Outcome::Unseen) => self.unseen(),
+            Ok(Outcome::Survived) => {
+                let survived = count(|fate| matches!(fate, Fate::Survived(_)));
+                format!("still held: {} signalled and still there", processes(survived))
+            }
+            Ok(Outcome::Respawned) => self.respawned(),
+        }
+    }
+
+    fn unseen(&self) -> String {
+        let sudo = || match self.asked_by {
+            Some(0) | None => String::new(),
+            Some(_) => format!("; this would work: sudo portclear {}", self.spec),
+        };
+        let count = |n: usize| if n == 1 { "one socket".to_owned() } else { format!("{n} sockets") };
+        if self.listeners.is_empty() {
+            return match (self.connections.connected, self.connections.time_wait) {
+                (0, 0) => "taken by a socket that is bound and does not listen: no table shows whose it is"
+                    .to_owned(),
+                (0, n) => format!("nobody listens; {} in TIME_WAIT, for a minute at most", count(n)),
+                (n, _) => {
+                    format!("nobody listens; {} of a connection, which is not ended for a port", count(n))
+                }
+            };
+        }
+        let out_of_reach =
+            |h: &&HolderReport| !h.holder.facts.signalable || h.ending.fate == Fate::NotPermitted;
+        if let Some(holder) = self.holders.iter().find(out_of_reach) {
+            let facts = &holder.holder.facts;
+            return format!(
+                "process {} of {} may not be signalled from here{}",
+                facts.id.pid,
+                uid(&facts.uid),
+                sudo()
+            );
+        }
+        let unknown = |h: &&HolderReport| h.judgement.rule == Rule::Unknown || h.ending.fate == Fate::Unread;
+        if let Some(holder) = self.holders.iter().find(unknown) {
+            let facts = &holder.holder.facts;
+            let why = holder.reason();
+            return format!(
+                "process {} of {} was left alone: {why}{}",
+                facts.id.pid,
+                uid(&facts.uid),
+                sudo()
+            );
+        }
+        let held = |inode: u64| self.holders.iter().any(|holder| holder.holder.inodes.contains(&inode));
+        match self.listeners.iter().find(|listener| !held(listener.inode)) {
+            Some(listener) if sudo().is_empty() => format!(
+                "held by a process of uid {} that is in no descriptor table of this /proc: another pid namespace, or \
+                 in flight over a unix socket",
+                listener.uid
+            ),
+            Some(listener) => {
+                format!("held by a process of uid {} that cannot be seen from here{}", listener.uid, sudo())
+            }
+            None => "held by somebody who cannot be seen from here".to_owned(),
+        }
+    }
+
+    fn respawned(&self) -> String {
+        let again = self.holders.iter().rev().find(|holder| holder.ending.fate == Fate::Untouched);
+        let Some(again) = again else { return "cleared, and taken again".to_owned() };
+        let facts = &again.holder.facts;
+        let parent = again.holder.ancestry.line.first();
+        let parent = parent.map_or_else(
+            || format!("process {}", facts.ppid),
+            |parent| format!("{} (pid {})", parent.name(), parent.id.pid),
+        );
+        let unit =
+            facts.unit().map(|unit| format!(" in unit {}", escape(unit.as_bytes()))).unwrap_or_default();
+        format!(
+            "cleared, and taken again by {} (pid {}){unit}, started by {parent}: stop that first",
+            facts.name(),
+            facts.id.pid
+        )
+    }
+}
+
+fn uid(uid: &Seen<u32>) -> String {
+    uid.value().map_or_else(|| "an unknown user".to_owned(), |uid| format!("uid {uid}"))
+}
+
+fn processes(n: usize) -> String {
+    if n == 1 { "1 process".to_owned() } else { format!("{n} processes") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_secret_option_takes_is_not_shown() {
+        let table = [
+            ("node gw --token abc --port 1", "node gw --token … --port 1"),
+            ("node gw --auth-token=abc", "node gw --auth-token=…"),
+            ("run API_KEY=abc x", "run API_KEY=… x"),
+            ("gw --password --token", "gw --password …"),
+            ("gw tokens.txt", "gw tokens.txt"),
+        ];
+        for (line, shown) in table {
+            let argv: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(command_line(&argv), shown);
+        }
+    }
+
+    #[test]
+    fn a_long_or_hostile_command_line_is_one_short_line() {
+        let shown = command_line(&["ü\n".repeat(500).into()]);
+        assert_eq!(shown.chars().count(), COMMAND_LENGTH + 1);
+        assert!(!shown.contains('\n'));
+    }
+}

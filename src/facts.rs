@@ -1,0 +1,174 @@
+//! What was seen of a process. Plain data: nothing here looks anything up.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::parse;
+
+/// A process, told apart from every earlier and later one with the same pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct ProcessId {
+    /// The pid, in the caller's pid namespace.
+    pub pid: u32,
+    /// When it started: clock ticks since boot (proc_pid_stat(5), field 22; `sysconf(_SC_CLK_TCK)`, usually
+    /// 100 a second).
+    pub start_ticks: u64,
+}
+
+/// A fact that was read, may not be read, or is gone. "Not there" and "could not look" stay apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen<T> {
+    /// It was read.
+    Value(T),
+    /// The kernel refused it (ptrace(2), "Ptrace access mode checking").
+    Denied,
+    /// The process, or this part of it, no longer exists.
+    Gone,
+}
+
+impl<T> Seen<T> {
+    /// The value, where it was read.
+    pub const fn value(&self) -> Option<&T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Denied | Self::Gone => None,
+        }
+    }
+}
+
+/// The file a process executes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Exe {
+    /// Its path, without the kernel's ` (deleted)`.
+    pub path: PathBuf,
+    /// The file was deleted or replaced since the process started, as an upgrade does.
+    pub replaced: bool,
+    /// Device and inode number: the file itself, whatever its path.
+    pub file: (u64, u64),
+}
+
+/// The script a runtime was started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Entry {
+    /// The executable is none of the service's runtimes.
+    NotARuntime,
+    /// A script that exists.
+    Script {
+        /// Its real path.
+        path: PathBuf,
+        /// The `name` of the package.json it belongs to.
+        package: Option<String>,
+        /// The subcommand after it; unknown where only the script could be told.
+        subcommand: Seen<Option<OsString>>,
+        /// Where it was told.
+        told_by: ToldBy,
+    },
+    /// Code on the command line or on standard input, or a module by name: no script at all.
+    Inline,
+    /// A process title has overwritten argv, or the script no longer exists.
+    Untold,
+}
+
+/// What an entry script was told by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ToldBy {
+    /// The command line.
+    Argv,
+    /// `_` in the initial environment, which shells set to the path of the program.
+    Underscore,
+    /// A worker, whose own script lies in the package.
+    Child(u32),
+}
+
+/// What was read of one process, through a /proc/PID pinned by a pidfd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Facts {
+    /// Pid and start time.
+    pub id: ProcessId,
+    /// How long it has been running.
+    pub age: Duration,
+    /// The parent's pid; 0 where the parent is outside of the pid namespace.
+    pub ppid: u32,
+    /// The name it gives itself. Shown, never judged by.
+    pub comm: String,
+    /// The state's letter (proc_pid_stat(5), field 3).
+    pub state: char,
+    /// Resident memory in bytes.
+    pub rss: u64,
+    /// The effective user.
+    pub uid: Seen<u32>,
+    /// It runs in a pid namespace below the caller's: in a container.
+    pub nested: Seen<bool>,
+    /// What it executes.
+    pub exe: Seen<Exe>,
+    /// Its arguments, as it shows them now.
+    pub argv: Seen<Vec<OsString>>,
+    /// Of its initial environment, the variables that identity is read from.
+    pub environ: Seen<Environ>,
+    /// The path of its cgroup, unified hierarchy (cgroups(7)).
+    pub cgroup: Seen<PathBuf>,
+    /// The script it runs.
+    pub entry: Entry,
+    /// The caller may send it a signal.
+    pub signalable: bool,
+}
+
+impl Facts {
+    /// The systemd service whose cgroup it is in: the innermost `.service` of the path.
+    #[must_use]
+    pub fn unit(&self) -> Option<&OsStr> {
+        self.cgroup.value().and_then(|path| parse::service_unit(path))
+    }
+
+    /// The run of a systemd unit that it was started in: INVOCATION_ID, where that is one (systemd.exec(5)).
+    #[must_use]
+    pub fn run(&self) -> Option<&str> {
+        self.environ.value().and_then(|environ| environ.get(OsStr::new("INVOCATION_ID"))).and_then(parse::run)
+    }
+}
+
+/// Variables of an initial environment: the ones that were asked for, nothing else. Its values are nobody's
+/// to print: they are not even in its `Debug`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Environ(pub(crate) Vec<(OsString, OsString)>);
+
+impl fmt::Debug for Environ {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().map(|(key, _)| key)).finish()
+    }
+}
+
+impl Environ {
+    pub(crate) fn get(&self, key: &OsStr) -> Option<&OsStr> {
+        self.0.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_os_str())
+    }
+}
+
+/// A process with a descriptor on a listening socket of the port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// What was read of it.
+    pub facts: Facts,
+    /// The inodes of the listeners it holds.
+    pub inodes: Vec<u64>,
+    /// Its parent, grandparent and so on.
+    pub ancestry: Ancestry,
+}
+
+/// The line of parents of a process, nearest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ancestry {
+    /// Each of them, as far as it could be read.
+    pub line: Vec<Facts>,
+    /// It is known up to PID 1, or to the edge of the pid namespace.
+    pub complete: bool,
+}

@@ -1,0 +1,305 @@
+//! Is it an instance of the service? By what it executes and by the markers it was started with; never by
+//! its name. Pure.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Seen, ToldBy};
+use crate::service::{OffspringSign, Service};
+
+/// What a process is to the service, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// A running copy of the service.
+    Instance(Evidence),
+    /// Something that an instance started and that is no instance itself.
+    Offspring(Trace),
+    /// Nothing of the service's.
+    Foreign,
+    /// What would tell may not be read.
+    Unknown,
+}
+
+/// What shows that a process is an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Evidence {
+    /// It executes the service's own executable.
+    Executable,
+    /// Its entry script lies in the service's package.
+    Package {
+        /// The package's name.
+        name: String,
+        /// How the script was told.
+        told_by: ToldBy,
+    },
+    /// It runs the same executable as this ancestor, which is an instance, and carries the marker.
+    WorkerOf(u32),
+    /// It carries the marker and runs the service's runtime; nothing tells another script.
+    MarkedRuntime,
+}
+
+/// What shows that an instance started a process which is no instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trace {
+    /// A variable that the service sets for what it starts, by name.
+    Variable(String),
+    /// The marker, and an executable that is not the service's.
+    OtherExecutable,
+    /// The marker, and a script of another package.
+    OtherPackage(String),
+    /// The marker, and another subcommand of the service's own package.
+    OtherCommand,
+    /// The marker, and code or a module instead of a script.
+    InlineCode,
+}
+
+/// A service, with its executables looked up: path, and device and inode where the path exists.
+#[derive(Debug)]
+pub(crate) struct Resolved<'a> {
+    pub(crate) service: &'a Service,
+    pub(crate) executables: Vec<(PathBuf, Option<(u64, u64)>)>,
+}
+
+/// The one identity function: what protects and what ends is told by it.
+pub(crate) fn identity(facts: &Facts, ancestry: &Ancestry, service: &Resolved<'_>) -> Identity {
+    let exe = match &facts.exe {
+        Seen::Value(exe) => exe,
+        // Neither may be judged: not the unreadable, and not what lost its executable while it was read.
+        Seen::Denied | Seen::Gone => return Identity::Unknown,
+    };
+    let environ = match &facts.environ {
+        Seen::Value(environ) => environ,
+        Seen::Denied | Seen::Gone => return Identity::Unknown,
+    };
+    let marked = marked(environ, service.service);
+    let own = own_lineage(facts, service);
+    if let Some(name) = offspring_sign(environ, facts.id.pid, service.service) {
+        return if marked || own.is_some() {
+            Identity::Offspring(Trace::Variable(name))
+        } else {
+            Identity::Foreign
+        };
+    }
+    match (own, marked) {
+        (Some(evidence), _) => Identity::Instance(evidence),
+        (None, false) => Identity::Foreign,
+        (None, true) => marked_without_lineage(facts, exe, ancestry, service),
+    }
+}
+
+fn marked_without_lineage(facts: &Facts, exe: &Exe, ancestry: &Ancestry, service: &Resolved<'_>) -> Identity {
+    let worker_of = || {
+        let same = |ancestor: &&Facts| {
+            let theirs = ancestor.exe.value();
+            theirs.is_some_and(|theirs| theirs.file == exe.file) && own_lineage(ancestor, service).is_some()
+        };
+        ancestry
+            .line
+            .iter()
+            .find(same)
+            .map(|ancestor| Identity::Instance(Evidence::WorkerOf(ancestor.id.pid)))
+    };
+    match &facts.entry {
+        Entry::NotARuntime => Identity::Offspring(Trace::OtherExecutable),
+        Entry::Inline => Identity::Offspring(Trace::InlineCode),
+        Entry::Script { package: Some(name), .. } if !service.service.packages.contains(name) => {
+            Identity::Offspring(Trace::OtherPackage(name.clone()))
+        }
+        Entry::Script { package: Some(_), .. } => {
+            worker_of().unwrap_or(Identity::Offspring(Trace::OtherCommand))
+        }
+        Entry::Script { package: None, .. } | Entry::Untold => {
+            worker_of().unwrap_or(Identity::Instance(Evidence::MarkedRuntime))
+        }
+    }
+}
+
+/// Lineage by the process's own executable or script, without its ancestors.
+pub(crate) fn own_lineage(facts: &Facts, service: &Resolved<'_>) -> Option<Evidence> {
+    let exe = facts.exe.value()?;
+    let same = |(path, file): &(PathBuf, Option<(u64, u64)>)| {
+        // A file replaced by an upgrade has another inode; the path it had is then the sign.
+        *file == Some(exe.file) || (exe.replaced && *path == exe.path)
+    };
+    if service.executables.iter().any(same) {
+        return Some(Evidence::Executable);
+    }
+    let Entry::Script { package: Some(name), subcommand, told_by, .. } = &facts.entry else {
+        return None;
+    };
+    let command = match (&service.service.subcommand, subcommand) {
+        (Some(wanted), Seen::Value(found)) => found.as_ref() == Some(wanted),
+        (None, _) | (_, Seen::Denied | Seen::Gone) => true,
+    };
+    (command && service.service.packages.contains(name))
+        .then(|| Evidence::Package { name: name.clone(), told_by: *told_by })
+}
+
+/// Whether one whole set of the service's markers holds: whole names, whole values.
+pub(crate) fn marked(environ: &Environ, service: &Service) -> bool {
+    let holds =
+        |set: &Vec<crate::Marker>| set.iter().all(|m| environ.get(&m.key) == Some(m.value.as_os_str()));
+    service.markers.iter().any(holds)
+}
+
+fn offspring_sign(environ: &Environ, pid: u32, service: &Service) -> Option<String> {
+    let own = pid.to_string();
+    service.offspring.iter().find_map(|sign| {
+        let key = match sign {
+            OffspringSign::Set(key) => environ.get(key).map(|_| key),
+            OffspringSign::OtherPid(key) => {
+                environ.get(key).filter(|value| *value != OsStr::new(&own)).map(|_| key)
+            }
+        };
+        key.map(|key| key.to_string_lossy().into_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ancestors, facts};
+    use std::ffi::OsString;
+    use std::path::Path;
+
+    /// Short words for the cells: what the process executes and what its script is.
+    fn process(exe: &str, entry: &str, variables: &str) -> Facts {
+        let mut process = facts(42, 10);
+        let replaced = exe.ends_with('!');
+        let path = PathBuf::from(exe.trim_end_matches('!'));
+        let file = if path == Path::new("/opt/gw") && !replaced { (9, 9) } else { (1, exe.len() as u64) };
+        process.exe = Seen::Value(Exe { path, replaced, file });
+        process.entry = match entry {
+            "-" => Entry::NotARuntime,
+            "inline" => Entry::Inline,
+            "untold" => Entry::Untold,
+            script => {
+                let (package, word) = script.split_once(' ').unwrap_or((script, ""));
+                Entry::Script {
+                    path: PathBuf::from("/x.js"),
+                    package: (package != "none").then(|| package.to_owned()),
+                    subcommand: if word == "?" {
+                        Seen::Gone
+                    } else {
+                        Seen::Value((!word.is_empty()).then(|| word.into()))
+                    },
+                    told_by: ToldBy::Argv,
+                }
+            }
+        };
+        let pairs = variables.split_whitespace().map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap();
+            (OsString::from(key), OsString::from(value))
+        });
+        process.environ = Seen::Value(Environ(pairs.collect()));
+        process
+    }
+
+    fn service() -> Service {
+        Service::openclaw().executable("/opt/gw")
+    }
+
+    fn judged(process: &Facts, ancestry: &Ancestry) -> Identity {
+        let service = service();
+        let resolved = Resolved { service: &service, executables: vec![("/opt/gw".into(), Some((9, 9)))] };
+        identity(process, ancestry, &resolved)
+    }
+
+    const MARK: &str = "OPENCLAW_SERVICE_MARKER=openclaw OPENCLAW_SERVICE_KIND=gateway";
+
+    #[test]
+    fn every_cell_of_the_identity_table() {
+        use Identity::{Foreign, Instance, Offspring};
+        let package =
+            |name: &str| Instance(Evidence::Package { name: name.to_owned(), told_by: ToldBy::Argv });
+        let node = "/usr/bin/node";
+        // executable, script, marked → identity
+        let table = [
+            ("/opt/gw", "-", true, Instance(Evidence::Executable)),
+            ("/opt/gw", "-", false, Instance(Evidence::Executable)),
+            ("/opt/gw!", "-", false, Instance(Evidence::Executable)),
+            ("/opt/other", "-", false, Foreign),
+            ("/opt/other", "-", true, Offspring(Trace::OtherExecutable)),
+            (node, "openclaw gateway", true, package("openclaw")),
+            (node, "openclaw gateway", false, package("openclaw")),
+            (node, "moltbot gateway", false, package("moltbot")),
+            (node, "openclaw ?", false, package("openclaw")),
+            (node, "openclaw agent", false, Foreign),
+            (node, "openclaw agent", true, Offspring(Trace::OtherCommand)),
+            (node, "openclaw", true, Offspring(Trace::OtherCommand)),
+            (node, "other gateway", false, Foreign),
+            (node, "other gateway", true, Offspring(Trace::OtherPackage("other".to_owned()))),
+            (node, "none gateway", false, Foreign),
+            (node, "none gateway", true, Instance(Evidence::MarkedRuntime)),
+            (node, "untold", false, Foreign),
+            (node, "untold", true, Instance(Evidence::MarkedRuntime)),
+            (node, "inline", false, Foreign),
+            (node, "inline", true, Offspring(Trace::InlineCode)),
+        ];
+        let nobody = ancestors(&[1], true);
+        for (exe, entry, marked, expected) in table {
+            let process = process(exe, entry, if marked { MARK } else { "" });
+            assert_eq!(judged(&process, &nobody), expected, "{exe} {entry} marked {marked}");
+        }
+    }
+
+    #[test]
+    fn a_worker_runs_what_its_ancestor_runs() {
+        let node = "/usr/bin/node";
+        let worker = Identity::Instance(Evidence::WorkerOf(42));
+        let below = |exe, entry| Ancestry { line: vec![process(exe, entry, MARK)], complete: true };
+        let gateway = below(node, "openclaw gateway");
+        let bun = below("/usr/bin/bun", "openclaw gateway");
+        let agent = below(node, "openclaw agent");
+        let offspring = Identity::Offspring;
+        let table = [
+            ("openclaw worker", MARK, &gateway, worker.clone()),
+            ("untold", MARK, &gateway, worker.clone()),
+            ("none x", MARK, &gateway, worker),
+            ("openclaw worker", MARK, &bun, offspring(Trace::OtherCommand)),
+            ("openclaw worker", MARK, &agent, offspring(Trace::OtherCommand)),
+            ("mcp-server x", MARK, &gateway, offspring(Trace::OtherPackage("mcp-server".to_owned()))),
+            ("openclaw worker", "", &gateway, Identity::Foreign),
+        ];
+        for (entry, variables, ancestry, expected) in table {
+            assert_eq!(judged(&process(node, entry, variables), ancestry), expected, "{entry}");
+        }
+    }
+
+    #[test]
+    fn markers_are_whole_and_a_sign_makes_an_offspring() {
+        let marked = Identity::Instance(Evidence::MarkedRuntime);
+        let sign = |name: &str| Identity::Offspring(Trace::Variable(name.to_owned()));
+        let table = [
+            ("CLAWDBOT_SERVICE_MARKER=moltbot CLAWDBOT_SERVICE_KIND=gateway", marked.clone()),
+            ("OPENCLAW_SERVICE_MARKER=openclaw", Identity::Foreign),
+            ("OPENCLAW_SERVICE_MARKER=openclaw OPENCLAW_SERVICE_KIND=node", Identity::Foreign),
+            ("OPENCLAW_SERVICE_MARKER=openclaw2 OPENCLAW_SERVICE_KIND=gateway", Identity::Foreign),
+            ("OPENCLAW_SERVICE_MARKER=openclaw CLAWDBOT_SERVICE_KIND=gateway", Identity::Foreign),
+            (&format!("{MARK} OPENCLAW_GATEWAY_SERVICE_PID=42"), marked),
+            (&format!("{MARK} OPENCLAW_GATEWAY_SERVICE_PID=43"), sign("OPENCLAW_GATEWAY_SERVICE_PID")),
+            (&format!("{MARK} OPENCLAW_SHELL="), sign("OPENCLAW_SHELL")),
+            ("OPENCLAW_SHELL=exec", Identity::Foreign),
+        ];
+        for (variables, expected) in table {
+            let process = process("/usr/bin/node", "untold", variables);
+            assert_eq!(judged(&process, &ancestors(&[1], true)), expected, "{variables}");
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_read_is_unknown() {
+        let readable = process("/usr/bin/node", "openclaw gateway", MARK);
+        let cases = [
+            Facts { exe: Seen::Denied, ..readable.clone() },
+            Facts { exe: Seen::Gone, ..readable.clone() },
+            Facts { environ: Seen::Denied, ..readable.clone() },
+            Facts { environ: Seen::Gone, ..readable },
+        ];
+        for facts in cases {
+            assert_eq!(judged(&facts, &ancestors(&[1], true)), Identity::Unknown);
+        }
+    }
+}

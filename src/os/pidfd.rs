@@ -1,0 +1,97 @@
+//! Pin a process, signal it, wait for its end: all by one descriptor (pidfd_open(2), kernel 5.3 or later).
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal, test_kill_process};
+
+use crate::error::Error;
+use crate::policy::Signal;
+
+/// A descriptor of a process: what it names is never another process with the same pid.
+#[derive(Debug)]
+pub(crate) struct PidFd(OwnedFd);
+
+/// What became of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Delivered,
+    Gone,
+    NotPermitted,
+}
+
+impl PidFd {
+    /// `None`: there is no such process.
+    pub(crate) fn open(pid: u32) -> Result<Option<Self>, Error> {
+        match pidfd_open(pid_of(pid)?, PidfdFlags::empty()) {
+            Ok(fd) => Ok(Some(Self(fd))),
+            // EINVAL: the pid is now that of a thread (pidfd_open(2)).
+            Err(Errno::SRCH | Errno::INVAL) => Ok(None),
+            Err(errno) => Err(Error::new(format!("cannot pin process {pid}"), errno)),
+        }
+    }
+
+    pub(crate) fn is_alive(&self) -> Result<bool, Error> {
+        Ok(wait(&[self], Duration::ZERO)?.is_empty())
+    }
+
+    pub(crate) fn send(&self, signal: Signal) -> Result<Sent, Error> {
+        self.send_raw(signal.0 as i32)
+    }
+
+    /// SIGCONT: a stopped process never sees SIGTERM otherwise (signal(7)).
+    pub(crate) fn resume(&self) -> Result<Sent, Error> {
+        self.send_raw(nix::libc::SIGCONT)
+    }
+
+    fn send_raw(&self, number: i32) -> Result<Sent, Error> {
+        let attempt = "cannot send a signal";
+        let signal = rustix::process::Signal::from_named_raw(number)
+            .ok_or_else(|| Error::new(attempt, std::io::Error::from(std::io::ErrorKind::InvalidInput)))?;
+        match pidfd_send_signal(&self.0, signal) {
+            Ok(()) => Ok(Sent::Delivered),
+            Err(Errno::SRCH) => Ok(Sent::Gone),
+            Err(Errno::PERM) => Ok(Sent::NotPermitted),
+            Err(errno) => Err(Error::new(attempt, errno)),
+        }
+    }
+}
+
+/// Whether the caller may signal the process. `kill(pid, 0)` signals nobody; that it spoke of the pinned
+/// process is for the caller to check, through the pidfd, afterwards.
+pub(crate) fn may_signal(pid: u32) -> Result<bool, Error> {
+    match test_kill_process(pid_of(pid)?) {
+        Ok(()) | Err(Errno::SRCH) => Ok(true),
+        Err(Errno::PERM) => Ok(false),
+        Err(errno) => Err(Error::new(format!("cannot tell whether process {pid} may be signalled"), errno)),
+    }
+}
+
+fn pid_of(pid: u32) -> Result<Pid, Error> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.ok_or_else(|| Error::new("not a pid", std::io::Error::from(std::io::ErrorKind::InvalidInput)))
+}
+
+/// Waits until at least one of the processes has ended, and gives the places of those that have. Empty: the
+/// time is over. A pidfd becomes readable when the last thread has ended, and before a zombie is reaped.
+pub(crate) fn wait(processes: &[&PidFd], timeout: Duration) -> Result<Vec<usize>, Error> {
+    let deadline = Instant::now() + timeout;
+    let mut fds: Vec<PollFd<'_>> =
+        processes.iter().map(|process| PollFd::new(process.0.as_fd(), PollFlags::POLLIN)).collect();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // poll counts whole milliseconds: rounded up, or the last fraction of one would be spun away.
+        let millis = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
+        match poll(&mut fds, PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)) {
+            Ok(0) if Instant::now() >= deadline => return Ok(Vec::new()),
+            Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+            Ok(_) => {
+                let ended = |(at, fd): (usize, &PollFd<'_>)| fd.any().unwrap_or(true).then_some(at);
+                return Ok(fds.iter().enumerate().filter_map(ended).collect());
+            }
+            Err(errno) => return Err(Error::new("cannot wait for a process", errno)),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Prove by a bind that a port is free.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
+};
+
+use crate::error::Error;
+use crate::port::PortSpec;
+
+/// What a bind said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Probe {
+    Free,
+    /// The caller may not bind this port, so nothing is proved (ip(7), `ip_unprivileged_port_start`).
+    Denied,
+    Busy,
+}
+
+pub(crate) fn probe(spec: &PortSpec) -> Result<Probe, Error> {
+    let mut worst = Probe::Free;
+    for address in spec.probes() {
+        worst = worst.max(probe_address(spec, address)?);
+    }
+    Ok(worst)
+}
+
+fn probe_address(spec: &PortSpec, address: SocketAddr) -> Result<Probe, Error> {
+    match try_bind(address) {
+        Ok(()) => Ok(Probe::Free),
+        Err(Errno::EADDRINUSE) => Ok(Probe::Busy),
+        Err(Errno::EACCES | Errno::EPERM) => Ok(Probe::Denied),
+        // No IPv6 on this machine: its IPv4 half is all there is to be free.
+        Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) if address.is_ipv6() && spec.is_any() => {
+            probe_address(spec, (Ipv4Addr::UNSPECIFIED, spec.port()).into())
+        }
+        Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) if address.is_ipv6() && spec.is_localhost() => {
+            Ok(Probe::Free)
+        }
+        Err(errno) => Err(Error::new(format!("cannot try to bind {address}"), errno)),
+    }
+}
+
+/// Binds without listening. With SO_REUSEADDR this takes nothing from anybody: two such sockets may be bound
+/// at once while neither listens (socket(7)), and TIME_WAIT does not refuse it.
+fn try_bind(address: SocketAddr) -> nix::Result<()> {
+    let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
+    let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    if address.is_ipv6() {
+        // Not left to net.ipv6.bindv6only: [::] must mean both families.
+        setsockopt(&socket, sockopt::Ipv6V6Only, &false)?;
+    }
+    bind(socket.as_raw_fd(), &SockaddrStorage::from(address))
+}

@@ -1,0 +1,253 @@
+//! Read the facts of a process: pin it, read, check that it still lives. Only then do they belong to the
+//! process that will be signalled.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use procfs::process::Process;
+use procfs::{ProcError, ProcResult};
+use rustix::fs::OFlags;
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::error::Error;
+use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, ProcessId, Seen};
+use crate::os::pidfd::{self, PidFd};
+use crate::os::{ancestry, entry, holders, sockets};
+use crate::parse;
+use crate::service::Service;
+
+/// A process that cannot be mistaken for a later one with its pid.
+#[derive(Debug)]
+pub(crate) struct Pinned {
+    pub(crate) pidfd: PidFd,
+    pid: u32,
+    root: Process,
+}
+
+/// A process may exec while it is read; what was read then belongs to two programs.
+const ATTEMPTS: usize = 5;
+
+impl Pinned {
+    /// `None`: there is no such process.
+    pub(crate) fn open(pid: u32) -> Result<Option<Self>, Error> {
+        let Some(pidfd) = PidFd::open(pid)? else {
+            return Ok(None);
+        };
+        let Ok(number) = i32::try_from(pid) else {
+            return Ok(None);
+        };
+        let root = match Process::new(number) {
+            Ok(root) => root,
+            Err(ProcError::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(fail(pid, error)),
+        };
+        // Alive after /proc/PID was opened: then both descriptors name the same process.
+        Ok(pidfd.is_alive()?.then_some(Self { pidfd, pid, root }))
+    }
+
+    /// Which of the inodes it holds now.
+    pub(crate) fn held(&self, inodes: &[u64]) -> Result<Vec<u64>, Error> {
+        holders::held(&self.directory()?, inodes)
+    }
+
+    /// `None`: it has ended, or is about to.
+    pub(crate) fn facts(&self, service: &Service) -> Result<Option<Facts>, Error> {
+        for _ in 0..ATTEMPTS {
+            let Some(before) = self.image()? else {
+                return Ok(None);
+            };
+            let facts = self.read(service)?;
+            let signalable = pidfd::may_signal(self.pid)?;
+            if !self.pidfd.is_alive()? {
+                return Ok(None);
+            }
+            if let Some(facts) = facts
+                && self.image()?.is_some_and(|after| after == before)
+            {
+                return Ok(Some(Facts { signalable, ..facts }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The state's letter, for what would not end.
+    pub(crate) fn state(&self) -> char {
+        self.root.stat().map_or('?', |stat| stat.state)
+    }
+
+    fn directory(&self) -> Result<File, Error> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        self.root.open_relative_flags(".", flags).map_err(|error| fail(self.pid, error))
+    }
+
+    /// What changes with each exec: where the kernel put the new stack and arguments.
+    fn image(&self) -> Result<Option<(u64, Option<u64>)>, Error> {
+        match seen(self.root.stat(), self.pid)? {
+            Seen::Value(stat) => Ok(Some((stat.startstack, stat.arg_start))),
+            Seen::Denied | Seen::Gone => Ok(None),
+        }
+    }
+
+    fn read(&self, service: &Service) -> Result<Option<Facts>, Error> {
+        let pid = self.pid;
+        let Seen::Value(stat) = seen(self.root.stat(), pid)? else {
+            return Ok(None);
+        };
+        let image = self.image_root()?;
+        let image = image.as_ref().unwrap_or(&self.root);
+        let exe = read_exe(image, pid)?;
+        let argv = map(read(image, "cmdline", pid)?, |bytes| parse::argv(&bytes));
+        let wanted = service.variables().chain(["_", "INVOCATION_ID"].map(AsRef::as_ref));
+        let environ = map(read(image, "environ", pid)?, |bytes| parse::environ(&bytes, wanted));
+        let entry = match (&exe, &argv) {
+            (Seen::Value(exe), Seen::Value(argv)) => {
+                entry::entry(pid, image, exe, argv, environ.value().unwrap_or(&Environ::default()), service)?
+            }
+            _ => Entry::Untold,
+        };
+        let status = read(&self.root, "status", pid)?;
+        Ok(Some(Facts {
+            id: ProcessId { pid, start_ticks: stat.starttime },
+            age: age(stat.starttime),
+            ppid: u32::try_from(stat.ppid).unwrap_or_default(),
+            comm: stat.comm,
+            state: stat.state,
+            rss: stat.rss.saturating_mul(rustix::param::page_size() as u64),
+            uid: flat_map(&status, parse::status_uid),
+            nested: flat_map(&status, parse::status_nested),
+            exe,
+            argv,
+            environ,
+            cgroup: flat_map(&read(&self.root, "cgroup", pid)?, parse::cgroup),
+            entry,
+            signalable: false,
+        }))
+    }
+
+    /// Where the executable and the environment are to be read: in a thread's place, where the leader has
+    /// exited and left its threads running. The leader's own place then shows neither, as if it had none.
+    fn image_root(&self) -> Result<Option<Process>, Error> {
+        if !matches!(seen(self.root.exe(), self.pid)?, Seen::Gone) {
+            return Ok(None);
+        }
+        for tid in holders::threads(&self.directory()?) {
+            let path = PathBuf::from(format!("/proc/{}/task/{tid}", self.pid));
+            if let Ok(task) = Process::new_with_root(path)
+                && task.exe().is_ok()
+            {
+                return Ok(Some(task));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The line of parents of a process, with the facts of each.
+pub(crate) fn ancestry(pid: u32, service: &Service) -> Result<Ancestry, Error> {
+    let ids = ancestry::line(pid);
+    let mut line = Vec::with_capacity(ids.ids.len());
+    for id in &ids.ids {
+        let facts = match Pinned::open(id.pid)? {
+            Some(pinned) => pinned.facts(service)?,
+            None => None,
+        };
+        match facts {
+            Some(facts) if facts.id == *id => line.push(facts),
+            // PID 1 may be hidden; every other parent that cannot be read leaves the line broken.
+            _ if id.pid == 1 => {}
+            _ => {
+                return Ok(Ancestry { line, complete: false });
+            }
+        }
+    }
+    Ok(Ancestry { line, complete: ids.complete })
+}
+
+/// Device and inode of a file, where it exists.
+pub(crate) fn file_id(path: &std::path::Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+fn read_exe(image: &Process, pid: u32) -> Result<Seen<Exe>, Error> {
+    let path = match seen(image.exe(), pid)? {
+        Seen::Value(path) => path,
+        Seen::Denied => return Ok(Seen::Denied),
+        Seen::Gone => return Ok(Seen::Gone),
+    };
+    // Opened as a path alone: neither the right to read the file is needed nor its content touched.
+    let file = match seen(image.open_relative_flags("exe", OFlags::PATH | OFlags::CLOEXEC), pid)? {
+        Seen::Value(file) => file.metadata().map_err(|error| Error::new(attempt(pid), error))?,
+        Seen::Denied => return Ok(Seen::Denied),
+        Seen::Gone => return Ok(Seen::Gone),
+    };
+    let file = (file.dev(), file.ino());
+    // A file may really be called "x (deleted)"; then it is there under that name.
+    let suffix = path.to_str().and_then(|path| path.strip_suffix(" (deleted)"));
+    Ok(Seen::Value(match suffix {
+        Some(original) if file_id(&path) != Some(file) => Exe { path: original.into(), replaced: true, file },
+        _ => Exe { path, replaced: false, file },
+    }))
+}
+
+/// Ticks since boot, as the boot clock of this time namespace counts them (time_namespaces(7)).
+fn age(start_ticks: u64) -> Duration {
+    let now = clock_gettime(ClockId::Boottime);
+    let now =
+        Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default());
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    let start = Duration::from_secs(start_ticks / per_second)
+        + Duration::from_nanos(start_ticks % per_second * (1_000_000_000 / per_second));
+    now.saturating_sub(start)
+}
+
+fn read(image: &Process, name: &str, pid: u32) -> Result<Seen<Vec<u8>>, Error> {
+    let mut file = match seen(image.open_relative(name), pid)? {
+        Seen::Value(file) => file,
+        Seen::Denied => return Ok(Seen::Denied),
+        Seen::Gone => return Ok(Seen::Gone),
+    };
+    let mut bytes = Vec::new();
+    match file.read_to_end(&mut bytes) {
+        Ok(_) => Ok(Seen::Value(bytes)),
+        Err(error) => seen(Err(ProcError::from(error)), pid),
+    }
+}
+
+/// Keeps apart what may not be read, what is gone, and what went wrong.
+fn seen<T>(result: ProcResult<T>, pid: u32) -> Result<Seen<T>, Error> {
+    match result {
+        Ok(value) => Ok(Seen::Value(value)),
+        Err(ProcError::PermissionDenied(_)) => Ok(Seen::Denied),
+        Err(ProcError::NotFound(_)) => Ok(Seen::Gone),
+        Err(ProcError::Io(error, _)) if error.raw_os_error() == Some(nix::libc::ESRCH) => Ok(Seen::Gone),
+        Err(error) => Err(fail(pid, error)),
+    }
+}
+
+fn attempt(pid: u32) -> String {
+    format!("cannot read process {pid}")
+}
+
+fn fail(pid: u32, error: ProcError) -> Error {
+    Error::new(attempt(pid), sockets::to_io(error))
+}
+
+fn map<T, U>(seen: Seen<T>, f: impl FnOnce(T) -> U) -> Seen<U> {
+    match seen {
+        Seen::Value(value) => Seen::Value(f(value)),
+        Seen::Denied => Seen::Denied,
+        Seen::Gone => Seen::Gone,
+    }
+}
+
+/// What the bytes do not tell is as good as denied: nothing is made up for it.
+fn flat_map<U>(seen: &Seen<Vec<u8>>, f: impl FnOnce(&[u8]) -> Option<U>) -> Seen<U> {
+    match seen {
+        Seen::Value(bytes) => f(bytes).map_or(Seen::Denied, Seen::Value),
+        Seen::Denied => Seen::Denied,
+        Seen::Gone => Seen::Gone,
+    }
+}

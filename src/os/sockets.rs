@@ -1,0 +1,131 @@
+//! Read the socket table of this network namespace.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use netstat2::{
+    AddressFamilyFlags, ProtocolFlags, ProtocolSocketInfo, TcpState, iterate_sockets_info_without_pids,
+};
+use procfs::ProcError;
+use procfs::process::Process;
+
+use crate::error::Error;
+use crate::port::Listener;
+
+/// The TCP sockets whose local port was asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    pub(crate) listeners: Vec<Listener>,
+    /// Local addresses of connections of the port, and how many of them are in TIME_WAIT.
+    pub(crate) connections: Vec<Connection>,
+}
+
+/// A TCP socket in any other state than LISTEN.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Connection {
+    pub(crate) local: SocketAddr,
+    pub(crate) time_wait: bool,
+    pub(crate) uid: u32,
+}
+
+/// Reads the table with netlink, and with /proc/net where that is refused or shows no listener for one of
+/// the ports: netstat2 gives an empty answer where the kernel's sock_diag handler is missing, and ends its
+/// answer early on a netlink error.
+pub(crate) fn table(ports: &[u16]) -> Result<Table, Error> {
+    match by_netlink(ports) {
+        Ok(table) if ports.iter().all(|port| table.listeners.iter().any(|l| l.local.port() == *port)) => {
+            Ok(table)
+        }
+        Ok(mut table) => {
+            if let Ok(other) = by_proc(ports) {
+                table.listeners.extend(other.listeners);
+                if table.connections.is_empty() {
+                    table.connections = other.connections;
+                }
+                table.tidy();
+            }
+            Ok(table)
+        }
+        Err(_) => by_proc(ports),
+    }
+}
+
+impl Table {
+    fn add(&mut self, local: SocketAddr, inode: u64, uid: u32, state: State) {
+        match state {
+            State::Listen => self.listeners.push(Listener { local, inode, uid }),
+            State::TimeWait => self.connections.push(Connection { local, time_wait: true, uid }),
+            State::Other => self.connections.push(Connection { local, time_wait: false, uid }),
+        }
+    }
+
+    fn tidy(&mut self) {
+        self.listeners.sort();
+        self.listeners.dedup();
+    }
+}
+
+enum State {
+    Listen,
+    TimeWait,
+    Other,
+}
+
+fn by_netlink(ports: &[u16]) -> Result<Table, netstat2::error::Error> {
+    let families = AddressFamilyFlags::IPV4 | AddressFamilyFlags::IPV6;
+    let mut table = Table::default();
+    for socket in iterate_sockets_info_without_pids(families, ProtocolFlags::TCP)? {
+        let socket = socket?;
+        let ProtocolSocketInfo::Tcp(tcp) = socket.protocol_socket_info else {
+            continue;
+        };
+        if ports.contains(&tcp.local_port) {
+            let state = match tcp.state {
+                TcpState::Listen => State::Listen,
+                TcpState::TimeWait => State::TimeWait,
+                _ => State::Other,
+            };
+            table.add((tcp.local_addr, tcp.local_port).into(), socket.inode.into(), socket.uid, state);
+        }
+    }
+    table.tidy();
+    Ok(table)
+}
+
+fn by_proc(ports: &[u16]) -> Result<Table, Error> {
+    let attempt = "cannot read the socket table";
+    // The thread's own: /proc/net is that of the thread group's leader, which a library cannot know to be in
+    // the same network namespace. And it is there under ProcSubset=pid, where /proc/net is not.
+    let thread = Process::new_with_root(PathBuf::from("/proc/thread-self"));
+    let thread = thread.map_err(|error| Error::new(attempt, to_io(error)))?;
+    let mut entries = thread.tcp().map_err(|error| Error::new(attempt, to_io(error)))?;
+    match thread.tcp6() {
+        Ok(more) => entries.extend(more),
+        // A kernel without IPv6 has no such file.
+        Err(ProcError::NotFound(_)) => {}
+        Err(error) => return Err(Error::new(attempt, to_io(error))),
+    }
+    let mut table = Table::default();
+    for entry in entries {
+        if ports.contains(&entry.local_address.port()) {
+            let state = match entry.state {
+                procfs::net::TcpState::Listen => State::Listen,
+                procfs::net::TcpState::TimeWait => State::TimeWait,
+                _ => State::Other,
+            };
+            table.add(entry.local_address, entry.inode, entry.uid, state);
+        }
+    }
+    table.tidy();
+    Ok(table)
+}
+
+pub(crate) fn to_io(error: ProcError) -> io::Error {
+    match error {
+        ProcError::Io(error, _) => error,
+        ProcError::PermissionDenied(_) => io::ErrorKind::PermissionDenied.into(),
+        ProcError::NotFound(_) => io::ErrorKind::NotFound.into(),
+        other => io::Error::other(other.to_string()),
+    }
+}

@@ -1,0 +1,156 @@
+//! End processes: ask, wait, make sure. Through their pidfds alone, all side by side, with one deadline.
+
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::os::pidfd::{self, PidFd, Sent};
+use crate::os::process::Pinned;
+use crate::policy::{Policy, Signal};
+use crate::report::{Ending, Fate, Progress};
+
+/// What SIGKILL may take: a process in the middle of a large exit or a slow write.
+const KILL_WAIT: Duration = Duration::from_secs(2);
+
+/// Between two looks at the progress, where somebody watches it.
+const TICK: Duration = Duration::from_millis(250);
+
+/// What the facts of a target say when they are read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recheck {
+    Stale,
+    Changed,
+    Gone,
+    Unread,
+}
+
+/// The times of one call, set at its first signal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    start: Instant,
+    grace: Instant,
+}
+
+impl Deadline {
+    pub(crate) fn new(grace: Duration) -> Self {
+        let start = Instant::now();
+        // Too far for a clock: as good as for ever.
+        let grace =
+            start.checked_add(grace).or_else(|| start.checked_add(Duration::from_secs(u32::MAX.into())));
+        Self { start, grace: grace.unwrap_or(start) }
+    }
+}
+
+pub(crate) type Observer<'a> = Option<&'a mut dyn FnMut(&Progress)>;
+
+struct Target<'a> {
+    pid: u32,
+    pinned: &'a Pinned,
+    ending: Ending,
+}
+
+/// Ends the targets. Every one of them is tried, whatever happens to another; an error in waiting is given
+/// beside what is known by then.
+pub(crate) fn terminate(
+    targets: &[(u32, &Pinned)],
+    policy: &Policy,
+    deadline: Deadline,
+    recheck: &dyn Fn(u32, &Pinned) -> Recheck,
+    mut observer: Observer<'_>,
+) -> (Vec<Ending>, Option<Error>) {
+    let mut targets: Vec<Target<'_>> = targets
+        .iter()
+        .map(|(pid, pinned)| Target { pid: *pid, pinned, ending: Ending::new(Fate::Survived('?')) })
+        .collect();
+    let mut error = None;
+    for target in &mut targets {
+        keep(&mut error, signal(target, policy.signal, deadline, recheck));
+    }
+    let then = policy.kill.then_some(Signal::KILL);
+    keep(&mut error, wait(&mut targets, deadline.start, deadline.grace, then, &mut observer));
+    if policy.kill {
+        for target in targets.iter_mut().filter(|target| is_open(target)) {
+            keep(&mut error, signal(target, Signal::KILL, deadline, recheck));
+        }
+        let end = Instant::now() + KILL_WAIT;
+        keep(&mut error, wait(&mut targets, deadline.start, end, None, &mut observer));
+    }
+    for target in targets.iter_mut().filter(|target| is_open(target)) {
+        target.ending.fate = Fate::Survived(target.pinned.state());
+    }
+    (targets.into_iter().map(|target| target.ending).collect(), error)
+}
+
+fn is_open(target: &Target<'_>) -> bool {
+    matches!(target.ending.fate, Fate::Survived(_))
+}
+
+fn keep(error: &mut Option<Error>, result: Result<(), Error>) {
+    if let Err(new) = result {
+        error.get_or_insert(new);
+    }
+}
+
+/// Reads the facts again, and signals what is still what was judged.
+fn signal(
+    target: &mut Target<'_>,
+    signal: Signal,
+    deadline: Deadline,
+    recheck: &dyn Fn(u32, &Pinned) -> Recheck,
+) -> Result<(), Error> {
+    let gone = if target.ending.signals.is_empty() { Fate::EndedByItself } else { Fate::Ended };
+    let fate = match recheck(target.pid, target.pinned) {
+        Recheck::Stale => match target.pinned.pidfd.send(signal)? {
+            Sent::Delivered => {
+                target.ending.signals.push((signal, deadline.start.elapsed()));
+                // After, not before: a process that is continued first may stop again unasked.
+                target.pinned.pidfd.resume()?;
+                return Ok(());
+            }
+            Sent::Gone => gone,
+            Sent::NotPermitted => Fate::NotPermitted,
+        },
+        Recheck::Gone => gone,
+        Recheck::Changed => Fate::Changed,
+        Recheck::Unread => Fate::Unread,
+    };
+    if fate == gone {
+        target.ending.ended_after = Some(deadline.start.elapsed());
+    }
+    target.ending.fate = fate;
+    Ok(())
+}
+
+/// Waits until every target has ended or the time is over.
+fn wait(
+    targets: &mut [Target<'_>],
+    start: Instant,
+    until: Instant,
+    then: Option<Signal>,
+    observer: &mut Observer<'_>,
+) -> Result<(), Error> {
+    loop {
+        let open: Vec<usize> =
+            (0..targets.len()).filter(|at| targets.get(*at).is_some_and(is_open)).collect();
+        let left = until.saturating_duration_since(Instant::now());
+        if open.is_empty() || left.is_zero() {
+            return Ok(());
+        }
+        let pidfds: Vec<&PidFd> =
+            open.iter().filter_map(|at| targets.get(*at)).map(|target| &target.pinned.pidfd).collect();
+        let turn = match observer {
+            Some(observe) => {
+                let pids = open.iter().filter_map(|at| targets.get(*at)).map(|target| target.pid).collect();
+                observe(&Progress { pids, elapsed: start.elapsed(), left, then });
+                left.min(TICK)
+            }
+            None => left,
+        };
+        let ended = pidfd::wait(&pidfds, turn)?;
+        for at in ended.into_iter().filter_map(|at| open.get(at)) {
+            if let Some(target) = targets.get_mut(*at) {
+                target.ending.fate = Fate::Ended;
+                target.ending.ended_after = Some(start.elapsed());
+            }
+        }
+    }
+}

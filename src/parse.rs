@@ -1,0 +1,212 @@
+//! The bytes of /proc/PID files, taken apart. Pure: what reads the files is in `os`.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use crate::facts::Environ;
+
+/// /proc/PID/cmdline: NUL-terminated arguments. A process title pads the place of the old ones with NULs.
+pub(crate) fn argv(bytes: &[u8]) -> Vec<OsString> {
+    if bytes.is_empty() {
+        return Vec::new();
+    }
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    bytes.split(|b| *b == 0).map(|arg| OsString::from_vec(arg.to_vec())).collect()
+}
+
+/// /proc/PID/environ: of its variables the wanted ones, by whole name; of a name that stands twice the
+/// first, as getenv(3) does.
+pub(crate) fn environ<'a>(bytes: &[u8], wanted: impl Iterator<Item = &'a OsStr>) -> Environ {
+    let wanted: Vec<&OsStr> = wanted.collect();
+    let mut found: Vec<(OsString, OsString)> = Vec::new();
+    for entry in bytes.split(|b| *b == 0) {
+        let Some(at) = entry.iter().position(|b| *b == b'=') else {
+            continue;
+        };
+        let (key, value) = entry.split_at(at);
+        let key = OsStr::from_bytes(key);
+        if wanted.contains(&key) && !found.iter().any(|(k, _)| k == key) {
+            let value = value.strip_prefix(b"=").unwrap_or(value);
+            found.push((key.to_owned(), OsString::from_vec(value.to_vec())));
+        }
+    }
+    Environ(found)
+}
+
+/// The effective uid of /proc/PID/status.
+pub(crate) fn status_uid(bytes: &[u8]) -> Option<u32> {
+    status_numbers(bytes, b"Uid:")?.nth(1)?
+}
+
+/// Whether NSpid of /proc/PID/status lists a pid for a namespace below the reader's.
+pub(crate) fn status_nested(bytes: &[u8]) -> Option<bool> {
+    Some(status_numbers(bytes, b"NSpid:")?.count() > 1)
+}
+
+fn status_numbers<'a>(bytes: &'a [u8], field: &[u8]) -> Option<impl Iterator<Item = Option<u32>> + 'a> {
+    // The kernel escapes a newline in the Name line, so no process can write a line of its own here.
+    let line = bytes.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(field))?;
+    let words = line.split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty());
+    Some(words.map(|word| std::str::from_utf8(word).ok()?.parse().ok()))
+}
+
+/// The path of the unified hierarchy in /proc/PID/cgroup: the `0::` line. Hybrid machines have lines of
+/// version 1 before it.
+pub(crate) fn cgroup(bytes: &[u8]) -> Option<PathBuf> {
+    let path = bytes.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
+    Some(PathBuf::from(OsString::from_vec(path.to_vec())))
+}
+
+/// The systemd service of a cgroup path: its innermost `.service` part. A scope or a slice is none.
+pub(crate) fn service_unit(cgroup: &Path) -> Option<&OsStr> {
+    let unit = |part: &&OsStr| part.as_bytes().strip_suffix(b".service").is_some_and(|name| !name.is_empty());
+    cgroup.iter().rfind(unit)
+}
+
+/// What a cgroup path says of the container that the process runs in.
+pub(crate) fn container(cgroup: &Path) -> Option<&OsStr> {
+    let named = |part: &&OsStr| {
+        let part = part.as_bytes();
+        let starts =
+            [&b"docker"[..], b"libpod", b"kubepods", b"cri-containerd", b"crio", b"lxc", b"machine-"];
+        starts.iter().any(|start| part.starts_with(start))
+    };
+    // Docker's cgroupfs driver writes /docker/ID, systemd's writes docker-ID.scope.
+    let at = cgroup.iter().position(|part| named(&part))?;
+    let part = cgroup.iter().nth(at)?;
+    match cgroup.iter().nth(at + 1) {
+        Some(id) if part == "docker" || part == "lxc" => Some(id),
+        _ => Some(part),
+    }
+}
+
+/// A systemd run, as INVOCATION_ID names it: 32 hexadecimal digits (systemd.exec(5)). Anything else is some
+/// other program's text.
+pub(crate) fn run(value: &OsStr) -> Option<&str> {
+    let text = value.to_str()?;
+    (text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn arguments() {
+        let table: [(&[u8], &[&str]); 6] = [
+            (b"", &[]),
+            (b"node\0a.js\0", &["node", "a.js"]),
+            (b"node\0a.js", &["node", "a.js"]),
+            (b"openclaw-gateway\0\0\0", &["openclaw-gateway", "", ""]),
+            (b"\0", &[""]),
+            (b"a\0\0b\0", &["a", "", "b"]),
+        ];
+        for (bytes, expected) in table {
+            assert_eq!(argv(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn variables_are_whole_names_and_the_first_of_two_counts() {
+        let wanted = [OsStr::new("MARK"), OsStr::new("KIND")];
+        let bytes = b"XMARK=1\0MARKX=2\0PATH=/bin:MARK=3\0MARK=a=b\0MARK=second\0KIND\0KIND=\0";
+        let environ = environ(bytes, wanted.into_iter());
+        assert_eq!(environ.get(OsStr::new("MARK")), Some(OsStr::new("a=b")));
+        assert_eq!(environ.get(OsStr::new("KIND")), Some(OsStr::new("")));
+        assert_eq!(environ.0.len(), 2);
+    }
+
+    #[test]
+    fn status_fields() {
+        let status = b"Name:\tUid: 7\nUid:\t1000\t1001\t1000\t1000\nNSpid:\t42\t1\n";
+        assert_eq!(status_uid(status), Some(1001));
+        assert_eq!(status_nested(status), Some(true));
+        assert_eq!(status_nested(b"NSpid:\t42\n"), Some(false));
+        assert_eq!(status_uid(b"Uid:\tx\n"), None);
+    }
+
+    #[test]
+    fn the_unit_is_the_innermost_service() {
+        let table = [
+            ("/system.slice/openclaw-gateway.service", Some("openclaw-gateway.service")),
+            (
+                "/user.slice/user-1000.slice/user@1000.service/app.slice/gw@work.service/sub",
+                Some("gw@work.service"),
+            ),
+            (r"/system.slice/my\x2dgw.service", Some(r"my\x2dgw.service")),
+            ("/user.slice/user-1000.slice/session-3.scope", None),
+            ("/../other.service", Some("other.service")),
+            ("/a.service.d/.service", None),
+            ("/", None),
+        ];
+        for (cgroup, unit) in table {
+            assert_eq!(service_unit(Path::new(cgroup)), unit.map(OsStr::new), "{cgroup}");
+        }
+    }
+
+    #[test]
+    fn the_container_is_named_by_its_runtime() {
+        let table = [
+            ("/system.slice/docker-0123.scope", Some("docker-0123.scope")),
+            ("/docker/0123456789ab", Some("0123456789ab")),
+            ("/user.slice/user@1000.service/user.slice/libpod-77.scope/container", Some("libpod-77.scope")),
+            ("/kubepods.slice/kubepods-pod1.slice", Some("kubepods.slice")),
+            ("/system.slice/gw.service", None),
+        ];
+        for (cgroup, name) in table {
+            assert_eq!(container(Path::new(cgroup)), name.map(OsStr::new), "{cgroup}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = argv(&bytes);
+            let _ = environ(&bytes, [OsStr::new("A")].into_iter());
+            let _ = (status_uid(&bytes), status_nested(&bytes));
+            if let Some(path) = cgroup(&bytes) {
+                let _ = (service_unit(&path), container(&path));
+            }
+        }
+
+        #[test]
+        fn arguments_come_back_as_they_went_in(args in proptest::collection::vec(proptest::collection::vec(1u8.., 0..20), 1..20)) {
+            let bytes: Vec<u8> = args.iter().flat_map(|arg| arg.iter().copied().chain([0])).collect();
+            let parsed: Vec<Vec<u8>> = argv(&bytes).into_iter().map(OsString::into_vec).collect();
+            prop_assert_eq!(parsed, args);
+        }
+
+        #[test]
+        fn a_variable_is_found_by_its_whole_name_alone(
+            key in "[A-Z_]{1,12}", value in proptest::collection::vec(1u8.., 0..30), before in "[A-Z]{1,3}",
+        ) {
+            let decoys = [format!("{before}{key}=decoy"), format!("{key}{before}=decoy"), format!("z={key}=decoy")];
+            let mut bytes = decoys.join("\0").into_bytes();
+            bytes.push(0);
+            bytes.extend_from_slice(key.as_bytes());
+            bytes.push(b'=');
+            bytes.extend_from_slice(&value);
+            bytes.push(0);
+            let found = environ(&bytes, [OsStr::new(&key)].into_iter());
+            prop_assert_eq!(found.get(OsStr::new(&key)), Some(OsStr::from_bytes(&value)));
+        }
+
+        #[test]
+        fn a_hostile_name_forges_no_status_line(name in proptest::collection::vec(any::<u8>(), 0..15)) {
+            // As the kernel writes it: newline and backslash of the name escaped (proc_pid_status(5)).
+            let mut status = b"Name:\t".to_vec();
+            for byte in name {
+                match byte {
+                    b'\n' => status.extend_from_slice(b"\\n"),
+                    b'\\' => status.extend_from_slice(b"\\\\"),
+                    byte => status.push(byte),
+                }
+            }
+            status.extend_from_slice(b"\nUid:\t0\t33\t0\t0\nNSpid:\t9\n");
+            prop_assert_eq!(status_uid(&status), Some(33));
+            prop_assert_eq!(status_nested(&status), Some(false));
+        }
+    }
+}

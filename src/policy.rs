@@ -1,0 +1,135 @@
+//! What may be done, and how.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::service::Service;
+
+/// What to look for, what may be ended, and how gently.
+///
+/// ```
+/// use std::time::Duration;
+/// use portclear::{Policy, Service};
+///
+/// let policy = Policy::new(Service::openclaw()).grace(Duration::from_secs(5)).protect(4242);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Policy {
+    pub(crate) service: Service,
+    pub(crate) grace: Duration,
+    pub(crate) signal: Signal,
+    pub(crate) kill: bool,
+    pub(crate) protect: Vec<u32>,
+    pub(crate) any_owner: bool,
+}
+
+impl Policy {
+    /// Ends stale instances of `service` with SIGTERM, and after 10 s of grace with SIGKILL.
+    pub const fn new(service: Service) -> Self {
+        let protect = Vec::new();
+        let grace = Duration::from_secs(10);
+        Self { service, grace, signal: Signal::TERM, kill: true, protect, any_owner: false }
+    }
+
+    /// How long an instance may take to end after the first signal. One deadline for all of them.
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// The signal to ask with, instead of SIGTERM.
+    pub const fn signal(mut self, signal: Signal) -> Self {
+        self.signal = signal;
+        self
+    }
+
+    /// Whether SIGKILL follows at the end of the grace.
+    pub const fn kill(mut self, kill: bool) -> Self {
+        self.kill = kill;
+        self
+    }
+
+    /// Adds a process that is never ended, nor anything below it.
+    pub fn protect(mut self, pid: u32) -> Self {
+        self.protect.push(pid);
+        self
+    }
+
+    /// Ends holders that are not the service's, too.
+    pub const fn any_owner(mut self, any_owner: bool) -> Self {
+        self.any_owner = any_owner;
+        self
+    }
+}
+
+/// A signal that ends a process, or asks it to (signal(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Signal(pub(crate) nix::sys::signal::Signal);
+
+impl Signal {
+    /// SIGTERM.
+    pub const TERM: Self = Self(nix::sys::signal::SIGTERM);
+    /// SIGKILL.
+    pub const KILL: Self = Self(nix::sys::signal::SIGKILL);
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+/// A text that names no signal which ends a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignalError(String);
+
+impl fmt::Display for SignalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SignalError {}
+
+impl FromStr for Signal {
+    type Err = SignalError;
+
+    /// A name as in signal(7), with or without `SIG`, in either case: `TERM`, `sigint`.
+    fn from_str(text: &str) -> Result<Self, SignalError> {
+        use nix::sys::signal::Signal as Nix;
+        let upper = text.to_ascii_uppercase();
+        let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+        let shown = crate::escape(text.as_bytes());
+        let signal: Nix = name
+            .parse()
+            .map_err(|_| SignalError(format!("'{shown}' is no signal; a name like TERM, INT or KILL is")))?;
+        match signal {
+            Nix::SIGSTOP
+            | Nix::SIGTSTP
+            | Nix::SIGTTIN
+            | Nix::SIGTTOU
+            | Nix::SIGCONT
+            | Nix::SIGCHLD
+            | Nix::SIGURG
+            | Nix::SIGWINCH => Err(SignalError(format!("{signal} does not end a process"))),
+            signal => Ok(Self(signal)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_names_with_and_without_sig() {
+        for name in ["TERM", "SIGTERM", "term", "SigTerm"] {
+            assert_eq!(name.parse(), Ok(Signal::TERM));
+        }
+        for bad in ["", "SIG", "15", "STOP", "CONT", "TERMINATE", "-9", "SIGSIGTERM"] {
+            assert!(bad.parse::<Signal>().is_err(), "{bad}");
+        }
+    }
+}

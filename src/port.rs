@@ -1,0 +1,305 @@
+//! What is asked for: a port, at an address or at any.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU16;
+use std::str::FromStr;
+
+/// A TCP port to clear, at one address or at any.
+///
+/// ```
+/// use portclear::PortSpec;
+///
+/// let any: PortSpec = "18789".parse()?;
+/// let loopback: PortSpec = "127.0.0.1:18789".parse()?;
+/// assert_eq!(any.port(), loopback.port());
+/// assert!("example.org:18789".parse::<PortSpec>().is_err());
+/// # Ok::<(), portclear::PortSpecError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortSpec {
+    port: NonZeroU16,
+    address: Address,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Address {
+    Any,
+    At(SocketAddr),
+    Localhost,
+}
+
+/// Whether a listener stands in the way of a bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Overlap {
+    No,
+    /// An IPv4 address was asked for and the listener is on `[::]`: in the way unless it is v6-only,
+    /// which neither netstat2 nor /proc/net/tcp6 tells.
+    IfDualStack,
+    Yes,
+}
+
+impl PortSpec {
+    /// The port at any address: what a server on `[::]` or `0.0.0.0` needs.
+    #[must_use]
+    pub const fn any(port: NonZeroU16) -> Self {
+        Self { port, address: Address::Any }
+    }
+
+    /// The port at one address. `[::]` means the dual-stack wildcard.
+    ///
+    /// # Errors
+    /// Port 0 names no port.
+    pub fn at(address: SocketAddr) -> Result<Self, PortSpecError> {
+        let port =
+            NonZeroU16::new(address.port()).ok_or_else(|| PortSpecError::port(&address.to_string()))?;
+        Ok(Self { port, address: Address::At(address) })
+    }
+
+    /// The port number.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port.get()
+    }
+
+    /// The address as it was asked for; `None`: any.
+    #[must_use]
+    pub fn address(&self) -> Option<String> {
+        match self.address {
+            Address::Any => None,
+            Address::At(address) => Some(address.ip().to_string()),
+            Address::Localhost => Some("localhost".to_owned()),
+        }
+    }
+
+    /// The addresses whose binds, all of them, prove that the port is free.
+    pub(crate) fn probes(&self) -> Vec<SocketAddr> {
+        let port = self.port();
+        match self.address {
+            Address::Any => vec![(Ipv6Addr::UNSPECIFIED, port).into()],
+            Address::At(address) => vec![address],
+            Address::Localhost => {
+                vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
+            }
+        }
+    }
+
+    /// Whether the caller named the addresses: a family that this machine lacks is then an error, or,
+    /// for `localhost`, one address less.
+    pub(crate) const fn is_any(&self) -> bool {
+        matches!(self.address, Address::Any)
+    }
+
+    pub(crate) const fn is_localhost(&self) -> bool {
+        matches!(self.address, Address::Localhost)
+    }
+
+    pub(crate) fn overlap(&self, local: IpAddr) -> Overlap {
+        match self.address {
+            Address::Any => Overlap::Yes,
+            Address::At(at) => overlap(at.ip(), local),
+            Address::Localhost => {
+                overlap(Ipv4Addr::LOCALHOST.into(), local).max(overlap(Ipv6Addr::LOCALHOST.into(), local))
+            }
+        }
+    }
+}
+
+fn overlap(wanted: IpAddr, local: IpAddr) -> Overlap {
+    if wanted == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        return Overlap::Yes;
+    }
+    match (wanted.to_canonical(), local.to_canonical()) {
+        (IpAddr::V4(wanted), IpAddr::V4(local)) => {
+            if wanted == local || wanted.is_unspecified() || local.is_unspecified() {
+                Overlap::Yes
+            } else {
+                Overlap::No
+            }
+        }
+        (IpAddr::V4(_), IpAddr::V6(local)) if local.is_unspecified() => Overlap::IfDualStack,
+        (IpAddr::V6(wanted), IpAddr::V6(local)) if wanted == local || local.is_unspecified() => Overlap::Yes,
+        _ => Overlap::No,
+    }
+}
+
+impl fmt::Display for PortSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Address::Any => write!(f, "{}", self.port),
+            Address::At(address) => write!(f, "{address}"),
+            Address::Localhost => write!(f, "localhost:{}", self.port),
+        }
+    }
+}
+
+impl FromStr for PortSpec {
+    type Err = PortSpecError;
+
+    fn from_str(text: &str) -> Result<Self, PortSpecError> {
+        if let Some(port) = text.strip_prefix("localhost:") {
+            return Ok(Self { port: parse_port(port, text)?, address: Address::Localhost });
+        }
+        let Some((host, port)) = text.rsplit_once(':') else {
+            return Ok(Self::any(parse_port(text, text)?));
+        };
+        parse_port(port, text)?;
+        match text.parse::<SocketAddr>() {
+            Ok(address) => Self::at(address),
+            Err(_) if host.contains(':') && !host.starts_with('[') => Err(PortSpecError {
+                text: text.to_owned(),
+                reason: "an IPv6 address stands in brackets: [::1]:18789",
+            }),
+            Err(_) => Err(PortSpecError {
+                text: text.to_owned(),
+                reason: "the address must be an IP address or localhost; names are not resolved",
+            }),
+        }
+    }
+}
+
+fn parse_port(digits: &str, text: &str) -> Result<NonZeroU16, PortSpecError> {
+    // u16's own parser takes a leading '+'.
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(PortSpecError::port(text));
+    }
+    digits.parse().map_err(|_| PortSpecError::port(text))
+}
+
+/// Why a text names no port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortSpecError {
+    text: String,
+    reason: &'static str,
+}
+
+impl PortSpecError {
+    fn port(text: &str) -> Self {
+        Self { text: text.to_owned(), reason: "a port is a number from 1 to 65535" }
+    }
+}
+
+impl PortSpecError {
+    /// What is wrong, without the text.
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        self.reason
+    }
+}
+
+impl fmt::Display for PortSpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "'{}' names no port: {}", crate::escape(self.text.as_bytes()), self.reason)
+    }
+}
+
+impl std::error::Error for PortSpecError {}
+
+/// A socket in state LISTEN on the port, in the caller's network namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Listener {
+    /// The local address and port.
+    pub local: SocketAddr,
+    /// The socket's inode number, as in `socket:[N]` of /proc/PID/fd (proc(5)).
+    pub inode: u64,
+    /// The user who opened the socket, as the caller's user namespace names it.
+    pub uid: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_a_port_and_what_is_not() {
+        for good in [
+            "1",
+            "18789",
+            "65535",
+            "127.0.0.1:18789",
+            "[::1]:18789",
+            "localhost:18789",
+            "0.0.0.0:80",
+            "[::]:80",
+        ] {
+            assert_eq!(good.parse::<PortSpec>().unwrap().to_string(), good);
+        }
+        for bad in [
+            "",
+            "0",
+            "65536",
+            "+1",
+            "-1",
+            " 1",
+            "1 ",
+            "0x50",
+            "18789/tcp",
+            "99999999999999999999",
+            "localhost:0",
+            "localhost:",
+            "localhost:+1",
+            "127.0.0.1:0",
+            "127.0.0.1:",
+            "::1:18789",
+            "[::1]",
+            "example.org:80",
+            "Localhost:80",
+            "127.1:80",
+            "[::1]:+80",
+            ":80",
+        ] {
+            let error = bad.parse::<PortSpec>().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("'{bad}' names no port: ")), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_listener_that_would_refuse_the_bind_overlaps() {
+        use Overlap::{IfDualStack, No, Yes};
+        let table = [
+            ("80", "127.0.0.1", Yes),
+            ("80", "::1", Yes),
+            ("0.0.0.0:80", "10.0.0.1", Yes),
+            ("0.0.0.0:80", "::1", No),
+            ("0.0.0.0:80", "::", IfDualStack),
+            ("127.0.0.1:80", "127.0.0.1", Yes),
+            ("127.0.0.1:80", "::ffff:127.0.0.1", Yes),
+            ("127.0.0.1:80", "0.0.0.0", Yes),
+            ("127.0.0.1:80", "127.0.0.2", No),
+            ("127.0.0.1:80", "::1", No),
+            ("127.0.0.1:80", "::", IfDualStack),
+            ("[::1]:80", "::1", Yes),
+            ("[::1]:80", "::", Yes),
+            ("[::1]:80", "0.0.0.0", No),
+            ("[::1]:80", "fe80::1", No),
+            ("[::]:80", "127.0.0.1", Yes),
+            ("[::]:80", "::1", Yes),
+            ("[::ffff:127.0.0.1]:80", "127.0.0.1", Yes),
+            ("localhost:80", "127.0.0.1", Yes),
+            ("localhost:80", "::1", Yes),
+            ("localhost:80", "::", Yes),
+            ("localhost:80", "10.0.0.1", No),
+        ];
+        for (spec, local, expected) in table {
+            let spec: PortSpec = spec.parse().unwrap();
+            assert_eq!(spec.overlap(local.parse().unwrap()), expected, "{spec} against {local}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_port_or_a_sentence(text in ".{0,40}") {
+            match text.parse::<PortSpec>() {
+                Ok(spec) => prop_assert_eq!(spec.to_string().parse::<PortSpec>().unwrap(), spec),
+                Err(error) => prop_assert!(!error.to_string().chars().any(char::is_control)),
+            }
+        }
+
+        #[test]
+        fn every_port_number_is_itself(port in 1..=u16::MAX) {
+            prop_assert_eq!(port.to_string().parse::<PortSpec>().unwrap().port(), port);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Which script a runtime was started with, told from its arguments alone.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// What the arguments of a runtime name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Script<'a> {
+    /// A path, not yet looked at, and the arguments after it.
+    At(&'a OsStr, &'a [OsString]),
+    /// Code, a module or standard input instead of a script.
+    Inline,
+    /// Nothing: a title has overwritten the arguments, or there are none.
+    Untold,
+}
+
+/// Options of node, bun, deno and python that take the next argument for their value. Taking such a value
+/// for the script would judge a process by somebody else's file.
+const TAKES_VALUE: [&str; 19] = [
+    "-r",
+    "--require",
+    "--import",
+    "--loader",
+    "--experimental-loader",
+    "-C",
+    "--conditions",
+    "--env-file",
+    "--env-file-if-exists",
+    "--title",
+    "--input-type",
+    "--watch-path",
+    "--icu-data-dir",
+    "--openssl-config",
+    "--preload",
+    "--cwd",
+    "--config",
+    "-W",
+    "-X",
+];
+
+/// The script of a runtime at `exe`, started with `argv`.
+pub(crate) fn script<'a>(exe: &Path, argv: &'a [OsString]) -> Script<'a> {
+    let family = exe.file_name().unwrap_or_default().as_bytes();
+    let python = family.starts_with(b"python");
+    let runs = family.starts_with(b"bun") || family.starts_with(b"deno");
+    let mut args = argv.get(1..).unwrap_or_default();
+    let mut literal = false;
+    while let Some((arg, rest)) = args.split_first() {
+        args = rest;
+        let bytes = arg.as_bytes();
+        if bytes.is_empty() {
+            return Script::Untold;
+        }
+        if literal || !bytes.starts_with(b"-") {
+            if runs && !literal && arg == "run" {
+                continue;
+            }
+            return Script::At(arg, rest);
+        }
+        if bytes == b"--" {
+            literal = true;
+        } else if inline(bytes, python) {
+            return Script::Inline;
+        } else if TAKES_VALUE.iter().any(|option| arg == option) {
+            args = rest.get(1..).unwrap_or_default();
+        }
+    }
+    Script::Untold
+}
+
+fn inline(option: &[u8], python: bool) -> bool {
+    if python {
+        // Python clusters its short options; -c and -m end them.
+        let cluster = !option.starts_with(b"--") && !option.starts_with(b"-W") && !option.starts_with(b"-X");
+        return option == b"-" || (cluster && option.iter().any(|b| matches!(b, b'c' | b'm')));
+    }
+    let name = option.split(|b| *b == b'=').next().unwrap_or_default();
+    matches!(name, b"-" | b"-e" | b"-p" | b"-pe" | b"-i" | b"--eval" | b"--print" | b"--interactive")
+}
+
+/// The first argument that is neither an option nor the value of one.
+pub(crate) fn subcommand<'a>(args: &'a [OsString], value_options: &[OsString]) -> Option<&'a OsStr> {
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        if !arg.as_bytes().starts_with(b"-") {
+            return Some(arg);
+        }
+        if value_options.contains(arg) {
+            args.next();
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_script_is_the_first_argument_that_is_no_option_and_no_value() {
+        let table = [
+            ("node", "node a.js gateway", Some(("a.js", "gateway"))),
+            ("node", "node --max-old-space-size=512 -r dotenv a.js x", Some(("a.js", "x"))),
+            ("node", "node --import ./openclaw/pre.mjs a.js x", Some(("a.js", "x"))),
+            ("node", "node -- -odd.js x", Some(("-odd.js", "x"))),
+            ("bun", "bun run a.ts gateway", Some(("a.ts", "gateway"))),
+            ("bun", "bun a.ts gateway", Some(("a.ts", "gateway"))),
+            ("python3.11", "python3 -u -W ignore a.py x", Some(("a.py", "x"))),
+            ("python3.11", "python3 -Wcomm a.py x", Some(("a.py", "x"))),
+        ];
+        for (exe, line, expected) in table {
+            let argv = words(line);
+            let found = match script(Path::new(exe), &argv) {
+                Script::At(path, args) => Some((path.to_str().unwrap(), args[0].to_str().unwrap())),
+                _ => None,
+            };
+            assert_eq!(found, expected, "{line}");
+        }
+        let inline = [
+            ("node", "node -e code a.js"),
+            ("node", "node --eval=code"),
+            ("node", "node -"),
+            ("node", "node -pe 1"),
+            ("python3", "python3 -m http.server 18789"),
+            ("python3", "python3 -Im http.server"),
+            ("python3", "python3 -c code"),
+        ];
+        for (exe, line) in inline {
+            assert_eq!(script(Path::new(exe), &words(line)), Script::Inline, "{line}");
+        }
+        for line in ["node", "openclaw-gateway  ", "node -r", "node --"] {
+            assert_eq!(script(Path::new("node"), &words(line)), Script::Untold, "{line}");
+        }
+        assert_eq!(script(Path::new("node"), &[]), Script::Untold);
+    }
+
+    #[test]
+    fn the_subcommand_is_no_option_and_no_value() {
+        let options = words("--profile");
+        let table = [
+            ("gateway --port 1", Some("gateway")),
+            ("--dev gateway", Some("gateway")),
+            ("--profile gateway agent", Some("agent")),
+            ("--profile=gateway gateway", Some("gateway")),
+            ("agent --message gateway", Some("agent")),
+            ("--profile", None),
+        ];
+        for (line, expected) in table {
+            assert_eq!(subcommand(&words(line), &options), expected.map(OsStr::new), "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_arguments_make_it_panic(argv in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..12), 0..8)) {
+            let argv: Vec<OsString> = argv.into_iter().map(OsString::from_vec).collect();
+            for exe in ["node", "bun", "python3", ""] {
+                if let Script::At(_, args) = script(Path::new(exe), &argv) {
+                    let _ = subcommand(args, &argv);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What an instance of a service looks like. All of it is data: one identity function reads it.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+use crate::facts::Environ;
+
+/// A variable that the service manager writes into the environment of the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Marker {
+    /// The whole name of the variable.
+    pub key: OsString,
+    /// Its whole value.
+    pub value: OsString,
+}
+
+impl Marker {
+    /// The variable `key` with exactly `value`.
+    pub fn new(key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        Self { key: key.into(), value: value.into() }
+    }
+}
+
+/// A program that runs the service's script, and the scripts of others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Runtime {
+    /// The executable's file name, with or without a version: `python` is also `python3.11`.
+    Name(String),
+    /// The executable's path.
+    Path(PathBuf),
+}
+
+impl Runtime {
+    /// Whether the executable at `exe` (as /proc/PID/exe names it) is this runtime.
+    #[must_use]
+    pub fn is(&self, exe: &Path) -> bool {
+        match self {
+            Self::Path(path) => path == exe,
+            Self::Name(name) => exe
+                .file_name()
+                .and_then(OsStr::to_str)
+                .and_then(|file| file.strip_prefix(name.as_str()))
+                .is_some_and(|version| version.bytes().all(|b| b.is_ascii_digit() || b == b'.')),
+        }
+    }
+}
+
+/// A variable that the service sets for the processes it starts, and never for itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OffspringSign {
+    /// Set at all.
+    Set(OsString),
+    /// Set to a pid that is not the process's own.
+    OtherPid(OsString),
+}
+
+/// What an instance of the service looks like: its markers, its executables, its runtimes and package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    pub(crate) name: String,
+    /// Any of these sets, whole.
+    pub(crate) markers: Vec<Vec<Marker>>,
+    pub(crate) executables: Vec<PathBuf>,
+    pub(crate) runtimes: Vec<Runtime>,
+    pub(crate) packages: Vec<String>,
+    pub(crate) subcommand: Option<OsString>,
+    /// Options before the subcommand that take the next argument for their value.
+    pub(crate) value_options: Vec<OsString>,
+    pub(crate) offspring: Vec<OffspringSign>,
+}
+
+impl Service {
+    /// A service that nothing identifies yet.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            markers: Vec::new(),
+            executables: Vec::new(),
+            runtimes: Vec::new(),
+            packages: Vec::new(),
+            subcommand: None,
+            value_options: Vec::new(),
+            offspring: Vec::new(),
+        }
+    }
+
+    /// The OpenClaw gateway, and the same product under its older names (clawdbot, moltbot).
+    #[must_use]
+    pub fn openclaw() -> Self {
+        // moltbot kept the variables of clawdbot and changed their value.
+        let brands = [
+            ("OPENCLAW", "openclaw"),
+            ("CLAWDBOT", "clawdbot"),
+            ("CLAWDBOT", "moltbot"),
+            ("MOLTBOT", "moltbot"),
+        ];
+        let mut service = Self::new("openclaw")
+            .runtime(Runtime::Name("node".to_owned()))
+            .runtime(Runtime::Name("nodejs".to_owned()))
+            .runtime(Runtime::Name("bun".to_owned()))
+            .package("openclaw")
+            .package("clawdbot")
+            .package("moltbot")
+            .subcommand("gateway");
+        service.markers = brands
+            .iter()
+            .map(|(prefix, brand)| {
+                vec![
+                    Marker::new(format!("{prefix}_SERVICE_MARKER"), *brand),
+                    Marker::new(format!("{prefix}_SERVICE_KIND"), "gateway"),
+                ]
+            })
+            .collect();
+        for prefix in ["OPENCLAW", "CLAWDBOT", "MOLTBOT"] {
+            service.offspring.push(OffspringSign::Set(format!("{prefix}_SHELL").into()));
+            service.offspring.push(OffspringSign::OtherPid(format!("{prefix}_GATEWAY_SERVICE_PID").into()));
+        }
+        service.value_options = ["--profile", "--log-level", "--container"].map(OsString::from).to_vec();
+        service
+    }
+
+    /// The service known under this name, if there is one.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        (name == "openclaw").then(Self::openclaw)
+    }
+
+    /// The service's name, for people.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Adds a set of markers that must all hold. With several sets, any one of them is enough.
+    #[must_use]
+    pub fn markers(mut self, all_of: Vec<Marker>) -> Self {
+        if !all_of.is_empty() {
+            self.markers.push(all_of);
+        }
+        self
+    }
+
+    /// Adds an executable that is the service's own, by absolute path.
+    #[must_use]
+    pub fn executable(mut self, path: impl Into<PathBuf>) -> Self {
+        self.executables.push(path.into());
+        self
+    }
+
+    /// Adds a runtime that runs the service's script.
+    #[must_use]
+    pub fn runtime(mut self, runtime: Runtime) -> Self {
+        self.runtimes.push(runtime);
+        self
+    }
+
+    /// Adds a package (the `name` of its package.json) that the service's script lies in.
+    #[must_use]
+    pub fn package(mut self, name: impl Into<String>) -> Self {
+        self.packages.push(name.into());
+        self
+    }
+
+    /// Sets the first argument after the script, without which the package's program is not the service.
+    #[must_use]
+    pub fn subcommand(mut self, word: impl Into<OsString>) -> Self {
+        self.subcommand = Some(word.into());
+        self
+    }
+
+    /// The names of all variables that identity is read from; of an environment nothing else is kept.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &OsStr> {
+        let signs = self.offspring.iter().map(|sign| match sign {
+            OffspringSign::Set(key) | OffspringSign::OtherPid(key) => key.as_os_str(),
+        });
+        self.marker_keys().chain(signs)
+    }
+
+    pub(crate) fn marker_keys(&self) -> impl Iterator<Item = &OsStr> {
+        self.markers.iter().flatten().map(|marker| marker.key.as_os_str())
+    }
+
+    /// Those of the marker variables that an environment has, with the values that it has.
+    pub(crate) fn markers_in(&self, environ: &Environ) -> Vec<Marker> {
+        let mut found: Vec<Marker> = Vec::new();
+        for key in self.marker_keys() {
+            if let Some(value) = environ.get(key)
+                && !found.iter().any(|marker| marker.key == key)
+            {
+                found.push(Marker::new(key, value));
+            }
+        }
+        found
+    }
+
+    pub(crate) fn runtime_of(&self, exe: &Path) -> Option<&Runtime> {
+        self.runtimes.iter().find(|runtime| runtime.is(exe))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_is_its_file_name_with_or_without_a_version() {
+        let name = |name: &str| Runtime::Name(name.to_owned());
+        let table = [
+            (name("node"), "/usr/bin/node", true),
+            (name("node"), "/usr/bin/node20", true),
+            (name("python"), "/usr/bin/python3.11", true),
+            (name("python3"), "/usr/bin/python3.11", true),
+            (name("node"), "/usr/bin/nodejs", false),
+            (name("node"), "/usr/bin/node-red", false),
+            (name("node"), "/usr/bin/xnode", false),
+            (name("node"), "/opt/node/other", false),
+            (Runtime::Path("/usr/bin/node".into()), "/usr/bin/node", true),
+            (Runtime::Path("/usr/bin/node".into()), "/opt/bin/node", false),
+        ];
+        for (runtime, exe, expected) in table {
+            assert_eq!(runtime.is(Path::new(exe)), expected, "{runtime:?} {exe}");
+        }
+    }
+}

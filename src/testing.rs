@@ -1,0 +1,34 @@
+//! Plain data for the tables of the pure files.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Holder, ProcessId, Seen};
+
+/// A readable process that is nothing in particular: /usr/bin/other, no variables.
+pub(crate) fn facts(pid: u32, start_ticks: u64) -> Facts {
+    Facts {
+        id: ProcessId { pid, start_ticks },
+        age: Duration::from_secs(60),
+        ppid: 1,
+        comm: "other".to_owned(),
+        state: 'S',
+        rss: 0,
+        uid: Seen::Value(1000),
+        nested: Seen::Value(false),
+        exe: Seen::Value(Exe { path: PathBuf::from("/usr/bin/other"), replaced: false, file: (1, 1) }),
+        argv: Seen::Value(Vec::new()),
+        environ: Seen::Value(Environ::default()),
+        cgroup: Seen::Value(PathBuf::from("/")),
+        entry: Entry::NotARuntime,
+        signalable: true,
+    }
+}
+
+pub(crate) fn ancestors(pids: &[u32], complete: bool) -> Ancestry {
+    Ancestry { line: pids.iter().map(|pid| facts(*pid, 10)).collect(), complete }
+}
+
+pub(crate) fn holder(facts: Facts, ancestry: Ancestry) -> Holder {
+    Holder { facts, inodes: vec![1], ancestry }
+}
