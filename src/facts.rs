@@ -70,6 +70,8 @@ pub enum Entry {
     },
     /// Code on the command line or on standard input, or a module by name: no script at all.
     Inline,
+    /// There is a script, and it or its package may not be read.
+    Unreadable,
     /// A process title has overwritten argv, or the script no longer exists.
     Untold,
 }

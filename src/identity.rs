@@ -82,6 +82,10 @@ pub(crate) fn identity(facts: &Facts, ancestry: &Ancestry, service: &Resolved<'_
             Identity::Foreign
         };
     }
+    // Whose script it is may not be read, and both the marker and its absence would be the wrong answer.
+    if own.is_none() && facts.entry == Entry::Unreadable {
+        return Identity::Unknown;
+    }
     match (own, marked) {
         (Some(evidence), _) => Identity::Instance(evidence),
         (None, false) => Identity::Foreign,
@@ -104,6 +108,7 @@ fn marked_without_lineage(facts: &Facts, exe: &Exe, ancestry: &Ancestry, service
     match &facts.entry {
         Entry::NotARuntime => Identity::Offspring(Trace::OtherExecutable),
         Entry::Inline => Identity::Offspring(Trace::InlineCode),
+        Entry::Unreadable => Identity::Unknown,
         Entry::Script { package: Some(name), .. } if !service.service.packages.contains(name) => {
             Identity::Offspring(Trace::OtherPackage(name.clone()))
         }
@@ -175,6 +180,7 @@ mod tests {
             "-" => Entry::NotARuntime,
             "inline" => Entry::Inline,
             "untold" => Entry::Untold,
+            "unreadable" => Entry::Unreadable,
             script => {
                 let (package, word) = script.split_once(' ').unwrap_or((script, ""));
                 Entry::Script {
@@ -235,6 +241,9 @@ mod tests {
             (node, "none gateway", true, Instance(Evidence::MarkedRuntime)),
             (node, "untold", false, Foreign),
             (node, "untold", true, Instance(Evidence::MarkedRuntime)),
+            (node, "unreadable", true, Identity::Unknown),
+            (node, "unreadable", false, Identity::Unknown),
+            ("/opt/gw", "unreadable", false, Instance(Evidence::Executable)),
             (node, "inline", false, Foreign),
             (node, "inline", true, Offspring(Trace::InlineCode)),
         ];

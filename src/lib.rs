@@ -22,8 +22,6 @@
 //! ```
 //!
 //! Linux alone, kernel 5.4 or later: it rests on pidfds (pidfd_open(2)) and /proc.
-#![cfg_attr(not(test), forbid(clippy::unwrap_used))]
-
 #[cfg(not(target_os = "linux"))]
 compile_error!("portclear rests on pidfds, sock_diag and /proc: it is for Linux alone");
 
@@ -56,6 +54,10 @@ pub use port::{Listener, PortSpec, PortSpecError};
 pub use report::{Connections, Ending, Fate, HolderReport, Outcome, PortReport, Progress, Report};
 pub use service::{Marker, OffspringSign, Runtime, Service};
 pub use verdict::{Judgement, Rule, Verdict};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// Finds out what [`clear`] would do, and signals nobody. The same path, up to the first signal.
 pub fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {

@@ -238,6 +238,14 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_shows_the_real_help() {
+        let help = Args::command().term_width(100).render_help().to_string();
+        let help = help.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+        let readme = include_str!("../../README.md");
+        assert!(readme.contains(help.trim()), "README.md should show:\n{help}");
+    }
+
+    #[test]
     fn what_identifies_no_service_is_refused() {
         let table: [(&[&str], bool); 13] = [
             (&["1"], true),

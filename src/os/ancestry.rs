@@ -1,10 +1,11 @@
 //! Read the line of parents of a process.
 
-use procfs::process::Process;
+use procfs::process::{Process, Stat};
 
 use crate::error::Error;
-use crate::facts::ProcessId;
+use crate::facts::{ProcessId, Seen};
 use crate::liveness::Caller;
+use crate::os::process::seen;
 
 /// A line of parents, nearest first.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,53 +18,55 @@ pub(crate) struct Line {
 /// A parent that exits while the line is read leaves it broken for an instant only.
 const ATTEMPTS: usize = 5;
 
-pub(crate) fn line(pid: u32) -> Line {
+pub(crate) fn line(pid: u32) -> Result<Line, Error> {
     let mut last = Line::default();
     for _ in 0..ATTEMPTS {
-        let line = read(pid);
+        let line = read(pid)?;
         // Read twice alike, no pid in it was reused in between.
         if line.complete && line == last {
-            return line;
+            return Ok(line);
         }
         last = line;
     }
-    Line { complete: false, ..last }
+    Ok(Line { complete: false, ..last })
 }
 
-fn read(pid: u32) -> Line {
+fn read(pid: u32) -> Result<Line, Error> {
     let mut line = Line::default();
-    let Some((id, mut parent)) = stat(pid) else {
-        return line;
-    };
-    let mut child = id;
-    loop {
-        if parent == 0 {
-            line.complete = true;
-            return line;
-        }
-        match stat(parent) {
+    let Some((mut child, mut parent)) = stat(pid)? else { return Ok(line) };
+    while parent != 0 {
+        match stat(parent)? {
             // Younger than its child: the parent has ended and its pid is somebody else's.
-            Some((id, _)) if id.start_ticks > child.start_ticks => return line,
+            Some((id, _)) if id.start_ticks > child.start_ticks => return Ok(line),
             Some((id, next)) => {
                 line.ids.push(id);
                 child = id;
                 parent = next;
             }
-            None => {
-                // hidepid and ProtectProc= hide PID 1 like any other; nothing is above it to be read.
-                line.complete = parent == 1;
-                if line.complete {
-                    line.ids.push(ProcessId { pid: 1, start_ticks: 0 });
-                }
-                return line;
+            // hidepid and ProtectProc= hide PID 1 like any other; nothing is above it to be read.
+            None if parent == 1 => {
+                line.ids.push(ProcessId { pid: 1, start_ticks: 0 });
+                break;
             }
+            None => return Ok(line),
         }
     }
+    line.complete = true;
+    Ok(line)
 }
 
-fn stat(pid: u32) -> Option<(ProcessId, u32)> {
-    let stat = Process::new(i32::try_from(pid).ok()?).and_then(|process| process.stat()).ok()?;
-    Some((ProcessId { pid, start_ticks: stat.starttime }, u32::try_from(stat.ppid).ok()?))
+/// `None`: it is gone or hidden. What else goes wrong is an error, and no ancestry that ends early.
+fn stat(pid: u32) -> Result<Option<(ProcessId, u32)>, Error> {
+    let Ok(number) = i32::try_from(pid) else { return Ok(None) };
+    let stat = Process::new(number).and_then(|process| process.stat());
+    let parsed = |stat: Stat| {
+        let parent = u32::try_from(stat.ppid).ok()?;
+        Some((ProcessId { pid, start_ticks: stat.starttime }, parent))
+    };
+    Ok(match seen(stat, pid)? {
+        Seen::Value(stat) => parsed(stat),
+        Seen::Denied | Seen::Gone => None,
+    })
 }
 
 /// Who asks: this process, and what it descends from.
@@ -76,10 +79,10 @@ pub(crate) fn caller() -> Result<Caller, Error> {
         let other = std::io::Error::other("/proc belongs to another pid namespace");
         return Err(Error::new(attempt, other));
     }
-    let Some((id, _)) = stat(pid) else {
+    let Some((id, _)) = stat(pid)? else {
         return Err(Error::new(attempt, std::io::Error::from(std::io::ErrorKind::NotFound)));
     };
-    let line = line(pid);
+    let line = line(pid)?;
     let ancestors = line.ids.iter().map(|id| id.pid).collect();
     let uid = nix::unistd::geteuid().as_raw();
     Ok(Caller { id, uid, ancestors, ancestry_complete: line.complete })
@@ -91,13 +94,13 @@ mod tests {
 
     #[test]
     fn the_line_of_this_process_begins_with_its_parent() {
-        let line = line(std::process::id());
+        let line = line(std::process::id()).unwrap();
         assert!(line.complete);
         assert_eq!(line.ids.first().map(|id| id.pid), Some(std::os::unix::process::parent_id()));
     }
 
     #[test]
     fn a_pid_that_cannot_exist_has_no_line() {
-        assert_eq!(line(u32::MAX), Line::default());
+        assert_eq!(line(u32::MAX).unwrap(), Line::default());
     }
 }

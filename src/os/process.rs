@@ -147,7 +147,7 @@ impl Pinned {
 
 /// The line of parents of a process, with the facts of each.
 pub(crate) fn ancestry(pid: u32, service: &Service) -> Result<Ancestry, Error> {
-    let ids = ancestry::line(pid);
+    let ids = ancestry::line(pid)?;
     let mut line = Vec::with_capacity(ids.ids.len());
     for id in &ids.ids {
         let facts = match Pinned::open(id.pid)? {
@@ -217,7 +217,7 @@ fn read(image: &Process, name: &str, pid: u32) -> Result<Seen<Vec<u8>>, Error> {
 }
 
 /// Keeps apart what may not be read, what is gone, and what went wrong.
-fn seen<T>(result: ProcResult<T>, pid: u32) -> Result<Seen<T>, Error> {
+pub(crate) fn seen<T>(result: ProcResult<T>, pid: u32) -> Result<Seen<T>, Error> {
     match result {
         Ok(value) => Ok(Seen::Value(value)),
         Err(ProcError::PermissionDenied(_)) => Ok(Seen::Denied),
