@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::error::Error;
-use crate::facts::Holder;
+use crate::facts::{Holder, Seen};
 use crate::identity::Resolved;
 use crate::os::probe::{Probe, probe};
 use crate::os::process::{Pinned, file_id};
 use crate::os::survey::{Survey, survey};
-use crate::os::terminate::{Deadline, Observer, Recheck, terminate};
+use crate::os::terminate::{Asked, Deadline, Observer, Recheck, terminate};
 use crate::os::{ancestry, snapshot};
 use crate::plan::{Judged, Plan, plan};
 use crate::policy::Policy;
@@ -75,8 +75,8 @@ fn rounds(jobs: &mut [Job], policy: &Policy, act: bool, mut observer: Observer<'
             return Ok(());
         }
         let deadline = *deadline.get_or_insert_with(|| Deadline::new(policy.grace));
-        let recheck = |pid: u32, pinned: &Pinned| match targets.get(&pid) {
-            Some((_, holder)) => recheck(pinned, holder, &context),
+        let recheck = |pid: u32, pinned: &Pinned, asked: Asked| match targets.get(&pid) {
+            Some((_, holder)) => recheck(pinned, holder, asked, &context),
             None => Recheck::Unread,
         };
         let pinned: Vec<(u32, &Pinned)> = targets.iter().map(|(pid, (pinned, _))| (*pid, *pinned)).collect();
@@ -90,9 +90,12 @@ fn rounds(jobs: &mut [Job], policy: &Policy, act: bool, mut observer: Observer<'
             return Err(error);
         }
         for job in jobs.iter_mut().filter(|job| job.open.is_some()) {
-            context.inherited.extend(job.report.listeners.iter().map(|listener| listener.inode));
             job.settle()?;
         }
+        let images = targets.values().map(|(_, holder)| (&holder.inodes, holder.facts.image));
+        context
+            .inherited
+            .extend(images.flat_map(|(inodes, image)| inodes.iter().map(move |inode| (*inode, image))));
         if jobs.iter().all(|job| job.open.is_none()) {
             return Ok(());
         }
@@ -111,9 +114,15 @@ fn judged<'a>(survey: &'a Survey, spec: &PortSpec, context: &Context<'_>) -> Vec
 }
 
 /// The same process by its pidfd, and still what was judged: it may have executed another program since.
-fn recheck(pinned: &Pinned, holder: &Holder, context: &Context<'_>) -> Recheck {
+fn recheck(pinned: &Pinned, holder: &Holder, asked: Asked, context: &Context<'_>) -> Recheck {
     match pinned.facts(context.service.service) {
+        Ok(Some(facts)) if facts.exe == Seen::Gone => Recheck::Ending,
         Ok(Some(facts)) => {
+            match pinned.held(&holder.inodes) {
+                Ok(held) if held.is_empty() && asked == Asked::NotYet => return Recheck::Released,
+                Ok(_) => {}
+                Err(_) => return Recheck::Unread,
+            }
             let now = Holder { facts, ..holder.clone() };
             match judge(&now, context) {
                 judgement if judgement.verdict == Verdict::Stale => Recheck::Stale,
@@ -140,6 +149,7 @@ impl Job {
             holders: Vec::new(),
             connections: Connections::default(),
             unreadable: 0,
+            unsettled: false,
             asked_by: None,
             elapsed: std::time::Duration::ZERO,
         };
@@ -168,13 +178,16 @@ impl Job {
             return Ok(Vec::new());
         }
         let (pinned, judged): (Vec<&Pinned>, Vec<Judged>) = judged.into_iter().unzip();
-        let plan = plan(&listeners, &judged);
-        // A new socket, held by somebody who is spared, where something was ended: the port is taken again.
+        let plan = match plan(&listeners, &judged) {
+            Plan::Clear if !survey.settled => Plan::Unseen,
+            plan => plan,
+        };
+        // Spared, and started after the call that ended something: the port is taken again.
         let new = |(holder, judgement): &Judged| {
-            judgement.verdict == Verdict::Spare
-                && !holder.inodes.iter().any(|inode| context.inherited.contains(inode))
+            judgement.verdict == Verdict::Spare && context.caller.is_newer(&holder.facts)
         };
         let taken_again = self.has_ended_something() && judged.iter().any(new);
+        self.report.unsettled = !survey.settled;
         self.report.unreadable = survey.unreadable;
         self.report.listeners.extend(listeners);
         self.report.listeners.sort();
@@ -237,18 +250,19 @@ impl Job {
         }
     }
 
-    /// After the signals: answered, or another round.
+    /// After the signals: answered, or another round. The bind comes first: a process that is still there may
+    /// have let go of the port.
     fn settle(&mut self) -> Result<(), Error> {
+        let left = probe(&self.report.spec)?;
         let fates = || self.report.holders.iter().map(|holder| holder.ending.fate);
-        if fates().any(|fate| matches!(fate, Fate::Survived(_))) {
+        if left == Probe::Free {
+            self.close(Ok(Outcome::Cleared));
+        } else if fates().any(|fate| matches!(fate, Fate::Survived(_))) {
             self.close(Ok(Outcome::Survived));
         } else if fates().any(|fate| matches!(fate, Fate::NotPermitted | Fate::Unread)) {
             self.close(Ok(Outcome::Unseen));
         } else {
-            match probe(&self.report.spec)? {
-                Probe::Free => self.close(Ok(Outcome::Cleared)),
-                left => self.open = Some(left),
-            }
+            self.open = Some(left);
         }
         Ok(())
     }

@@ -94,7 +94,7 @@ impl HolderReport {
         match &self.judgement.identity {
             Identity::Instance(evidence) => match evidence {
                 Evidence::Executable => "it executes the service's own executable".to_owned(),
-                Evidence::Package { name, .. } => {
+                Evidence::Package(name) => {
                     format!("its script lies in package {}", escape(name.as_bytes()))
                 }
                 Evidence::WorkerOf(pid) => {
@@ -153,6 +153,9 @@ fn protected(protection: Protection) -> String {
         Protection::Init => {
             "PID 1 is never signalled; if it is systemd, a socket unit listens (systemctl list-sockets)".to_owned()
         }
+        Protection::SameInstance(pid) => {
+            format!("it is part of the instance (pid {pid}) that the caller descends from")
+        }
         Protection::Named(pid) => format!("process {pid} is protected by name, with what it started"),
         Protection::CallersAncestryUnreadable => {
             "the caller's own ancestry cannot be read to its end (is /proc mounted with hidepid?), so this may be \
@@ -178,7 +181,13 @@ impl PortReport {
             Ok(Outcome::Free) => "free".to_owned(),
             Ok(Outcome::Cleared) => {
                 let ended = count(|fate| matches!(fate, Fate::Ended | Fate::EndedByItself));
-                format!("cleared, {} ended; a bind proves it", processes(ended))
+                let left = count(|fate| matches!(fate, Fate::Survived(_) | Fate::Released));
+                let left = if left > 0 {
+                    format!(", {} let go of it and still there", processes(left))
+                } else {
+                    String::new()
+                };
+                format!("cleared, {} ended{left}; a bind proves it", processes(ended))
             }
             Ok(Outcome::WouldClear) => format!("would be cleared, {} stale", processes(self.holders.len())),
             Ok(Outcome::Held) => {
@@ -216,6 +225,9 @@ impl PortReport {
                     format!("nobody listens; {} of a connection, which is not ended for a port", count(n))
                 }
             };
+        }
+        if self.unsettled {
+            return "its holders kept changing while they were looked at; nothing was signalled".to_owned();
         }
         let out_of_reach =
             |h: &&HolderReport| !h.holder.facts.signalable || h.ending.fate == Fate::NotPermitted;

@@ -63,10 +63,8 @@ pub enum Entry {
         path: PathBuf,
         /// The `name` of the package.json it belongs to.
         package: Option<String>,
-        /// The subcommand after it; unknown where only the script could be told.
-        subcommand: Seen<Option<OsString>>,
-        /// Where it was told.
-        told_by: ToldBy,
+        /// The subcommand after it.
+        subcommand: Option<OsString>,
     },
     /// Code on the command line or on standard input, or a module by name: no script at all.
     Inline,
@@ -74,18 +72,6 @@ pub enum Entry {
     Unreadable,
     /// A process title has overwritten argv, or the script no longer exists.
     Untold,
-}
-
-/// What an entry script was told by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ToldBy {
-    /// The command line.
-    Argv,
-    /// `_` in the initial environment, which shells set to the path of the program.
-    Underscore,
-    /// A worker, whose own script lies in the package.
-    Child(u32),
 }
 
 /// What was read of one process, through a /proc/PID pinned by a pidfd.
@@ -120,6 +106,8 @@ pub struct Facts {
     pub entry: Entry,
     /// The caller may send it a signal.
     pub signalable: bool,
+    /// Changes with each exec, and not with a fork.
+    pub(crate) image: Image,
 }
 
 impl Facts {
@@ -134,6 +122,14 @@ impl Facts {
     pub fn run(&self) -> Option<&str> {
         self.environ.value().and_then(|environ| environ.get(OsStr::new("INVOCATION_ID"))).and_then(parse::run)
     }
+}
+
+/// Where the kernel put the stack and the arguments at the last exec (proc_pid_stat(5), fields 28 and 48). A
+/// fork has its parent's; an exec is given new ones at random (`kernel.randomize_va_space`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Image {
+    pub(crate) stack: u64,
+    pub(crate) arguments: Option<u64>,
 }
 
 /// Variables of an initial environment: the ones that were asked for, nothing else. Its values are nobody's

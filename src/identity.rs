@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
-use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Seen, ToldBy};
+use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Seen};
 use crate::service::{OffspringSign, Service};
 
 /// What a process is to the service, and why.
@@ -27,12 +27,7 @@ pub enum Evidence {
     /// It executes the service's own executable.
     Executable,
     /// Its entry script lies in the service's package.
-    Package {
-        /// The package's name.
-        name: String,
-        /// How the script was told.
-        told_by: ToldBy,
-    },
+    Package(String),
     /// It runs the same executable as this ancestor, which is an instance, and carries the marker.
     WorkerOf(u32),
     /// It carries the marker and runs the service's runtime; nothing tells another script.
@@ -131,15 +126,10 @@ pub(crate) fn own_lineage(facts: &Facts, service: &Resolved<'_>) -> Option<Evide
     if service.executables.iter().any(same) {
         return Some(Evidence::Executable);
     }
-    let Entry::Script { package: Some(name), subcommand, told_by, .. } = &facts.entry else {
-        return None;
-    };
-    let command = match (&service.service.subcommand, subcommand) {
-        (Some(wanted), Seen::Value(found)) => found.as_ref() == Some(wanted),
-        (None, _) | (_, Seen::Denied | Seen::Gone) => true,
-    };
-    (command && service.service.packages.contains(name))
-        .then(|| Evidence::Package { name: name.clone(), told_by: *told_by })
+    let Entry::Script { package: Some(name), subcommand, .. } = &facts.entry else { return None };
+    let wanted = &service.service.subcommand;
+    (service.service.packages.contains(name) && (wanted.is_none() || wanted == subcommand))
+        .then(|| Evidence::Package(name.clone()))
 }
 
 /// Whether one whole set of the service's markers holds: whole names, whole values.
@@ -186,12 +176,7 @@ mod tests {
                 Entry::Script {
                     path: PathBuf::from("/x.js"),
                     package: (package != "none").then(|| package.to_owned()),
-                    subcommand: if word == "?" {
-                        Seen::Gone
-                    } else {
-                        Seen::Value((!word.is_empty()).then(|| word.into()))
-                    },
-                    told_by: ToldBy::Argv,
+                    subcommand: (!word.is_empty()).then(|| word.into()),
                 }
             }
         };
@@ -218,8 +203,7 @@ mod tests {
     #[test]
     fn every_cell_of_the_identity_table() {
         use Identity::{Foreign, Instance, Offspring};
-        let package =
-            |name: &str| Instance(Evidence::Package { name: name.to_owned(), told_by: ToldBy::Argv });
+        let package = |name: &str| Instance(Evidence::Package(name.to_owned()));
         let node = "/usr/bin/node";
         // executable, script, marked → identity
         let table = [
@@ -231,7 +215,6 @@ mod tests {
             (node, "openclaw gateway", true, package("openclaw")),
             (node, "openclaw gateway", false, package("openclaw")),
             (node, "moltbot gateway", false, package("moltbot")),
-            (node, "openclaw ?", false, package("openclaw")),
             (node, "openclaw agent", false, Foreign),
             (node, "openclaw agent", true, Offspring(Trace::OtherCommand)),
             (node, "openclaw", true, Offspring(Trace::OtherCommand)),

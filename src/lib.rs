@@ -46,7 +46,7 @@ mod verdict;
 
 pub use error::Error;
 pub use escape::escape;
-pub use facts::{Ancestry, Entry, Environ, Exe, Facts, Holder, ProcessId, Seen, ToldBy};
+pub use facts::{Ancestry, Entry, Environ, Exe, Facts, Holder, ProcessId, Seen};
 pub use identity::{Evidence, Identity, Trace};
 pub use liveness::{Liveness, Protection, Supervisor};
 pub use policy::{Policy, Signal, SignalError};
@@ -65,7 +65,7 @@ pub fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
 }
 
 /// Ends the stale instances that hold the ports, all side by side and with one deadline, and proves by a
-/// bind that each port is free. Blocks for the policy's grace and two seconds at most.
+/// bind that each port is free. Waits for the policy's grace and two seconds at most.
 ///
 /// Per port it is all or nothing: where one holder is spared, none is signalled.
 pub fn clear(ports: &[PortSpec], policy: &Policy) -> Report {

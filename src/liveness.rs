@@ -30,6 +30,8 @@ pub enum Protection {
     Descendant,
     /// PID 1 of the caller's pid namespace.
     Init,
+    /// Part of the same instance as this ancestor of the caller.
+    SameInstance(u32),
     /// Named by the policy, or below a process that is.
     Named(u32),
     /// The caller's ancestry could not be read to its end, so anything may be an ancestor.

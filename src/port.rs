@@ -29,16 +29,6 @@ enum Address {
     Localhost,
 }
 
-/// Whether a listener stands in the way of a bind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Overlap {
-    No,
-    /// An IPv4 address was asked for and the listener is on `[::]`: in the way unless it is v6-only,
-    /// which neither netstat2 nor /proc/net/tcp6 tells.
-    IfDualStack,
-    Yes,
-}
-
 impl PortSpec {
     /// The port at any address: what a server on `[::]` or `0.0.0.0` needs.
     #[must_use]
@@ -94,33 +84,27 @@ impl PortSpec {
         matches!(self.address, Address::Localhost)
     }
 
-    pub(crate) fn overlap(&self, local: IpAddr) -> Overlap {
+    /// Whether a listener at `local` can refuse a bind. One on `[::]` counts against IPv4 addresses too: only
+    /// a v6-only one does not, which neither netstat2 nor /proc/net/tcp6 tells.
+    pub(crate) fn overlaps(&self, local: IpAddr) -> bool {
         match self.address {
-            Address::Any => Overlap::Yes,
-            Address::At(at) => overlap(at.ip(), local),
+            Address::Any => true,
+            Address::At(at) => overlaps(at.ip(), local),
             Address::Localhost => {
-                overlap(Ipv4Addr::LOCALHOST.into(), local).max(overlap(Ipv6Addr::LOCALHOST.into(), local))
+                overlaps(Ipv4Addr::LOCALHOST.into(), local) || overlaps(Ipv6Addr::LOCALHOST.into(), local)
             }
         }
     }
 }
 
-fn overlap(wanted: IpAddr, local: IpAddr) -> Overlap {
-    if wanted == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
-        return Overlap::Yes;
+fn overlaps(wanted: IpAddr, local: IpAddr) -> bool {
+    let dual_stack = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    if wanted == dual_stack || local == dual_stack {
+        return true;
     }
-    match (wanted.to_canonical(), local.to_canonical()) {
-        (IpAddr::V4(wanted), IpAddr::V4(local)) => {
-            if wanted == local || wanted.is_unspecified() || local.is_unspecified() {
-                Overlap::Yes
-            } else {
-                Overlap::No
-            }
-        }
-        (IpAddr::V4(_), IpAddr::V6(local)) if local.is_unspecified() => Overlap::IfDualStack,
-        (IpAddr::V6(wanted), IpAddr::V6(local)) if wanted == local || local.is_unspecified() => Overlap::Yes,
-        _ => Overlap::No,
-    }
+    let (wanted, local) = (wanted.to_canonical(), local.to_canonical());
+    let any_of_family = wanted.is_unspecified() || local.is_unspecified();
+    wanted == local || (any_of_family && wanted.is_ipv4() == local.is_ipv4())
 }
 
 impl fmt::Display for PortSpec {
@@ -257,34 +241,33 @@ mod tests {
 
     #[test]
     fn every_listener_that_would_refuse_the_bind_overlaps() {
-        use Overlap::{IfDualStack, No, Yes};
         let table = [
-            ("80", "127.0.0.1", Yes),
-            ("80", "::1", Yes),
-            ("0.0.0.0:80", "10.0.0.1", Yes),
-            ("0.0.0.0:80", "::1", No),
-            ("0.0.0.0:80", "::", IfDualStack),
-            ("127.0.0.1:80", "127.0.0.1", Yes),
-            ("127.0.0.1:80", "::ffff:127.0.0.1", Yes),
-            ("127.0.0.1:80", "0.0.0.0", Yes),
-            ("127.0.0.1:80", "127.0.0.2", No),
-            ("127.0.0.1:80", "::1", No),
-            ("127.0.0.1:80", "::", IfDualStack),
-            ("[::1]:80", "::1", Yes),
-            ("[::1]:80", "::", Yes),
-            ("[::1]:80", "0.0.0.0", No),
-            ("[::1]:80", "fe80::1", No),
-            ("[::]:80", "127.0.0.1", Yes),
-            ("[::]:80", "::1", Yes),
-            ("[::ffff:127.0.0.1]:80", "127.0.0.1", Yes),
-            ("localhost:80", "127.0.0.1", Yes),
-            ("localhost:80", "::1", Yes),
-            ("localhost:80", "::", Yes),
-            ("localhost:80", "10.0.0.1", No),
+            ("80", "127.0.0.1", true),
+            ("80", "::1", true),
+            ("0.0.0.0:80", "10.0.0.1", true),
+            ("0.0.0.0:80", "::1", false),
+            ("0.0.0.0:80", "::", true),
+            ("127.0.0.1:80", "127.0.0.1", true),
+            ("127.0.0.1:80", "::ffff:127.0.0.1", true),
+            ("127.0.0.1:80", "0.0.0.0", true),
+            ("127.0.0.1:80", "127.0.0.2", false),
+            ("127.0.0.1:80", "::1", false),
+            ("127.0.0.1:80", "::", true),
+            ("[::1]:80", "::1", true),
+            ("[::1]:80", "::", true),
+            ("[::1]:80", "0.0.0.0", false),
+            ("[::1]:80", "fe80::1", false),
+            ("[::]:80", "127.0.0.1", true),
+            ("[::]:80", "::1", true),
+            ("[::ffff:127.0.0.1]:80", "127.0.0.1", true),
+            ("localhost:80", "127.0.0.1", true),
+            ("localhost:80", "::1", true),
+            ("localhost:80", "::", true),
+            ("localhost:80", "10.0.0.1", false),
         ];
         for (spec, local, expected) in table {
             let spec: PortSpec = spec.parse().unwrap();
-            assert_eq!(spec.overlap(local.parse().unwrap()), expected, "{spec} against {local}");
+            assert_eq!(spec.overlaps(local.parse().unwrap()), expected, "{spec} against {local}");
         }
     }
 

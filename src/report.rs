@@ -34,6 +34,8 @@ pub struct PortReport {
     pub connections: Connections,
     /// How many processes there were whose descriptors may not be read.
     pub unreadable: usize,
+    /// The holders kept changing while they were looked at.
+    pub unsettled: bool,
     /// The effective user who asked; unknown where nothing but the bind was needed.
     pub asked_by: Option<u32>,
     /// From the call to the answer.
@@ -115,6 +117,8 @@ pub enum Fate {
     Ended,
     /// It ended before a signal reached it.
     EndedByItself,
+    /// It let go of the port before it was signalled, and was spared.
+    Released,
     /// It became another program before it was signalled, or before SIGKILL, and was spared from there on.
     Changed,
     /// Its facts could not be read again, so it was spared from there on.

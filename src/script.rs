@@ -11,13 +11,14 @@ pub(crate) enum Script<'a> {
     At(&'a OsStr, &'a [OsString]),
     /// Code, a module or standard input instead of a script.
     Inline,
+    /// Some argument, but which is not told: an option before it may take one.
+    Ambiguous,
     /// Nothing: a title has overwritten the arguments, or there are none.
     Untold,
 }
 
-/// Options of node, bun, deno and python that take the next argument for their value. Taking such a value
-/// for the script would judge a process by somebody else's file.
-const TAKES_VALUE: [&str; 19] = [
+/// Options of node, bun, deno and python that take the next argument for their value.
+const TAKES_VALUE: [&str; 17] = [
     "-r",
     "--require",
     "--import",
@@ -29,14 +30,33 @@ const TAKES_VALUE: [&str; 19] = [
     "--env-file-if-exists",
     "--title",
     "--input-type",
-    "--watch-path",
-    "--icu-data-dir",
-    "--openssl-config",
+    "--diagnostic-dir",
     "--preload",
     "--cwd",
     "--config",
     "-W",
     "-X",
+];
+
+/// Options that take none, by their beginning.
+const FLAGS: [&str; 17] = [
+    "--no-",
+    "--inspect",
+    "--enable-",
+    "--expose",
+    "--harmony",
+    "--preserve-symlinks",
+    "--abort-on-",
+    "--trace-warnings",
+    "--trace-deprecation",
+    "--trace-uncaught",
+    "--trace-exit",
+    "--throw-deprecation",
+    "--pending-deprecation",
+    "--experimental-strip-types",
+    "--experimental-transform-types",
+    "--smol",
+    "--allow-",
 ];
 
 /// The script of a runtime at `exe`, started with `argv`.
@@ -46,6 +66,7 @@ pub(crate) fn script<'a>(exe: &Path, argv: &'a [OsString]) -> Script<'a> {
     let runs = family.starts_with(b"bun") || family.starts_with(b"deno");
     let mut args = argv.get(1..).unwrap_or_default();
     let mut literal = false;
+    let mut unknown = false;
     while let Some((arg, rest)) = args.split_first() {
         args = rest;
         let bytes = arg.as_bytes();
@@ -56,14 +77,28 @@ pub(crate) fn script<'a>(exe: &Path, argv: &'a [OsString]) -> Script<'a> {
             if runs && !literal && arg == "run" {
                 continue;
             }
+            // An option that is not known may have taken this for its value: to judge a process by it would
+            // be to judge it by somebody else's file.
+            if unknown {
+                return Script::Ambiguous;
+            }
+            // A path into /proc or /dev means another file for each who follows it.
+            if bytes.starts_with(b"/proc/") || bytes.starts_with(b"/dev/") {
+                return Script::Inline;
+            }
             return Script::At(arg, rest);
         }
+        unknown = false;
         if bytes == b"--" {
             literal = true;
         } else if inline(bytes, python) {
             return Script::Inline;
         } else if TAKES_VALUE.iter().any(|option| arg == option) {
             args = rest.get(1..).unwrap_or_default();
+        } else {
+            let flag = FLAGS.iter().any(|flag| bytes.starts_with(flag.as_bytes()));
+            let cluster = python && !bytes.starts_with(b"--");
+            unknown = !(flag || cluster || bytes.contains(&b'='));
         }
     }
     Script::Untold
@@ -110,6 +145,8 @@ mod tests {
             ("node", "node --max-old-space-size=512 -r dotenv a.js x", Some(("a.js", "x"))),
             ("node", "node --import ./openclaw/pre.mjs a.js x", Some(("a.js", "x"))),
             ("node", "node -- -odd.js x", Some(("-odd.js", "x"))),
+            ("node", "node --no-warnings --inspect --unheard=1 a.js x", Some(("a.js", "x"))),
+            ("node", "node --unheard --title t a.js x", Some(("a.js", "x"))),
             ("bun", "bun run a.ts gateway", Some(("a.ts", "gateway"))),
             ("bun", "bun a.ts gateway", Some(("a.ts", "gateway"))),
             ("python3.11", "python3 -u -W ignore a.py x", Some(("a.py", "x"))),
@@ -128,12 +165,21 @@ mod tests {
             ("node", "node --eval=code"),
             ("node", "node -"),
             ("node", "node -pe 1"),
+            ("node", "node /proc/self/cwd/a.js gateway"),
+            ("node", "node /dev/stdin"),
             ("python3", "python3 -m http.server 18789"),
             ("python3", "python3 -Im http.server"),
             ("python3", "python3 -c code"),
         ];
         for (exe, line) in inline {
             assert_eq!(script(Path::new(exe), &words(line)), Script::Inline, "{line}");
+        }
+        for line in ["node --diagnostic-report-dir a.js gateway", "node --unheard-of a.js", "bun -x a.js"] {
+            assert_eq!(
+                script(Path::new(line.split(' ').next().unwrap()), &words(line)),
+                Script::Ambiguous,
+                "{line}"
+            );
         }
         for line in ["node", "openclaw-gateway  ", "node -r", "node --"] {
             assert_eq!(script(Path::new("node"), &words(line)), Script::Untold, "{line}");

@@ -184,16 +184,11 @@ impl Service {
         self.markers.iter().flatten().map(|marker| marker.key.as_os_str())
     }
 
-    /// Those of the marker variables that an environment has, with the values that it has.
+    /// The markers that an environment has. Another value than a marker's is not the service's to show.
     pub(crate) fn markers_in(&self, environ: &Environ) -> Vec<Marker> {
-        let mut found: Vec<Marker> = Vec::new();
-        for key in self.marker_keys() {
-            if let Some(value) = environ.get(key)
-                && !found.iter().any(|marker| marker.key == key)
-            {
-                found.push(Marker::new(key, value));
-            }
-        }
+        let has = |marker: &&Marker| environ.get(&marker.key) == Some(marker.value.as_os_str());
+        let mut found: Vec<Marker> = self.markers.iter().flatten().filter(has).cloned().collect();
+        found.dedup();
         found
     }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Holder, ProcessId, Seen};
+use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Holder, Image, ProcessId, Seen};
 
 /// A readable process that is nothing in particular: /usr/bin/other, no variables.
 pub(crate) fn facts(pid: u32, start_ticks: u64) -> Facts {
@@ -22,6 +22,7 @@ pub(crate) fn facts(pid: u32, start_ticks: u64) -> Facts {
         cgroup: Seen::Value(PathBuf::from("/")),
         entry: Entry::NotARuntime,
         signalable: true,
+        image: Image::default(),
     }
 }
 

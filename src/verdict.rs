@@ -1,6 +1,6 @@
 //! What is to be done with a holder: identity × liveness × age. Pure.
 
-use crate::facts::Holder;
+use crate::facts::{Ancestry, Facts, Holder, Image};
 use crate::identity::{Identity, Resolved, identity};
 use crate::liveness::{Caller, Liveness, Protection, liveness};
 
@@ -58,18 +58,39 @@ pub(crate) struct Context<'a> {
     pub(crate) caller: Caller,
     pub(crate) protect: &'a [u32],
     pub(crate) any_owner: bool,
-    /// Listeners that a stale instance held in this call. Nobody can hold one of them who did not get it
-    /// from that instance, so a fork of it is no newcomer, however young.
-    pub(crate) inherited: Vec<u64>,
+    /// Listeners that a stale process held in this call, and its image. Who holds one of them in the same
+    /// image was forked from it and is no newcomer, however young. After an exec it may be the successor
+    /// that the instance handed its socket to.
+    pub(crate) inherited: Vec<(u64, Image)>,
 }
 
 pub(crate) fn judge(holder: &Holder, context: &Context<'_>) -> Judgement {
     let identity = identity(&holder.facts, &holder.ancestry, &context.service);
-    let liveness = liveness(holder, &context.caller, context.protect);
-    let inherited = holder.inodes.iter().any(|inode| context.inherited.contains(inode));
-    let newer = context.caller.is_newer(&holder.facts) && !inherited;
+    let liveness = match callers_instance(holder, context) {
+        Some(pid) => Liveness::Protected(Protection::SameInstance(pid)),
+        None => liveness(holder, &context.caller, context.protect),
+    };
+    let newer = context.caller.is_newer(&holder.facts) && !inherited(holder, context);
     let (verdict, rule) = decide(&identity, &liveness, newer, context.any_owner);
     Judgement { identity, liveness, verdict, rule }
+}
+
+/// The instance that the caller descends from, where the holder is another process of it: a gateway's sidecar
+/// must not end the gateway's worker.
+fn callers_instance(holder: &Holder, context: &Context<'_>) -> Option<u32> {
+    let line = &holder.ancestry.line;
+    let is_instance = |at: usize, facts: &Facts| {
+        let above = Ancestry { line: line.get(at + 1..).unwrap_or_default().to_vec(), complete: true };
+        matches!(identity(facts, &above, &context.service), Identity::Instance(_))
+    };
+    let callers = |facts: &Facts| context.caller.ancestors.contains(&facts.id.pid);
+    let mut above = line.iter().enumerate();
+    above.find(|(at, facts)| callers(facts) && is_instance(*at, facts)).map(|(_, facts)| facts.id.pid)
+}
+
+fn inherited(holder: &Holder, context: &Context<'_>) -> bool {
+    let fork = |(inode, image): &(u64, Image)| holder.inodes.contains(inode) && holder.facts.image == *image;
+    context.inherited.iter().any(fork)
 }
 
 fn decide(identity: &Identity, liveness: &Liveness, newer: bool, any_owner: bool) -> (Verdict, Rule) {
@@ -98,8 +119,10 @@ fn decide(identity: &Identity, liveness: &Liveness, newer: bool, any_owner: bool
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::{Exe, ProcessId, Seen};
     use crate::identity::{Evidence, Trace};
     use crate::liveness::Supervisor;
+    use crate::testing::{ancestors, facts, holder};
 
     /// The verdict table, cell by cell: rows identity, columns liveness. The letter is what the rule is
     /// called here; capitals are stale.
@@ -176,5 +199,49 @@ mod tests {
                 }
             }
         }
+    }
+
+    fn context(service: &crate::Service) -> Context<'_> {
+        let id = ProcessId { pid: 500, start_ticks: 5_000 };
+        Context {
+            service: Resolved { service, executables: vec![("/opt/gw".into(), Some((9, 9)))] },
+            caller: Caller { id, uid: 0, ancestors: vec![400, 1], ancestry_complete: true },
+            protect: &[],
+            any_owner: true,
+            inherited: vec![(7, Image { stack: 70, arguments: None })],
+        }
+    }
+
+    #[test]
+    fn a_worker_of_the_callers_own_instance_is_protected() {
+        let service = crate::Service::new("gw").executable("/opt/gw");
+        let context = context(&service);
+        let gateway = |pid| {
+            let mut facts = facts(pid, 10);
+            facts.exe = Seen::Value(Exe { path: "/opt/gw".into(), replaced: false, file: (9, 9) });
+            facts
+        };
+        let below = |parent: Facts| holder(gateway(600), Ancestry { line: vec![parent], complete: true });
+        // Its parent is an instance and the caller's ancestor; the one and not the other; neither.
+        let own = judge(&below(gateway(400)), &context);
+        assert_eq!(own.liveness, Liveness::Protected(Protection::SameInstance(400)));
+        assert_eq!((own.verdict, own.rule), (Verdict::Spare, Rule::Protected));
+        assert_eq!(judge(&below(facts(400, 10)), &context).rule, Rule::StaleInstance);
+        assert_eq!(judge(&below(gateway(401)), &context).rule, Rule::StaleInstance);
+    }
+
+    #[test]
+    fn a_fork_of_what_was_ended_is_no_newcomer_and_an_exec_is() {
+        let service = crate::Service::new("gw").executable("/opt/gw");
+        let context = context(&service);
+        let young = |inode, stack| {
+            let mut holder = holder(facts(600, 6_000), ancestors(&[1], true));
+            holder.inodes = vec![inode];
+            holder.facts.image.stack = stack;
+            judge(&holder, &context).rule
+        };
+        assert_eq!(young(7, 70), Rule::AnyOwner);
+        assert_eq!(young(7, 71), Rule::Newer);
+        assert_eq!(young(8, 70), Rule::Newer);
     }
 }

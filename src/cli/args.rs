@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anstream::ColorChoice;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, ValueEnum};
 use portclear::{Marker, Policy, PortSpec, PortSpecError, Runtime, Service, Signal};
@@ -62,7 +62,7 @@ pub(crate) struct Args {
     )]
     runtimes: Vec<String>,
     /// Another service: the name in the package.json of its script (repeatable)
-    #[arg(long = "package", value_name = "NAME", conflicts_with = "service", help_heading = "Which service")]
+    #[arg(long = "package", value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "service", help_heading = "Which service")]
     packages: Vec<String>,
 
     /// Print one JSON document (docs/json.md)
@@ -99,8 +99,10 @@ pub(crate) struct Request {
 }
 
 /// Programs that run the scripts of many services: none of them is a service's own executable.
-const RUNTIMES: [&str; 12] =
-    ["node", "nodejs", "bun", "deno", "python", "ruby", "perl", "php", "java", "sh", "bash", "dash"];
+const RUNTIMES: [&str; 22] = [
+    "node", "nodejs", "bun", "deno", "python", "pypy", "ruby", "perl", "php", "java", "lua", "dotnet",
+    "mono", "electron", "sh", "bash", "dash", "zsh", "busybox", "env", "systemd", "init",
+];
 
 impl Args {
     pub(crate) fn resolve(self) -> Result<Request, clap::Error> {
@@ -217,7 +219,7 @@ fn after_help() -> String {
         portclear 18789                      end a stale OpenClaw gateway on this port\n  \
         portclear -n 18789                   say what would be done\n  \
         portclear --package my-app 8080      the same for a Node program of another name\n  \
-        portclear --exe /usr/bin/my-app 8080 and for any other program\n\n\
+        portclear --exe /usr/bin/my-app 8080  and for any other program\n\n\
         Exit status (of several ports the highest):\n"
         .to_owned();
     for (exit, meaning) in TABLE {
@@ -247,10 +249,11 @@ mod tests {
 
     #[test]
     fn what_identifies_no_service_is_refused() {
-        let table: [(&[&str], bool); 13] = [
+        let table: [(&[&str], bool); 14] = [
             (&["1"], true),
             (&["--service", "openclaw", "1"], true),
             (&["--package", "x", "1"], true),
+            (&["--package", "", "1"], false),
             (&["--exe", "/opt/x", "1"], true),
             (&["--marker", "A=b", "--runtime", "python3", "1"], true),
             (&["--marker", "A=b", "1"], false),

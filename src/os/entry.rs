@@ -10,9 +10,7 @@ use procfs::process::Process;
 use rustix::fs::{AtFlags, OFlags, statat};
 
 use crate::error::Error;
-use crate::facts::{Entry, Environ, Exe, Seen, ToldBy};
-use crate::identity::marked;
-use crate::os::snapshot;
+use crate::facts::{Entry, Environ, Exe, Seen};
 use crate::os::sockets::to_io;
 use crate::script::{Script, script, subcommand};
 use crate::service::Service;
@@ -32,84 +30,24 @@ pub(crate) fn entry(
     if service.runtime_of(&exe.path).is_none() {
         return Ok(Entry::NotARuntime);
     }
-    let mut command = Seen::Gone;
-    match script(&exe.path, argv) {
+    let (path, args) = match script(&exe.path, argv) {
+        Script::At(path, args) => (path, args),
         Script::Inline => return Ok(Entry::Inline),
-        Script::At(path, args) => {
-            let word = subcommand(args, &service.value_options).map(OsStr::to_owned);
-            command = Seen::Value(word);
-            match told(image, path, &command, ToldBy::Argv).map_err(fail)? {
-                Seen::Value(entry) => return Ok(entry),
-                Seen::Denied => return Ok(Entry::Unreadable),
-                Seen::Gone => {}
-            }
-        }
-        Script::Untold => {}
-    }
-    // `_` is inherited by what a process starts without a shell, so it only stands in for arguments that
-    // tell nothing, and only the service's own package is believed of it.
-    if let Some(path) = environ.get(OsStr::new("_"))
-        && let Seen::Value(entry) = told(image, path, &command, ToldBy::Underscore).map_err(fail)?
-        && in_package(&entry, service)
-    {
-        return Ok(entry);
-    }
-    if !marked(environ, service)
-        && matches!(command, Seen::Gone)
-        && let Some(entry) = told_by_child(pid, exe, service)
-    {
-        return Ok(entry);
-    }
-    Ok(Entry::Untold)
-}
-
-fn told(
-    image: &Process,
-    path: &OsStr,
-    subcommand: &Seen<Option<OsString>>,
-    by: ToldBy,
-) -> io::Result<Seen<Entry>> {
-    let path = match resolve(image, path)? {
-        Seen::Value(path) => path,
-        Seen::Denied => return Ok(Seen::Denied),
-        Seen::Gone => return Ok(Seen::Gone),
+        Script::Ambiguous => return Ok(Entry::Unreadable),
+        Script::Untold => return Ok(Entry::Untold),
     };
-    Ok(match package(&path)? {
-        Seen::Value(package) => {
-            Seen::Value(Entry::Script { path, package, subcommand: subcommand.clone(), told_by: by })
-        }
-        Seen::Denied => Seen::Denied,
-        Seen::Gone => Seen::Gone,
-    })
-}
-
-fn in_package(entry: &Entry, service: &Service) -> bool {
-    matches!(entry, Entry::Script { package: Some(name), .. } if service.packages.contains(name))
-}
-
-/// A worker's script tells its launcher's package. Not a child that is an instance itself: its parent may be
-/// a process manager that runs other people's programs as well. What cannot be read of a child tells nothing:
-/// this evidence only ever adds an instance, and its absence leaves the process alone.
-fn told_by_child(pid: u32, exe: &Exe, service: &Service) -> Option<Entry> {
-    let wanted = service.subcommand.as_ref()?;
-    snapshot::children(pid).into_iter().find_map(|child| {
-        let image = Process::new(i32::try_from(child).ok()?).ok()?;
-        let file = image.open_relative_flags("exe", OFlags::PATH | OFlags::CLOEXEC).ok()?.metadata().ok()?;
-        if (file.dev(), file.ino()) != exe.file {
-            return None;
-        }
-        let mut bytes = Vec::new();
-        image.open_relative("cmdline").ok()?.read_to_end(&mut bytes).ok()?;
-        let argv = crate::parse::argv(&bytes);
-        let Script::At(path, args) = script(&exe.path, &argv) else { return None };
-        if subcommand(args, &service.value_options) == Some(wanted.as_os_str()) {
-            return None;
-        }
-        let Ok(Seen::Value(entry)) = told(&image, path, &Seen::Gone, ToldBy::Child(child)) else {
-            return None;
-        };
-        in_package(&entry, service).then_some(entry)
-    })
+    let path = match resolve(image, path, environ).map_err(fail)? {
+        Seen::Value(path) => path,
+        Seen::Denied => return Ok(Entry::Unreadable),
+        Seen::Gone => return Ok(Entry::Untold),
+    };
+    let package = match package(&path).map_err(fail)? {
+        Seen::Value(package) => package,
+        Seen::Denied => return Ok(Entry::Unreadable),
+        Seen::Gone => return Ok(Entry::Untold),
+    };
+    let subcommand = subcommand(args, &service.value_options).map(OsStr::to_owned);
+    Ok(Entry::Script { path, package, subcommand })
 }
 
 /// "Not there" and "may not look" as facts; what else goes wrong stays an error, and makes no script vanish.
@@ -129,50 +67,60 @@ fn look<T>(result: io::Result<T>) -> io::Result<Seen<T>> {
     }
 }
 
-/// The real path of a script, as its process sees it.
-fn resolve(image: &Process, path: &OsStr) -> io::Result<Seen<PathBuf>> {
+/// The real path of a script, if it is the same file for its process and for us. A process in a mount
+/// namespace or a chroot of its own may have another one there, or only one of the two may have any: then it
+/// may not be judged by what we see.
+fn resolve(image: &Process, path: &OsStr, environ: &Environ) -> io::Result<Seen<PathBuf>> {
     let path = Path::new(path);
     let absolute = if path.is_absolute() {
         path.to_owned()
     } else {
         match look(image.cwd().map_err(to_io))? {
+            // The process has gone elsewhere since its script was named.
+            Seen::Value(folder) if moved(&folder, environ) => return Ok(Seen::Gone),
             Seen::Value(folder) => folder.join(path),
             Seen::Denied => return Ok(Seen::Denied),
             Seen::Gone => return Ok(Seen::Gone),
         }
     };
-    // Node takes `dist/index` for `dist/index.js`.
-    let mut with_extension = absolute.clone().into_os_string();
-    with_extension.push(".js");
-    let mut real = look(fs::canonicalize(&absolute))?;
-    if real == Seen::Gone {
-        real = look(fs::canonicalize(PathBuf::from(with_extension)))?;
-    }
-    let Seen::Value(real) = real else { return Ok(real) };
-    // A process in a mount namespace or chroot of its own may have another file at this path.
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = match look(image.open_relative_flags("root", flags).map_err(to_io))? {
         Seen::Value(root) => root,
         Seen::Denied => return Ok(Seen::Denied),
         Seen::Gone => return Ok(Seen::Gone),
     };
-    let below = real.strip_prefix("/").unwrap_or(&real);
-    let theirs = look(statat(&root, below, AtFlags::empty()).map_err(io::Error::from))?;
-    let ours = look(fs::metadata(&real))?;
-    Ok(match (theirs, ours) {
-        (Seen::Denied, _) | (_, Seen::Denied) => Seen::Denied,
-        (Seen::Value(theirs), Seen::Value(ours))
-            if (theirs.st_dev, theirs.st_ino) == (ours.dev(), ours.ino()) =>
-        {
-            Seen::Value(real)
-        }
-        _ => Seen::Gone,
-    })
+    let theirs = |path: &Path| {
+        let below = path.strip_prefix("/").unwrap_or(path);
+        let about = statat(&root, below, AtFlags::empty());
+        look(about.map(|about| (about.st_dev, about.st_ino)).map_err(io::Error::from))
+    };
+    // Node takes `dist/index` for `dist/index.js`.
+    let mut with_extension = absolute.clone().into_os_string();
+    with_extension.push(".js");
+    for path in [absolute, PathBuf::from(with_extension)] {
+        let real = match look(fs::canonicalize(&path))? {
+            Seen::Value(real) => real,
+            Seen::Denied => return Ok(Seen::Denied),
+            Seen::Gone if theirs(&path)? == Seen::Gone => continue,
+            Seen::Gone => return Ok(Seen::Denied),
+        };
+        let ours = look(fs::metadata(&real))?;
+        let same = ours.value().map(|ours| (ours.dev(), ours.ino())) == theirs(&real)?.value().copied();
+        return Ok(if same && ours.value().is_some() { Seen::Value(real) } else { Seen::Denied });
+    }
+    Ok(Seen::Gone)
+}
+
+/// Whether the process has left the folder that PWD says it was started in, where PWD says one.
+fn moved(folder: &Path, environ: &Environ) -> bool {
+    let started_in = environ.get(OsStr::new("PWD")).and_then(|pwd| fs::canonicalize(pwd).ok());
+    started_in.is_some_and(|started_in| started_in != folder)
 }
 
 /// The name of the package that a file belongs to: that of the nearest manifest above it which has one. The
 /// search ends at a node_modules folder, as Node's own does (Node.js, "Modules: ECMAScript modules",
-/// LOOKUP_PACKAGE_SCOPE).
+/// LOOKUP_PACKAGE_SCOPE). A manifest that cannot be believed ends it too: the name above would be another
+/// package's.
 fn package(script: &Path) -> io::Result<Seen<Option<String>>> {
     let about = match look(fs::metadata(script))? {
         Seen::Value(about) => about,
@@ -181,22 +129,29 @@ fn package(script: &Path) -> io::Result<Seen<Option<String>>> {
     };
     let folders = script.ancestors().skip(usize::from(!about.is_dir()));
     for folder in folders.take_while(|folder| folder.file_name() != Some(OsStr::new("node_modules"))) {
-        // Not blocking: whoever owns the folder may have put a FIFO there.
-        let options = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
         let path = folder.join("package.json");
+        match look(fs::symlink_metadata(&path))? {
+            Seen::Value(manifest) if manifest.is_file() => {}
+            Seen::Gone => continue,
+            // A link may lead to the manifest of another package.
+            Seen::Value(_) | Seen::Denied => return Ok(Seen::Denied),
+        }
+        // What it was may have been exchanged since: not following, and not blocking on a FIFO.
+        let options = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
         let file = match look(OpenOptions::new().read(true).custom_flags(options).open(path))? {
             Seen::Value(file) => file,
-            Seen::Denied => return Ok(Seen::Denied),
-            Seen::Gone => continue,
+            Seen::Denied | Seen::Gone => return Ok(Seen::Denied),
         };
         let manifest = file.metadata()?;
         // In /tmp anybody may drop a manifest above somebody else's script.
         if !manifest.is_file() || !(manifest.uid() == about.uid() || manifest.uid() == 0) {
-            continue;
+            return Ok(Seen::Denied);
         }
         let mut text = Vec::new();
         file.take(MANIFEST_LIMIT).read_to_end(&mut text)?;
-        let manifest: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        let Ok(manifest) = serde_json::from_slice::<serde_json::Value>(&text) else {
+            return Ok(Seen::Denied);
+        };
         if let Some(name) = manifest.get("name").and_then(|name| name.as_str()) {
             return Ok(Seen::Value(Some(name.to_owned())));
         }
@@ -231,19 +186,31 @@ mod tests {
         let fifo = top.path().join("gw/fifo/package.json");
         write("gw/fifo/index.js", "");
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        std::os::unix::fs::symlink(top.path().join("gw/package.json"), {
+            write("gw/link/index.js", "");
+            top.path().join("gw/link/package.json")
+        })
+        .unwrap();
         let table = [
-            ("gw/dist/index.js", Some("openclaw")),
-            ("gw", Some("openclaw")),
-            ("gw/ext/index.js", Some("ext")),
-            ("gw/broken/index.js", Some("openclaw")),
-            ("gw/odd/index.js", Some("openclaw")),
-            ("gw/fifo/index.js", Some("openclaw")),
-            ("gw/node_modules/dep/index.js", None),
-            ("gw/node_modules/named/index.js", Some("named")),
+            ("gw/dist/index.js", Seen::Value(Some("openclaw"))),
+            ("gw", Seen::Value(Some("openclaw"))),
+            ("gw/ext/index.js", Seen::Value(Some("ext"))),
+            ("gw/odd/index.js", Seen::Value(Some("openclaw"))),
+            ("gw/broken/index.js", Seen::Denied),
+            ("gw/fifo/index.js", Seen::Denied),
+            ("gw/link/index.js", Seen::Denied),
+            ("gw/node_modules/dep/index.js", Seen::Value(None)),
+            ("gw/node_modules/named/index.js", Seen::Value(Some("named"))),
+            ("gw/none.js", Seen::Gone),
         ];
-        for (path, name) in table {
-            let expected = Seen::Value(name.map(str::to_owned));
-            assert_eq!(package(&top.path().join(path)).unwrap(), expected, "{path}");
+        for (path, expected) in table {
+            let found = package(&top.path().join(path)).unwrap();
+            let found = match &found {
+                Seen::Value(name) => Seen::Value(name.as_deref()),
+                Seen::Denied => Seen::Denied,
+                Seen::Gone => Seen::Gone,
+            };
+            assert_eq!(found, expected, "{path}");
         }
     }
 }

@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::Error;
-use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, ProcessId, Seen};
+use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Image, ProcessId, Seen};
 use crate::os::pidfd::{self, PidFd};
 use crate::os::{ancestry, entry, holders, sockets};
 use crate::parse;
@@ -26,6 +26,10 @@ pub(crate) struct Pinned {
     pid: u32,
     root: Process,
 }
+
+/// No exec takes more than 6 MiB of arguments and environment (execve(2)). A process can let them seem to be
+/// gigabytes (PR_SET_MM), and is then not read to the end.
+const LIMIT: u64 = 8 << 20;
 
 /// A process may exec while it is read; what was read then belongs to two programs.
 const ATTEMPTS: usize = 5;
@@ -67,7 +71,7 @@ impl Pinned {
             if let Some(facts) = facts
                 && self.image()?.is_some_and(|after| after == before)
             {
-                return Ok(Some(Facts { signalable, ..facts }));
+                return Ok(Some(Facts { signalable, image: before, ..facts }));
             }
         }
         Ok(None)
@@ -84,9 +88,9 @@ impl Pinned {
     }
 
     /// What changes with each exec: where the kernel put the new stack and arguments.
-    fn image(&self) -> Result<Option<(u64, Option<u64>)>, Error> {
+    fn image(&self) -> Result<Option<Image>, Error> {
         match seen(self.root.stat(), self.pid)? {
-            Seen::Value(stat) => Ok(Some((stat.startstack, stat.arg_start))),
+            Seen::Value(stat) => Ok(Some(Image { stack: stat.startstack, arguments: stat.arg_start })),
             Seen::Denied | Seen::Gone => Ok(None),
         }
     }
@@ -100,7 +104,7 @@ impl Pinned {
         let image = image.as_ref().unwrap_or(&self.root);
         let exe = read_exe(image, pid)?;
         let argv = map(read(image, "cmdline", pid)?, |bytes| parse::argv(&bytes));
-        let wanted = service.variables().chain(["_", "INVOCATION_ID"].map(AsRef::as_ref));
+        let wanted = service.variables().chain(["PWD", "INVOCATION_ID"].map(AsRef::as_ref));
         let environ = map(read(image, "environ", pid)?, |bytes| parse::environ(&bytes, wanted));
         let entry = match (&exe, &argv) {
             (Seen::Value(exe), Seen::Value(argv)) => {
@@ -124,6 +128,7 @@ impl Pinned {
             cgroup: flat_map(&read(&self.root, "cgroup", pid)?, parse::cgroup),
             entry,
             signalable: false,
+            image: Image::default(),
         }))
     }
 
@@ -204,13 +209,14 @@ fn age(start_ticks: u64) -> Duration {
 }
 
 fn read(image: &Process, name: &str, pid: u32) -> Result<Seen<Vec<u8>>, Error> {
-    let mut file = match seen(image.open_relative(name), pid)? {
+    let file = match seen(image.open_relative(name), pid)? {
         Seen::Value(file) => file,
         Seen::Denied => return Ok(Seen::Denied),
         Seen::Gone => return Ok(Seen::Gone),
     };
     let mut bytes = Vec::new();
-    match file.read_to_end(&mut bytes) {
+    match file.take(LIMIT).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() as u64 == LIMIT => Ok(Seen::Denied),
         Ok(_) => Ok(Seen::Value(bytes)),
         Err(error) => seen(Err(ProcError::from(error)), pid),
     }

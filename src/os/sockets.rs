@@ -38,13 +38,12 @@ pub(crate) fn table(ports: &[u16]) -> Result<Table, Error> {
             Ok(table)
         }
         Ok(mut table) => {
-            if let Ok(other) = by_proc(ports) {
-                table.listeners.extend(other.listeners);
-                if table.connections.is_empty() {
-                    table.connections = other.connections;
-                }
-                table.tidy();
+            let other = by_proc(ports)?;
+            table.listeners.extend(other.listeners);
+            if table.connections.is_empty() {
+                table.connections = other.connections;
             }
+            table.tidy();
             Ok(table)
         }
         Err(_) => by_proc(ports),
@@ -97,7 +96,8 @@ fn by_proc(ports: &[u16]) -> Result<Table, Error> {
     let attempt = "cannot read the socket table";
     // The thread's own: /proc/net is that of the thread group's leader, which a library cannot know to be in
     // the same network namespace. And it is there under ProcSubset=pid, where /proc/net is not.
-    let thread = Process::new_with_root(PathBuf::from("/proc/thread-self"));
+    let thread = PathBuf::from(format!("/proc/self/task/{}", nix::unistd::gettid()));
+    let thread = Process::new_with_root(thread);
     let thread = thread.map_err(|error| Error::new(attempt, to_io(error)))?;
     let mut entries = thread.tcp().map_err(|error| Error::new(attempt, to_io(error)))?;
     match thread.tcp6() {

@@ -8,7 +8,7 @@ use crate::os::process::Pinned;
 use crate::policy::{Policy, Signal};
 use crate::report::{Ending, Fate, Progress};
 
-/// What SIGKILL may take: a process in the middle of a large exit or a slow write.
+/// What SIGKILL may take, after the grace: a process in the middle of a large exit or a slow write.
 const KILL_WAIT: Duration = Duration::from_secs(2);
 
 /// Between two looks at the progress, where somebody watches it.
@@ -18,9 +18,20 @@ const TICK: Duration = Duration::from_millis(250);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recheck {
     Stale,
+    /// It has let go of the port.
+    Released,
     Changed,
+    /// It is in the middle of its exit.
+    Ending,
     Gone,
     Unread,
+}
+
+/// Whether a target was signalled before. One that was may have let go of the port while it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    NotYet,
+    Already,
 }
 
 /// The times of one call, set at its first signal.
@@ -28,15 +39,15 @@ pub(crate) enum Recheck {
 pub(crate) struct Deadline {
     start: Instant,
     grace: Instant,
+    end: Instant,
 }
 
 impl Deadline {
     pub(crate) fn new(grace: Duration) -> Self {
         let start = Instant::now();
-        // Too far for a clock: as good as for ever.
-        let grace =
-            start.checked_add(grace).or_else(|| start.checked_add(Duration::from_secs(u32::MAX.into())));
-        Self { start, grace: grace.unwrap_or(start) }
+        // A century is as good as for ever, and no clock overflows on it.
+        let grace = start + grace.min(Duration::from_secs(100 * 365 * 86_400));
+        Self { start, grace, end: grace + KILL_WAIT }
     }
 }
 
@@ -54,7 +65,7 @@ pub(crate) fn terminate(
     targets: &[(u32, &Pinned)],
     policy: &Policy,
     deadline: Deadline,
-    recheck: &dyn Fn(u32, &Pinned) -> Recheck,
+    recheck: &dyn Fn(u32, &Pinned, Asked) -> Recheck,
     mut observer: Observer<'_>,
 ) -> (Vec<Ending>, Option<Error>) {
     let mut targets: Vec<Target<'_>> = targets
@@ -71,8 +82,7 @@ pub(crate) fn terminate(
         for target in targets.iter_mut().filter(|target| is_open(target)) {
             keep(&mut error, signal(target, Signal::KILL, deadline, recheck));
         }
-        let end = Instant::now() + KILL_WAIT;
-        keep(&mut error, wait(&mut targets, deadline.start, end, None, &mut observer));
+        keep(&mut error, wait(&mut targets, deadline.start, deadline.end, None, &mut observer));
     }
     for target in targets.iter_mut().filter(|target| is_open(target)) {
         target.ending.fate = Fate::Survived(target.pinned.state());
@@ -95,21 +105,26 @@ fn signal(
     target: &mut Target<'_>,
     signal: Signal,
     deadline: Deadline,
-    recheck: &dyn Fn(u32, &Pinned) -> Recheck,
+    recheck: &dyn Fn(u32, &Pinned, Asked) -> Recheck,
 ) -> Result<(), Error> {
     let gone = if target.ending.signals.is_empty() { Fate::EndedByItself } else { Fate::Ended };
-    let fate = match recheck(target.pid, target.pinned) {
+    let asked = if target.ending.signals.is_empty() { Asked::NotYet } else { Asked::Already };
+    let fate = match recheck(target.pid, target.pinned, asked) {
         Recheck::Stale => match target.pinned.pidfd.send(signal)? {
             Sent::Delivered => {
                 target.ending.signals.push((signal, deadline.start.elapsed()));
                 // After, not before: a process that is continued first may stop again unasked.
-                target.pinned.pidfd.resume()?;
+                if signal != Signal::KILL {
+                    target.pinned.pidfd.resume()?;
+                }
                 return Ok(());
             }
             Sent::Gone => gone,
             Sent::NotPermitted => Fate::NotPermitted,
         },
         Recheck::Gone => gone,
+        Recheck::Ending => return Ok(()),
+        Recheck::Released => Fate::Released,
         Recheck::Changed => Fate::Changed,
         Recheck::Unread => Fate::Unread,
     };
