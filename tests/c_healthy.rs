@@ -1,0 +1,5 @@
+use crate::support::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![]
+}

@@ -1,0 +1,314 @@
+"""A server that can look and behave like any instance. Told what to do by lines of JSON on stdin.
+
+Two threads. The leader does only what is to happen to a leader (exit, spin); the other one does everything
+else in one loop: it serves, reads commands and takes signals from a signalfd, so that the answer to a command
+comes after every signal that was sent before it.
+"""
+
+import array
+import ctypes
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from queue import SimpleQueue
+
+libc = ctypes.CDLL(None, use_errno=True)
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, CLONE_FILES = 1, 4, 0x400
+REPORTED = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2]
+TAKEN = [*REPORTED, signal.SIGCHLD]
+
+NO_REPLY = object()
+
+config = json.loads(os.environ["FIXTURE"])
+
+
+def say(**line):
+    try:
+        os.write(1, (json.dumps(line) + "\n").encode())
+    except OSError:
+        os._exit(0)
+
+
+def system(result):
+    if result < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def signal_descriptor():
+    signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN)
+    mask = (ctypes.c_ulong * 16)(sum(1 << (number - 1) for number in TAKEN))
+    descriptor = libc.signalfd(-1, mask, os.O_NONBLOCK | os.O_CLOEXEC)
+    system(descriptor)
+    return descriptor
+
+
+def unblock():
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, TAKEN)
+
+
+def bound(at, kind):
+    """kind: listen, v6only, bound (without listen), exclusive (without listen and SO_REUSEADDR)"""
+    host, port = at.rsplit(":", 1)
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    if kind != "exclusive":
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, kind == "v6only")
+    sock.bind((host.strip("[]"), int(port)))
+    if kind in ("listen", "v6only"):
+        sock.listen(64)
+    return sock
+
+
+class Server:
+    def __init__(self):
+        self.signals = signal_descriptor()
+        self.commanded = True
+        self.input = b""
+        self.drained_at = None
+        self.connections = {}
+        self.kept = []
+        self.sockets = [socket.socket(fileno=fd) for fd in config.get("inherit", [])]
+        self.sockets += [bound(**one) for one in config["sockets"]]
+
+    def run(self):
+        # Not shared with a parent: after a fork the old one may be locked by a thread that is not there.
+        self.jobs = SimpleQueue()
+        threading.Thread(target=self.loop, daemon=True).start()
+        while True:
+            self.jobs.get()()
+
+    def loop(self):
+        try:
+            while True:
+                self.turn()
+        except BaseException:
+            # A thread's traceback alone would leave a process that does nothing for ever.
+            sys.excepthook(*sys.exc_info())
+            os._exit(70)
+
+    def turn(self):
+        poller = select.poll()
+        # Only one of several processes on the same pipe may take the commands; all of them see its end.
+        poller.register(0, select.POLLIN if self.commanded else 0)
+        poller.register(self.signals, select.POLLIN)
+        listening = [s for s in self.sockets if s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)]
+        for sock in [*listening, *self.connections.values()]:
+            poller.register(sock, select.POLLIN)
+        left = None if self.drained_at is None else max(0, self.drained_at - time.monotonic())
+        ready = {fd for fd, _ in poller.poll(None if left is None else left * 1000)}
+        self.take_signals()
+        if self.drained_at is not None and time.monotonic() >= self.drained_at:
+            os._exit(0)
+        for sock in listening:
+            if sock.fileno() in ready:
+                self.accept(sock)
+        for fd in ready & self.connections.keys():
+            self.hear(fd)
+        if 0 in ready:
+            self.read_commands()
+
+    def accept(self, listener):
+        listener.setblocking(False)
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            return  # Another process that shares the socket was faster.
+        self.connections[connection.fileno()] = connection
+        try:
+            connection.sendall(f"{os.getpid()} {config['name']}\n".encode())
+        except OSError:
+            pass  # Gone before it was greeted: `hear` sees that.
+
+    def hear(self, fd):
+        try:
+            if self.connections[fd].recv(4096):
+                return
+        except OSError:
+            pass
+        self.connections.pop(fd).close()
+
+    def take_signals(self):
+        while True:
+            try:
+                number = int.from_bytes(os.read(self.signals, 128)[:4], sys.byteorder)
+            except BlockingIOError:
+                return
+            if number == signal.SIGCHLD:
+                self.reap()
+            else:
+                self.on_signal(signal.Signals(number).name.removeprefix("SIG"))
+
+    def reap(self):
+        """Only a PID 1 has to; elsewhere a zombie is what some tests want."""
+        try:
+            while os.getpid() == 1 and os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
+        except ChildProcessError:
+            pass
+
+    def on_signal(self, name):
+        say(signal=name, pid=os.getpid())
+        if config["on_term"] == "ignore":
+            return
+        # Like many servers: the second signal means "at once".
+        if config["on_term"] == "exit" or self.drained_at is not None:
+            os._exit(0 if self.drained_at is None else 1)
+        self.drained_at = time.monotonic() + config["on_term"] / 1000
+
+    def read_commands(self):
+        chunk = os.read(0, 65536) if self.commanded else b""
+        if not chunk:
+            os._exit(0)
+        *lines, self.input = (self.input + chunk).split(b"\n")
+        for line in lines:
+            command = json.loads(line)
+            action = getattr(self, "do_" + command.pop("do"))
+            reply = action(**command)
+            if reply is not NO_REPLY:
+                say(reply=reply)
+
+    def leave_connections(self):
+        for connection in self.connections.values():
+            connection.close()
+        self.connections = {}
+
+    def close_sockets(self):
+        for sock in self.sockets:
+            sock.close()
+        self.sockets = []
+
+    def on_leader(self, job):
+        done = threading.Event()
+        self.jobs.put(lambda: (job(), done.set()))
+        done.wait()
+
+    # The commands.
+
+    def do_signals(self):
+        self.take_signals()
+
+    def do_fork(self):
+        pid = os.fork()
+        if pid == 0:
+            self.commanded = False
+            self.leave_connections()
+            self.run()
+        return pid
+
+    def do_orphan(self):
+        parent = os.pidfd_open(os.getpid())
+        if os.fork():
+            os._exit(0)
+        select.select([parent], [], [])
+        os.close(parent)
+        self.leave_connections()
+        say(reply=os.getpid())
+        self.run()
+
+    def do_dup(self):
+        self.kept += [os.dup(sock.fileno()) for sock in self.sockets]
+
+    def do_listen(self, at, kind):
+        self.sockets.append(bound(at, kind))
+
+    def do_close(self):
+        self.close_sockets()
+
+    def do_leader_exits(self):
+        # The system call of a thread's end, not of a process's; ctypes lets go of the interpreter meanwhile.
+        self.jobs.put(lambda: libc.syscall(60 if os.uname().machine == "x86_64" else 93, 0))
+
+    def do_own_table(self):
+        system(libc.unshare(CLONE_FILES))
+        # The numbers are the same in both tables: raw, or this thread's would be closed too.
+        numbers = [sock.fileno() for sock in self.sockets]
+        self.on_leader(lambda: [os.close(number) for number in numbers])
+
+    def do_spin(self):
+        def spin():
+            while True:
+                pass
+
+        self.jobs.put(spin)
+
+    def do_exec(self, argv, env):
+        if not os.access(argv[0], os.X_OK):
+            raise FileNotFoundError(argv[0])
+        for sock in self.sockets:
+            sock.set_inheritable(True)
+        inherited = {**config, "sockets": [], "inherit": [sock.fileno() for sock in self.sockets]}
+        say(reply=None)
+        unblock()
+        os.execve(argv[0], argv, {**env, "FIXTURE": json.dumps(inherited)})
+
+    def do_comm(self, name):
+        # The leader's, whichever thread writes.
+        with open("/proc/self/comm", "wb", buffering=0) as file:
+            file.write(bytes(name))
+
+    def do_title(self, title):
+        with open("/proc/self/stat", "rb") as file:
+            fields = file.read().rpartition(b") ")[2].split()
+        start, end = int(fields[45]), int(fields[46])
+        with open("/proc/self/mem", "r+b", buffering=0) as memory:
+            memory.seek(start)
+            memory.write(bytes(title)[: end - start - 1].ljust(end - start, b"\0"))
+
+    def do_flight(self):
+        self.kept += socket.socketpair(socket.AF_UNIX)
+        numbers = array.array("i", [sock.fileno() for sock in self.sockets])
+        self.kept[-1].sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)])
+        self.close_sockets()
+
+    def do_undumpable(self):
+        system(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+
+    def do_spawn(self, argv, env, stdin, stdout):
+        # Opening blocks until the test has opened its side.
+        with open(stdin, "rb", buffering=0) as source, open(stdout, "wb", buffering=0) as sink:
+            child = subprocess.Popen(argv, env=env, stdin=source, stdout=sink, preexec_fn=unblock)
+        self.kept.append(child)
+        return child.pid
+
+    def do_run(self, argv, env, reparented):
+        if reparented:
+            return self.do_run_reparented(argv, env)
+        start = time.monotonic()
+        done = subprocess.run(
+            argv, env={**os.environ, **env}, stdin=subprocess.DEVNULL, capture_output=True, preexec_fn=unblock
+        )
+        return {
+            "status": done.returncode,
+            "stdout": done.stdout.decode(errors="replace"),
+            "stderr": done.stderr.decode(errors="replace"),
+            "elapsed": time.monotonic() - start,
+        }
+
+    def do_run_reparented(self, argv, env):
+        """What runs it has lost its parent: the way up no longer leads here."""
+        middle = os.fork()
+        if middle:
+            os.waitpid(middle, 0)
+            return NO_REPLY
+        parent = os.pidfd_open(os.getpid())
+        if os.fork():
+            os._exit(0)
+        select.select([parent], [], [])
+        self.close_sockets()
+        say(reply=self.do_run(argv, env, reparented=False))
+        os._exit(0)
+
+
+if config["dies_with_parent"]:
+    system(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+server = Server()
+say(reply={"pid": os.getpid()})
+server.run()

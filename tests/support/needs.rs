@@ -1,0 +1,81 @@
+//! What this machine lets a test do. Nothing is skipped in silence, and on CI nothing is skipped.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use super::node;
+
+/// The user that owns nothing (nobody).
+pub(crate) const NOBODY: u32 = 65534;
+
+/// What a test needs beyond namespaces and the tools of the harness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Root in the initial user namespace: other users, cgroups.
+    Root,
+    /// A node binary.
+    Node,
+}
+
+/// Tells the second start of this program from the first.
+const ENTERED: &str = "PORTCLEAR_TESTS_IN_USER_NAMESPACE";
+
+/// An ordinary user may make namespaces inside a user namespace, which must be entered before the first
+/// thread starts. Does not return where it is.
+pub(crate) fn enter_user_namespace() {
+    let enter = ["--user", "--map-root-user"];
+    if nix::unistd::geteuid().is_root() || std::env::var_os(ENTERED).is_some() || !works(&enter) {
+        return;
+    }
+    let error = Command::new("unshare")
+        .args(enter)
+        .arg(std::env::current_exe().expect("the path of this program"))
+        .args(std::env::args_os().skip(1))
+        .env(ENTERED, "1")
+        .exec();
+    eprintln!("cannot start again in a user namespace: {error}");
+}
+
+/// What is missing, in a few words.
+pub(crate) fn missing(needs: &[Needs]) -> Option<String> {
+    static NAMESPACES: OnceLock<Option<String>> = OnceLock::new();
+    let missing = NAMESPACES.get_or_init(missing_tool).clone();
+    missing.or_else(|| needs.iter().find_map(|need| missing_one(*need)))
+}
+
+pub(crate) fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| value == "true")
+}
+
+fn missing_tool() -> Option<String> {
+    let tools = ["/usr/bin/python3", "ip", "nsenter", "setpriv", "unshare"];
+    let tool = tools.iter().find(|tool| !succeeds(tool, &["-V"]));
+    tool.map(|tool| format!("needs {tool}"))
+        .or_else(|| (!works(&[])).then(|| "needs namespaces (root, or user namespaces)".to_owned()))
+}
+
+fn missing_one(need: Needs) -> Option<String> {
+    match need {
+        Needs::Root => (!is_root()).then(|| "needs root".to_owned()),
+        Needs::Node => node::binary().is_none().then(|| "needs node".to_owned()),
+    }
+}
+
+/// Root in a user namespace of its own is nobody outside it.
+fn is_root() -> bool {
+    let identity = ["0", "0", "4294967295"];
+    nix::unistd::geteuid().is_root()
+        && std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| map.split_whitespace().eq(identity))
+}
+
+fn works(more: &[&str]) -> bool {
+    let all = ["--net", "--pid", "--fork", "--mount", "--mount-proc", "true"];
+    succeeds("unshare", &[more, &all].concat())
+}
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}

@@ -1,0 +1,37 @@
+//! A network of the test's own, and a real client for it.
+
+use std::io::{self, Read};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+
+use nix::sched::{CloneFlags, unshare};
+
+use super::wait::DEADLINE;
+
+/// Moves the calling thread into a new network: port 18789 is then free in every test at once, and nothing
+/// of the host can be reached. Processes started from here inherit it; /proc still shows everybody.
+pub(crate) fn isolate() {
+    unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace");
+    let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
+    assert!(up.expect("ip").success(), "cannot bring lo up");
+}
+
+/// Connects, and gives the line with which the server there introduces itself: `PID NAME`.
+pub(crate) fn ask(address: &str) -> io::Result<String> {
+    let address: SocketAddr = address.parse().expect("an address");
+    let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+    stream.set_read_timeout(Some(DEADLINE))?;
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while stream.read(&mut byte)? > 0 && byte != *b"\n" {
+        line.push(byte[0]);
+    }
+    // The side that closes first keeps the address in TIME_WAIT: that is the client's, never the server's.
+    stream.shutdown(Shutdown::Both)?;
+    Ok(String::from_utf8_lossy(&line).into_owned())
+}
+
+/// Whether a server could start here now.
+pub(crate) fn can_bind(address: &str) -> bool {
+    TcpListener::bind(address).is_ok()
+}

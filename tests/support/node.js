@@ -1,0 +1,49 @@
+'use strict';
+// A gateway as node runs it. Speaks the wire of fixture.py, of its commands `signals` alone.
+const net = require('node:net');
+const readline = require('node:readline');
+const { fork } = require('node:child_process');
+
+const say = (line) => process.stdout.write(JSON.stringify(line) + '\n');
+
+if (process.argv[2] === 'worker') {
+  // The channel closes with the parent, however that ended.
+  process.on('disconnect', () => process.exit(0));
+  process.send('up');
+} else {
+  const config = JSON.parse(process.env.FIXTURE);
+  if (config.title) process.title = config.title;
+  let draining = false;
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2']) {
+    process.on(name, () => {
+      say({ signal: name.slice(3), pid: process.pid });
+      if (config.on_term === 'ignore') return;
+      if (config.on_term === 'exit' || draining) process.exit(draining ? 1 : 0);
+      draining = true;
+      setTimeout(() => process.exit(0), config.on_term);
+    });
+  }
+  const listen = ({ at, kind }) => new Promise((done) => {
+    const [, host, port] = at.match(/^\[?(.*?)\]?:(\d+)$/);
+    const server = net.createServer((socket) => {
+      socket.on('error', () => {});
+      socket.on('data', () => {});
+      socket.write(`${process.pid} ${config.name}\n`);
+    });
+    server.listen({ host, port: Number(port), ipv6Only: kind === 'v6only' }, done);
+  });
+  const worker = () => new Promise((done) => {
+    const child = fork(__filename, ['worker'], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    child.once('message', () => done(child.pid));
+  });
+  const input = readline.createInterface({ input: process.stdin });
+  // A turn of the loop later: a signal that came before the command has then been seen.
+  input.on('line', () => setImmediate(() => setImmediate(() => say({ reply: null }))));
+  input.on('close', () => process.exit(0));
+  (async () => {
+    for (const socket of config.sockets) await listen(socket);
+    const workers = [];
+    for (let i = 0; i < (config.workers ?? 0); i += 1) workers.push(await worker());
+    say({ reply: { pid: process.pid, workers } });
+  })();
+}

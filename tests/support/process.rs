@@ -1,0 +1,127 @@
+//! A process that the test knows and ends, by its pidfd.
+
+use std::cell::Cell;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use procfs::process::{Process, Stat};
+use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+
+use super::wait::{DEADLINE, readable, tick_after, until};
+use super::{Signal, libc};
+
+/// Ended when dropped, unless [`Proc::keep`] was called.
+pub(crate) struct Proc {
+    pid: u32,
+    pidfd: OwnedFd,
+    kept: Cell<bool>,
+}
+
+impl Proc {
+    /// Takes charge of a process. Its start lies a clock tick back when this returns.
+    #[track_caller]
+    pub(crate) fn of(pid: u32) -> Self {
+        let process = Self::at_once(pid);
+        tick_after(process.stat().starttime);
+        process
+    }
+
+    /// The same without the wait, for what is timed.
+    #[track_caller]
+    pub(super) fn at_once(pid: u32) -> Self {
+        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        let pidfd = raw.map(|pid| pidfd_open(pid, PidfdFlags::empty()));
+        let pidfd = pidfd.expect("a pid").unwrap_or_else(|errno| panic!("process {pid}: {errno}"));
+        Self { pid, pidfd, kept: Cell::new(false) }
+    }
+
+    /// In the pid namespace of the test, which is the host's.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// A zombie is not alive.
+    pub(crate) fn is_alive(&self) -> bool {
+        !readable(&self.pidfd, Duration::ZERO)
+    }
+
+    /// Waits for its end, and fails the test without one.
+    #[track_caller]
+    pub(crate) fn has_ended(&self) {
+        let pid = self.pid;
+        assert!(readable(&self.pidfd, DEADLINE), "process {pid} has not ended");
+    }
+
+    /// Waits for its end. For callers that have something better to say.
+    pub(crate) fn ends_within(&self, time: Duration) -> bool {
+        readable(&self.pidfd, time)
+    }
+
+    /// To a process that has ended it is not sent, and that is no error.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if let Some(signal) = rustix::process::Signal::from_named_raw(signal as libc::c_int) {
+            let _ = pidfd_send_signal(&self.pidfd, signal);
+        }
+    }
+
+    /// Stops it, and waits until it has stopped.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::SIGSTOP);
+        until("stopped", || self.state() == Some('T'));
+    }
+
+    /// Ends it at once, and waits for the end.
+    #[track_caller]
+    pub(crate) fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+        self.has_ended();
+    }
+
+    /// The letter of proc_pid_stat(5); `None`: reaped. Not pinned: right while nobody reaps it.
+    pub(crate) fn state(&self) -> Option<char> {
+        Some(self.try_stat()?.state)
+    }
+
+    pub(crate) fn stat(&self) -> Stat {
+        self.try_stat().unwrap_or_else(|| panic!("process {} is gone", self.pid))
+    }
+
+    pub(crate) fn parent(&self) -> u32 {
+        self.stat().ppid.try_into().unwrap_or_default()
+    }
+
+    pub(crate) fn exe(&self) -> Option<PathBuf> {
+        std::fs::read_link(format!("/proc/{}/exe", self.pid)).ok()
+    }
+
+    /// Leaves it running when the value is dropped: somebody else ends it.
+    pub(crate) fn keep(&self) {
+        self.kept.set(true);
+    }
+
+    fn try_stat(&self) -> Option<Stat> {
+        Process::new(self.pid.try_into().ok()?).ok()?.stat().ok()
+    }
+}
+
+impl Drop for Proc {
+    fn drop(&mut self) {
+        if !self.kept.get() {
+            self.signal(Signal::SIGKILL);
+        }
+    }
+}
+
+/// The only child of a process that started just one (`unshare --fork`, `nsenter --pid`).
+pub(crate) fn only_child(parent: u32) -> u32 {
+    let mut found = None;
+    until("the child of a wrapper", || {
+        let all = procfs::process::all_processes().expect("/proc").flatten();
+        let stats = all.filter_map(|process| process.stat().ok());
+        let mut children = stats.filter(|stat| u32::try_from(stat.ppid) == Ok(parent));
+        found = children.next().and_then(|stat| stat.pid.try_into().ok());
+        found.is_some()
+    });
+    found.unwrap()
+}

@@ -1,0 +1,202 @@
+//! Runs the program under test, with a deadline.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{File, Permissions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::builder::run_as;
+use super::channel::RUN;
+use super::layout::copy;
+use super::pidns::PidNs;
+use super::process::{Proc, only_child};
+use super::tracer::Traced;
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_portclear");
+
+/// How a run ended.
+pub(crate) struct Run {
+    /// 128 and the number, where a signal ended it.
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) elapsed: Duration,
+}
+
+/// Runs `portclear ARGUMENTS…` in the test's network.
+#[track_caller]
+pub(crate) fn portclear(arguments: &[&str]) -> Run {
+    Portclear::new(arguments).run()
+}
+
+/// A run with more to say about it.
+pub(crate) struct Portclear {
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    wrapper: Vec<OsString>,
+    uid: Option<u32>,
+}
+
+impl Portclear {
+    pub(crate) fn new(arguments: &[&str]) -> Self {
+        Self {
+            arguments: arguments.iter().map(OsString::from).collect(),
+            // Nothing of the environment of the test run: it may itself run in a unit.
+            environment: vec![("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into())],
+            wrapper: Vec::new(),
+            uid: None,
+        }
+    }
+
+    pub(crate) fn env(mut self, key: &str, value: impl Into<OsString>) -> Self {
+        self.environment.push((key.into(), value.into()));
+        self
+    }
+
+    /// No variable at all, not even PATH, but for those that follow.
+    pub(crate) fn without_environment(mut self) -> Self {
+        self.environment.clear();
+        self
+    }
+
+    /// Needs root.
+    pub(crate) fn uid(mut self, uid: u32) -> Self {
+        self.uid = Some(uid);
+        self
+    }
+
+    pub(crate) fn inside(mut self, namespace: &PidNs) -> Self {
+        self.wrapper = namespace.entering();
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn run(self) -> Run {
+        self.spawn().finish()
+    }
+
+    /// Starts it, for a test that does something meanwhile.
+    #[track_caller]
+    pub(crate) fn spawn(self) -> Running {
+        if self.wrapper.is_empty() {
+            return self.start(&[], Stdio::null());
+        }
+        let mut running = self.spawn_gated();
+        running.open_gate();
+        running
+    }
+
+    /// Starts it under a tracer that can stop it between two system calls.
+    #[track_caller]
+    pub(crate) fn traced(self) -> Traced {
+        Traced::start(self)
+    }
+
+    /// A shell that becomes the program, in the same process, when the gate opens: until then there is time
+    /// to find it (below a wrapper) and to seize it.
+    pub(super) fn spawn_gated(self) -> Running {
+        let gate = ["/bin/sh", "-c", r#"read -r line; exec "$0" "$@" </dev/null"#];
+        self.start(&gate, Stdio::piped())
+    }
+
+    fn start(self, gate: &[&str], stdin: Stdio) -> Running {
+        // Where the program was built, another user may have no way to.
+        let folder = self.uid.map(|_| {
+            let all = Permissions::from_mode(0o755);
+            tempfile::Builder::new().permissions(all).tempdir().unwrap()
+        });
+        let program = match &folder {
+            Some(folder) => copy(Path::new(PROGRAM), &folder.path().join("portclear")),
+            None => PROGRAM.into(),
+        };
+        let forks = !self.wrapper.is_empty();
+        let mut argv = self.wrapper;
+        argv.extend(self.uid.map(run_as).into_iter().flatten());
+        argv.extend(gate.iter().map(OsString::from));
+        argv.push(program.into());
+        argv.extend(self.arguments);
+        // Files: a pipe that nobody empties would make the program wait.
+        let output = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
+        let [stdout, stderr] = output.each_ref().map(|file| file.try_clone().unwrap());
+        let mut command = Command::new(&argv[0]);
+        command.args(&argv[1..]).env_clear().envs(self.environment);
+        command.stdin(stdin).stdout(stdout).stderr(stderr);
+        let start = Instant::now();
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let pid = if forks { only_child(child.id()) } else { child.id() };
+        Running { process: Proc::at_once(pid), child, output, start, folder }
+    }
+}
+
+/// Ended when dropped.
+pub(crate) struct Running {
+    process: Proc,
+    child: Child,
+    output: [File; 2],
+    start: Instant,
+    folder: Option<TempDir>,
+}
+
+impl Running {
+    /// portclear itself, not a wrapper.
+    pub(crate) fn process(&self) -> &Proc {
+        &self.process
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> Run {
+        assert!(self.process.ends_within(RUN), "portclear has not ended in {RUN:?}");
+        let elapsed = self.start.elapsed();
+        let status = self.child.wait().unwrap();
+        let [stdout, stderr] = self.output.each_mut().map(|file| {
+            let mut text = Vec::new();
+            file.rewind().unwrap();
+            file.read_to_end(&mut text).unwrap();
+            String::from_utf8(text).expect("portclear writes UTF-8")
+        });
+        Run {
+            status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap()),
+            stdout,
+            stderr,
+            elapsed,
+        }
+    }
+
+    pub(super) fn open_gate(&mut self) {
+        self.start = Instant::now();
+        let mut gate = self.child.stdin.take().expect("a closed gate");
+        gate.write_all(b"\n").unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.process.signal(super::Signal::SIGKILL);
+        let _ = self.child.wait();
+    }
+}
+
+impl Run {
+    /// The document that `--json` writes.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self}"))
+    }
+}
+
+/// For the message of an assertion.
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, stdout, stderr, elapsed } = self;
+        write!(f, "status {status} after {elapsed:?}\n--- stdout\n{stdout}--- stderr\n{stderr}---")
+    }
+}

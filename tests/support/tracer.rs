@@ -1,0 +1,157 @@
+//! Stops a process where nothing else can: between two of its system calls, or at the very end of its life.
+
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::ptrace::{self, Options};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use super::channel::RUN;
+use super::fixture::Fixture;
+use super::process::Proc;
+use super::run::{Portclear, Run, Running};
+use super::wait::{DEADLINE, until};
+use super::{Signal, libc};
+
+/// A run of portclear under a tracer. The calling thread is the tracer, to the end.
+pub(crate) struct Traced {
+    pid: Pid,
+    running: Option<Running>,
+}
+
+impl Traced {
+    /// By [`Portclear::traced`].
+    #[track_caller]
+    pub(super) fn start(program: Portclear) -> Self {
+        let mut running = program.spawn_gated();
+        let pid = pid_of(running.process());
+        let options =
+            Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_EXITKILL;
+        ptrace::seize(pid, options).expect("ptrace");
+        // A wait for a stop that never comes would hang: the end of the process ends it, too.
+        let process = Proc::at_once(running.process().pid());
+        thread::spawn(move || process.ends_within(RUN));
+        ptrace::interrupt(pid).unwrap();
+        running.open_gate();
+        let traced = Self { pid, running: Some(running) };
+        traced.run_until(|stop| matches!(stop, WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_EXEC)));
+        traced
+    }
+
+    pub(crate) fn process(&self) -> &Proc {
+        self.running.as_ref().expect("not finished").process()
+    }
+
+    /// Lets it run, and stops it at the entry of the next such call: `libc::SYS_pidfd_send_signal`. The call
+    /// is made when it goes on.
+    #[track_caller]
+    pub(crate) fn run_to(&mut self, call: libc::c_long) {
+        self.run_to_call(call, |_| true);
+    }
+
+    /// The same, at the first of these calls whose raw arguments are as wanted.
+    #[track_caller]
+    pub(crate) fn run_to_call(&mut self, call: libc::c_long, wanted: impl Fn([u64; 6]) -> bool) {
+        let pid = self.pid;
+        self.run_until(|stop| {
+            matches!(stop, WaitStatus::PtraceSyscall(_))
+                && entered(pid)
+                    .is_some_and(|(number, arguments)| i64::try_from(number) == Ok(call) && wanted(arguments))
+        });
+    }
+
+    /// Lets it go, and waits for its end.
+    #[track_caller]
+    pub(crate) fn finish(mut self) -> Run {
+        ptrace::detach(self.pid, None).unwrap();
+        self.running.take().expect("not finished").finish()
+    }
+
+    #[track_caller]
+    fn run_until(&self, mut here: impl FnMut(&WaitStatus) -> bool) {
+        let mut signal = None;
+        loop {
+            ptrace::syscall(self.pid, signal.take()).ok();
+            let stop = waitpid(self.pid, Some(WaitPidFlag::__WALL)).unwrap();
+            match stop {
+                stop if is_end(&stop) => panic!("portclear has ended before it got there: {stop:?}"),
+                // On its way to the process, which has yet to get it.
+                WaitStatus::Stopped(_, sent) => signal = Some(sent),
+                stop if here(&stop) => return,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The number and the arguments of the call that is being entered.
+fn entered(pid: Pid) -> Option<(u64, [u64; 6])> {
+    let info = ptrace::syscall_info(pid).ok()?;
+    if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+        return None;
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        let regs = ptrace::getregs(pid).ok()?;
+        Some((regs.orig_rax, [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9]))
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let regs = ptrace::getregset::<ptrace::regset::NT_PRSTATUS>(pid).ok()?.regs;
+        Some((regs[8], [regs[0], regs[1], regs[2], regs[3], regs[4], regs[5]]))
+    }
+}
+
+impl Drop for Traced {
+    fn drop(&mut self) {
+        if let Some(running) = &self.running {
+            running.process().signal(Signal::SIGKILL);
+            // A wrapper hears of the end of its child after the tracer has.
+            while waitpid(self.pid, Some(WaitPidFlag::__WALL)).is_ok_and(|status| !is_end(&status)) {}
+        }
+    }
+}
+
+fn is_end(status: &WaitStatus) -> bool {
+    matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..))
+}
+
+/// A process that cannot die: SIGKILL stops it at the end of its life, its descriptors still open.
+pub(crate) struct Hold<'a> {
+    fixture: &'a Fixture,
+}
+
+/// Holds the fixture's process, from its first end on, until the value is dropped. The calling thread is the
+/// tracer.
+pub(crate) fn hold_at_exit(fixture: &Fixture) -> Hold<'_> {
+    let pid = pid_of(fixture.process());
+    ptrace::seize(pid, Options::PTRACE_O_TRACEEXIT | Options::PTRACE_O_EXITKILL).expect("ptrace");
+    Hold { fixture }
+}
+
+impl Hold<'_> {
+    /// Waits until something has tried to end it.
+    #[track_caller]
+    pub(crate) fn is_held(&self) {
+        until("held at its end", || self.fixture.process().state() == Some('t'));
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        let process = self.fixture.process();
+        process.signal(Signal::SIGKILL);
+        // It may still be on its way to the stop, which alone can be detached from.
+        for _ in 0..DEADLINE.as_millis() {
+            ptrace::detach(pid_of(process), None).ok();
+            if process.ends_within(Duration::from_millis(1)) {
+                return;
+            }
+        }
+    }
+}
+
+fn pid_of(process: &Proc) -> Pid {
+    Pid::from_raw(process.pid().try_into().unwrap())
+}

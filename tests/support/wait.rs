@@ -1,0 +1,58 @@
+//! Waiting for events, never for time to pass, and never for ever.
+
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::time::{ClockId, clock_gettime};
+
+/// No wait of a test is longer.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Whether there is something to read, or an end, within the time.
+pub(crate) fn readable(fd: impl AsFd, within: Duration) -> bool {
+    let end = Instant::now() + within;
+    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        match poll(&mut fds, timeout(left)) {
+            Ok(0) if left.is_zero() => return false,
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return true,
+            Err(errno) => panic!("cannot poll: {errno}"),
+        }
+    }
+}
+
+/// For what the kernel has no event for: the state letter of a process, a link in /proc.
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
+        pause(Duration::from_millis(1));
+    }
+}
+
+/// portclear spares what did not start in an earlier clock tick than itself: let the next one begin.
+pub(crate) fn tick_after(start_ticks: u64) {
+    let per_second = rustix::param::clock_ticks_per_second();
+    let next = Duration::from_nanos((start_ticks + 1) * (1_000_000_000 / per_second));
+    loop {
+        let now = clock_gettime(ClockId::Boottime);
+        let now = Duration::new(now.tv_sec.try_into().unwrap(), now.tv_nsec.try_into().unwrap());
+        if now >= next {
+            return;
+        }
+        pause(next - now);
+    }
+}
+
+fn pause(time: Duration) {
+    // Early is as good as late for the loops above.
+    let _ = poll(&mut [], timeout(time));
+}
+
+fn timeout(time: Duration) -> PollTimeout {
+    PollTimeout::try_from(time.as_micros().div_ceil(1000)).unwrap_or(PollTimeout::MAX)
+}
