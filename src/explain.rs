@@ -181,7 +181,7 @@ impl PortReport {
             Ok(Outcome::Free) => "free".to_owned(),
             Ok(Outcome::Cleared) => {
                 let ended = count(|fate| matches!(fate, Fate::Ended | Fate::EndedByItself));
-                let left = count(|fate| matches!(fate, Fate::Survived(_) | Fate::Released));
+                let left = count(|fate| matches!(fate, Fate::Survived(_)));
                 let left = if left > 0 {
                     format!(", {} let go of it and still there", processes(left))
                 } else {
@@ -202,6 +202,9 @@ impl PortReport {
                 text
             }
             Ok(Outcome::Unseen) => self.unseen(),
+            Ok(Outcome::Survived) if self.unsettled => {
+                "still held: each process that was ended left another one behind".to_owned()
+            }
             Ok(Outcome::Survived) => {
                 let survived = count(|fate| matches!(fate, Fate::Survived(_)));
                 format!("still held: {} signalled and still there", processes(survived))

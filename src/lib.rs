@@ -31,6 +31,7 @@ mod escape;
 mod explain;
 mod facts;
 mod identity;
+mod job;
 mod liveness;
 mod os;
 mod parse;

@@ -117,9 +117,7 @@ pub enum Fate {
     Ended,
     /// It ended before a signal reached it.
     EndedByItself,
-    /// It let go of the port before it was signalled, and was spared.
-    Released,
-    /// It became another program before it was signalled, or before SIGKILL, and was spared from there on.
+    /// It became another program before SIGKILL, and was spared from there on.
     Changed,
     /// Its facts could not be read again, so it was spared from there on.
     Unread,

@@ -154,7 +154,6 @@ const fn outcome(fate: Fate) -> &'static str {
         Fate::Untouched => "untouched",
         Fate::Ended => "ended",
         Fate::EndedByItself => "ended-by-itself",
-        Fate::Released => "released",
         Fate::Changed => "changed",
         Fate::Unread => "unread",
         Fate::NotPermitted => "not-permitted",

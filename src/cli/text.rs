@@ -145,7 +145,6 @@ fn ending(holder: &HolderReport) -> Option<String> {
         Fate::Untouched => return None,
         Fate::Ended => format!("gone after {}", millis(ending.ended_after.unwrap_or_default())),
         Fate::EndedByItself => "ended before a signal reached it".to_owned(),
-        Fate::Released => "let go of the port before a signal, and was spared".to_owned(),
         Fate::Changed => "became another program, and was spared".to_owned(),
         Fate::Unread => "could not be read again, and was spared".to_owned(),
         Fate::NotPermitted => "may not be signalled from here".to_owned(),

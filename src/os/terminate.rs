@@ -18,20 +18,11 @@ const TICK: Duration = Duration::from_millis(250);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recheck {
     Stale,
-    /// It has let go of the port.
-    Released,
     Changed,
     /// It is in the middle of its exit.
     Ending,
     Gone,
     Unread,
-}
-
-/// Whether a target was signalled before. One that was may have let go of the port while it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asked {
-    NotYet,
-    Already,
 }
 
 /// The times of one call, set at its first signal.
@@ -59,13 +50,14 @@ struct Target<'a> {
     ending: Ending,
 }
 
-/// Ends the targets. Every one of them is tried, whatever happens to another; an error in waiting is given
-/// beside what is known by then.
+/// Ends the targets, which were all rechecked a moment ago. Every one of them is tried, whatever happens to
+/// another; an error is given beside what is known by then. Before SIGKILL, at the end of the grace, each is
+/// rechecked again.
 pub(crate) fn terminate(
     targets: &[(u32, &Pinned)],
     policy: &Policy,
     deadline: Deadline,
-    recheck: &dyn Fn(u32, &Pinned, Asked) -> Recheck,
+    recheck: &dyn Fn(u32, &Pinned) -> Recheck,
     mut observer: Observer<'_>,
 ) -> (Vec<Ending>, Option<Error>) {
     let mut targets: Vec<Target<'_>> = targets
@@ -74,13 +66,19 @@ pub(crate) fn terminate(
         .collect();
     let mut error = None;
     for target in &mut targets {
-        keep(&mut error, signal(target, policy.signal, deadline, recheck));
+        keep(&mut error, send(target, policy.signal, deadline.start));
     }
     let then = policy.kill.then_some(Signal::KILL);
     keep(&mut error, wait(&mut targets, deadline.start, deadline.grace, then, &mut observer));
     if policy.kill {
         for target in targets.iter_mut().filter(|target| is_open(target)) {
-            keep(&mut error, signal(target, Signal::KILL, deadline, recheck));
+            match recheck(target.pid, target.pinned) {
+                Recheck::Stale => keep(&mut error, send(target, Signal::KILL, deadline.start)),
+                Recheck::Ending => {}
+                Recheck::Gone => end(target, deadline.start),
+                Recheck::Changed => target.ending.fate = Fate::Changed,
+                Recheck::Unread => target.ending.fate = Fate::Unread,
+            }
         }
         keep(&mut error, wait(&mut targets, deadline.start, deadline.end, None, &mut observer));
     }
@@ -100,39 +98,25 @@ fn keep(error: &mut Option<Error>, result: Result<(), Error>) {
     }
 }
 
-/// Reads the facts again, and signals what is still what was judged.
-fn signal(
-    target: &mut Target<'_>,
-    signal: Signal,
-    deadline: Deadline,
-    recheck: &dyn Fn(u32, &Pinned, Asked) -> Recheck,
-) -> Result<(), Error> {
-    let gone = if target.ending.signals.is_empty() { Fate::EndedByItself } else { Fate::Ended };
-    let asked = if target.ending.signals.is_empty() { Asked::NotYet } else { Asked::Already };
-    let fate = match recheck(target.pid, target.pinned, asked) {
-        Recheck::Stale => match target.pinned.pidfd.send(signal)? {
-            Sent::Delivered => {
-                target.ending.signals.push((signal, deadline.start.elapsed()));
-                // After, not before: a process that is continued first may stop again unasked.
-                if signal != Signal::KILL {
-                    target.pinned.pidfd.resume()?;
-                }
-                return Ok(());
+fn send(target: &mut Target<'_>, signal: Signal, start: Instant) -> Result<(), Error> {
+    match target.pinned.pidfd.send(signal)? {
+        Sent::Delivered => {
+            target.ending.signals.push((signal, start.elapsed()));
+            // After, not before: a process that is continued first may stop again unasked.
+            if signal != Signal::KILL {
+                target.pinned.pidfd.resume()?;
             }
-            Sent::Gone => gone,
-            Sent::NotPermitted => Fate::NotPermitted,
-        },
-        Recheck::Gone => gone,
-        Recheck::Ending => return Ok(()),
-        Recheck::Released => Fate::Released,
-        Recheck::Changed => Fate::Changed,
-        Recheck::Unread => Fate::Unread,
-    };
-    if fate == gone {
-        target.ending.ended_after = Some(deadline.start.elapsed());
+        }
+        Sent::Gone => end(target, start),
+        Sent::NotPermitted => target.ending.fate = Fate::NotPermitted,
     }
-    target.ending.fate = fate;
     Ok(())
+}
+
+fn end(target: &mut Target<'_>, start: Instant) {
+    let asked = !target.ending.signals.is_empty();
+    target.ending.fate = if asked { Fate::Ended } else { Fate::EndedByItself };
+    target.ending.ended_after = Some(start.elapsed());
 }
 
 /// Waits until every target has ended or the time is over.
@@ -163,8 +147,7 @@ fn wait(
         let ended = pidfd::wait(&pidfds, turn)?;
         for at in ended.into_iter().filter_map(|at| open.get(at)) {
             if let Some(target) = targets.get_mut(*at) {
-                target.ending.fate = Fate::Ended;
-                target.ending.ended_after = Some(start.elapsed());
+                end(target, start);
             }
         }
     }
