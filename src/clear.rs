@@ -31,10 +31,10 @@ pub(crate) fn run(specs: &[PortSpec], policy: &Policy, act: bool, observer: Obse
             jobs.push(Job::new(*spec, start));
         }
     }
-    if jobs.iter().any(|job| job.open.is_some())
+    if jobs.iter().any(|job| job.open)
         && let Err(error) = rounds(&mut jobs, policy, act, observer)
     {
-        for job in jobs.iter_mut().filter(|job| job.open.is_some()) {
+        for job in jobs.iter_mut().filter(|job| job.open) {
             job.close(Err(error.clone()));
         }
     }
@@ -53,11 +53,10 @@ fn rounds(jobs: &mut [Job], policy: &Policy, act: bool, mut observer: Observer<'
     let users = snapshot::user_names();
     let mut deadline = None;
     for _ in 0..ROUNDS {
-        let specs: Vec<PortSpec> =
-            jobs.iter().filter(|job| job.open.is_some()).map(|job| job.report.spec).collect();
+        let specs: Vec<PortSpec> = jobs.iter().filter(|job| job.open).map(|job| job.report.spec).collect();
         let survey = survey(&specs, &policy.service)?;
         let mut targets = BTreeMap::new();
-        for job in jobs.iter_mut().filter(|job| job.open.is_some()) {
+        for job in jobs.iter_mut().filter(|job| job.open) {
             let judged = judged(&survey, &job.report.spec, &context);
             for (pinned, holder) in job.decide(&survey, judged, &context, &users, act) {
                 targets.insert(holder.facts.id.pid, (pinned, holder));
@@ -84,24 +83,24 @@ fn rounds(jobs: &mut [Job], policy: &Policy, act: bool, mut observer: Observer<'
         let (endings, error) =
             terminate(&pinned, policy, deadline, &recheck, observer.as_deref_mut().map(|o| o as _));
         let endings: BTreeMap<u32, Ending> = targets.keys().copied().zip(endings).collect();
-        for job in jobs.iter_mut().filter(|job| job.open.is_some()) {
+        for job in jobs.iter_mut().filter(|job| job.open) {
             job.record(&endings);
         }
         if let Some(error) = error {
             return Err(error);
         }
-        for job in jobs.iter_mut().filter(|job| job.open.is_some()) {
+        for job in jobs.iter_mut().filter(|job| job.open) {
             job.settle();
         }
         let images = targets.values().map(|(_, holder)| (&holder.inodes, holder.facts.image));
         context
             .inherited
             .extend(images.flat_map(|(inodes, image)| inodes.iter().map(move |inode| (*inode, image))));
-        if jobs.iter().all(|job| job.open.is_none()) {
+        if jobs.iter().all(|job| !job.open) {
             return Ok(());
         }
     }
-    for job in jobs.iter_mut().filter(|job| job.open.is_some()) {
+    for job in jobs.iter_mut().filter(|job| job.open) {
         job.give_up();
     }
     Ok(())

@@ -15,8 +15,8 @@ use crate::verdict::{Context, Verdict};
 
 pub(crate) struct Job {
     pub(crate) report: PortReport,
-    /// The probe's answer, while there is none for the port.
-    pub(crate) open: Option<Probe>,
+    /// There is no answer yet.
+    pub(crate) open: bool,
     start: Instant,
 }
 
@@ -34,10 +34,10 @@ impl Job {
             asked_by: None,
             elapsed: Duration::ZERO,
         };
-        let mut job = Self { report, open: None, start };
+        let mut job = Self { report, open: true, start };
         match probe(&spec) {
             Ok(Probe::Free) => job.close(Ok(Outcome::Free)),
-            Ok(probe) => job.open = Some(probe),
+            Ok(Probe::Denied | Probe::Busy) => {}
             Err(error) => job.close(Err(error)),
         }
         job
@@ -46,7 +46,7 @@ impl Job {
     pub(crate) fn close(&mut self, status: Result<Outcome, Error>) {
         self.report.status = status;
         self.report.elapsed = self.start.elapsed();
-        self.open = None;
+        self.open = false;
     }
 
     /// Takes the survey into the report, and gives what is to be ended for this port.
@@ -155,7 +155,8 @@ impl Job {
             Ok(Probe::Free) => self.close(Ok(Outcome::Cleared)),
             Ok(_) if survived => self.close(Ok(Outcome::Survived)),
             Ok(_) if out_of_reach => self.close(Ok(Outcome::Unseen)),
-            Ok(left) => self.open = Some(left),
+            // Another round.
+            Ok(_) => {}
             Err(error) => self.close(Err(error)),
         }
     }
