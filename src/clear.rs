@@ -45,9 +45,9 @@ fn rounds(jobs: &mut [Job], policy: &Policy, act: bool, mut observer: Observer<'
     let executables = policy.service.executables.iter().map(|path| (path.clone(), file_id(path))).collect();
     let mut context = Context {
         service: Resolved { service: &policy.service, executables },
-        caller: ancestry::caller()?,
+        caller: ancestry::caller(&policy.service)?,
         protect: &policy.protect,
-        any_owner: policy.any_owner,
+        allow: policy.allow,
         inherited: Vec::new(),
     };
     let users = snapshot::user_names();

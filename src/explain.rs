@@ -61,6 +61,14 @@ impl HolderReport {
         match judgement.rule {
             Rule::StaleInstance => format!("an instance that nobody looks after; {}", self.evidence()),
             Rule::StaleLeftover => format!("left behind by an ended run; {}", self.evidence()),
+            Rule::OwnUnit => "left behind by an ended run of the caller's own unit".to_owned(),
+            Rule::EndLive => format!("live, but live ones were to be ended; {}", self.evidence()),
+            Rule::EndOffspring => {
+                format!("nobody looks after it, and offspring was to be ended; {}", self.evidence())
+            }
+            Rule::OtherInstance => {
+                "an instance of another profile or state folder than the caller's".to_owned()
+            }
             Rule::AnyOwner => "not the service's, but any owner was to be ended".to_owned(),
             Rule::Protected | Rule::Live | Rule::Unknown => match &judgement.liveness {
                 Liveness::Protected(protection) => protected(*protection),
@@ -69,6 +77,9 @@ impl HolderReport {
                         "it runs in a container ({}), whose runtime looks after it",
                         escape(name.as_bytes())
                     )
+                }
+                Liveness::Live(Supervisor::Unit(unit)) => {
+                    format!("unit {unit} runs it now; {}", self.evidence())
                 }
                 Liveness::Live(Supervisor::Container(None)) => {
                     "it runs in a pid namespace of its own, as in a container, whose runtime looks after it"
@@ -156,6 +167,9 @@ fn protected(protection: Protection) -> String {
         Protection::SameInstance(pid) => {
             format!("it is part of the instance (pid {pid}) that the caller descends from")
         }
+        Protection::Inherited(pid) => {
+            format!("process {pid} is the service that this call was started by, with what it started")
+        }
         Protection::Named(pid) => format!("process {pid} is protected by name, with what it started"),
         Protection::CallersAncestryUnreadable => {
             "the caller's own ancestry cannot be read to its end (is /proc mounted with hidepid?), so this may be \
@@ -192,6 +206,17 @@ impl PortReport {
             Ok(Outcome::WouldClear) => format!("would be cleared, {} stale", processes(self.holders.len())),
             Ok(Outcome::Held) => {
                 let mut text = "held, and left alone: nothing was signalled".to_owned();
+                let live = |holder: &HolderReport| match &holder.judgement.liveness {
+                    Liveness::Live(Supervisor::Unit(unit)) if holder.judgement.rule == Rule::Live => {
+                        Some(unit.clone())
+                    }
+                    _ => None,
+                };
+                if let Some(unit) = self.holders.iter().find_map(live) {
+                    let here =
+                        self.asked_from.as_ref().map(|own| format!(", this is {own}")).unwrap_or_default();
+                    text = format!("held by unit {unit}, which is running{here}: nothing was signalled");
+                }
                 if self.holders.iter().any(|holder| holder.judgement.rule == Rule::Foreign) {
                     text += "; --any-owner ends it all the same, --marker, --exe or --package say what your \
                              service looks like";
@@ -277,8 +302,7 @@ impl PortReport {
             || format!("process {}", facts.ppid),
             |parent| format!("{} (pid {})", parent.name(), parent.id.pid),
         );
-        let unit =
-            facts.unit().map(|unit| format!(" in unit {}", escape(unit.as_bytes()))).unwrap_or_default();
+        let unit = facts.unit().map(|unit| format!(" in unit {unit}")).unwrap_or_default();
         format!(
             "cleared, and taken again by {} (pid {}){unit}, started by {parent}: stop that first",
             facts.name(),

@@ -3,8 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use crate::escape;
 use crate::parse;
 
 /// A process, told apart from every earlier and later one with the same pid.
@@ -82,6 +83,8 @@ pub struct Facts {
     pub id: ProcessId,
     /// How long it has been running.
     pub age: Duration,
+    /// When it started, by the clock; only as good as the clock, and no age is told by it.
+    pub started: Option<SystemTime>,
     /// The parent's pid; 0 where the parent is outside of the pid namespace.
     pub ppid: u32,
     /// The name it gives itself. Shown, never judged by.
@@ -104,6 +107,8 @@ pub struct Facts {
     pub cgroup: Seen<PathBuf>,
     /// The script it runs.
     pub entry: Entry,
+    /// What systemd has on record of its unit.
+    pub record: Record,
     /// The caller may send it a signal.
     pub signalable: bool,
     /// Changes with each exec, and not with a fork.
@@ -111,10 +116,10 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// The systemd service whose cgroup it is in: the innermost `.service` of the path.
+    /// The systemd service whose cgroup it is in: the innermost unit of the path, where that is a service.
     #[must_use]
-    pub fn unit(&self) -> Option<&OsStr> {
-        self.cgroup.value().and_then(|path| parse::service_unit(path))
+    pub fn unit(&self) -> Option<Unit> {
+        self.cgroup.value().and_then(|path| parse::unit(path))
     }
 
     /// The run of a systemd unit that it was started in: INVOCATION_ID, where that is one (systemd.exec(5)).
@@ -130,6 +135,56 @@ impl Facts {
 pub(crate) struct Image {
     pub(crate) stack: u64,
     pub(crate) arguments: Option<u64>,
+}
+
+/// A systemd service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unit {
+    /// Its name, as systemd escapes it in the path of its cgroup.
+    pub name: OsString,
+    /// The manager that runs it.
+    pub manager: Manager,
+}
+
+/// The name, escaped for people, and the user where it is not the system's.
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&escape(self.name.as_encoded_bytes()))?;
+        match self.manager {
+            Manager::System => Ok(()),
+            Manager::User(uid) => write!(f, " of user {uid}"),
+        }
+    }
+}
+
+/// A systemd manager.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manager {
+    /// PID 1.
+    System,
+    /// The `systemd --user` of this user.
+    User(u32),
+}
+
+/// What systemd has on record of a unit's runs: the link `invocation:UNIT` that it makes before the first
+/// ExecStartPre of a start and removes when the unit is inactive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Record {
+    /// The process is in no service, or no systemd keeps a record here.
+    None,
+    /// The unit's current run.
+    Current {
+        /// Its INVOCATION_ID.
+        run: String,
+        /// When it was put on record.
+        since: SystemTime,
+    },
+    /// The unit has no current run.
+    Inactive,
+    /// The record may not be read: it is another user's.
+    Denied,
 }
 
 /// Variables of an initial environment: the ones that were asked for, nothing else. Its values are nobody's

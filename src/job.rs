@@ -31,6 +31,7 @@ impl Job {
             connections: Connections::default(),
             unreadable: 0,
             unsettled: false,
+            asked_from: None,
             asked_by: None,
             elapsed: Duration::ZERO,
         };
@@ -61,6 +62,7 @@ impl Job {
         let spec = self.report.spec;
         let listeners = survey.in_the_way(&spec);
         self.report.asked_by = Some(context.caller.uid);
+        self.report.asked_from.clone_from(&context.caller.unit);
         if listeners.is_empty() {
             self.without_listener(survey);
             return Vec::new();

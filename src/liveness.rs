@@ -1,6 +1,9 @@
 //! Whose is it now? Pure.
 
-use crate::facts::{Facts, Holder, ProcessId, Seen};
+use std::ffi::OsString;
+use std::time::Duration;
+
+use crate::facts::{Facts, Holder, ProcessId, Record, Seen, Unit};
 use crate::parse;
 
 /// Whether somebody looks after a process now, and who.
@@ -32,6 +35,8 @@ pub enum Protection {
     Init,
     /// Part of the same instance as this ancestor of the caller.
     SameInstance(u32),
+    /// The service's own process, as the caller inherited its pid, or below it.
+    Inherited(u32),
     /// Named by the policy, or below a process that is.
     Named(u32),
     /// The caller's ancestry could not be read to its end, so anything may be an ancestor.
@@ -46,6 +51,8 @@ pub enum Protection {
 pub enum Supervisor {
     /// A container: the process lives in a pid namespace of its own. The name is what its cgroup says.
     Container(Option<String>),
+    /// A systemd unit, whose current run it belongs to.
+    Unit(Unit),
 }
 
 /// Who asks. The caller is never ended, nor what it descends from, nor what it started.
@@ -55,6 +62,12 @@ pub(crate) struct Caller {
     pub(crate) uid: u32,
     pub(crate) ancestors: Vec<u32>,
     pub(crate) ancestry_complete: bool,
+    /// The unit it runs in: what an ended run left there is the caller's own.
+    pub(crate) unit: Option<Unit>,
+    /// Where it carries the service's marker, the values of the instance keys.
+    pub(crate) instance: Option<Vec<Option<OsString>>>,
+    /// The service's own process, by the pid that the caller inherited.
+    pub(crate) service_pid: Option<u32>,
 }
 
 impl Caller {
@@ -75,9 +88,34 @@ pub(crate) fn liveness(holder: &Holder, caller: &Caller, protect: &[u32]) -> Liv
             let name = facts.cgroup.value().and_then(|path| parse::container(path));
             Liveness::Live(Supervisor::Container(name.map(|name| name.to_string_lossy().into_owned())))
         }
-        Seen::Value(false) => Liveness::Unsupervised,
+        Seen::Value(false) => in_unit(facts),
         Seen::Denied | Seen::Gone => Liveness::Unknown,
     }
+}
+
+/// How much a start time and the time of a record may disagree about which came first: the one is counted
+/// from boot in ticks, the other is the clock's.
+const CLOCKS: Duration = Duration::from_secs(2);
+
+/// The run decides, and nothing else: a healthy service may have any parent, and its main process may be a
+/// launcher whose child listens.
+fn in_unit(facts: &Facts) -> Liveness {
+    let Some(unit) = facts.unit() else { return Liveness::Unsupervised };
+    let (run, since) = match &facts.record {
+        Record::None => return Liveness::Unsupervised,
+        Record::Inactive => return Liveness::Leftover,
+        Record::Denied => return Liveness::Unknown,
+        Record::Current { run, since } => (run, since),
+    };
+    if !matches!(facts.environ, Seen::Value(_)) {
+        return Liveness::Unknown;
+    }
+    let current = match facts.run() {
+        Some(own) => own == run,
+        // Without a run of its own, what started before the record is not of the run on record.
+        None => facts.started.is_none_or(|started| started + CLOCKS >= *since),
+    };
+    if current { Liveness::Live(Supervisor::Unit(unit)) } else { Liveness::Leftover }
 }
 
 fn protection(holder: &Holder, caller: &Caller, protect: &[u32]) -> Option<Protection> {
@@ -95,22 +133,28 @@ fn protection(holder: &Holder, caller: &Caller, protect: &[u32]) -> Option<Prote
     if let Some(named) = line().find(|pid| protect.contains(pid)) {
         return Some(Protection::Named(named));
     }
+    if let Some(service) = line().find(|pid| caller.service_pid == Some(*pid)) {
+        return Some(Protection::Inherited(service));
+    }
     if line().any(|pid| pid == caller.id.pid) {
         return Some(Protection::Descendant);
     }
     if !caller.ancestry_complete {
         return Some(Protection::CallersAncestryUnreadable);
     }
-    // What started before the caller cannot descend from it. It may descend from what the policy names.
-    let may_descend = caller.is_newer(&holder.facts) || !protect.is_empty();
+    // What started before the caller cannot descend from it. It may descend from what is named.
+    let named = !protect.is_empty() || caller.service_pid.is_some();
+    let may_descend = caller.is_newer(&holder.facts) || named;
     (!holder.ancestry.complete && may_descend).then_some(Protection::AncestryUnreadable)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::{Environ, Manager};
     use crate::testing::{ancestors, facts, holder};
     use std::path::PathBuf;
+    use std::time::SystemTime;
 
     fn caller() -> Caller {
         Caller {
@@ -118,6 +162,9 @@ mod tests {
             uid: 1000,
             ancestors: vec![400, 300, 1],
             ancestry_complete: true,
+            unit: None,
+            instance: None,
+            service_pid: Some(800),
         }
     }
 
@@ -127,7 +174,7 @@ mod tests {
         let new = 6_000;
         // pid, start, its ancestors, ancestry complete, caller's complete, --protect → protection
         type Row = (u32, u64, &'static [u32], bool, bool, &'static [u32], Option<Protection>);
-        let table: [Row; 14] = [
+        let table: [Row; 17] = [
             (500, 5_000, &[400, 300, 1], true, true, &[], Some(Protection::Caller)),
             (400, old, &[300, 1], true, true, &[], Some(Protection::Ancestor)),
             (300, old, &[1], true, true, &[], Some(Protection::Ancestor)),
@@ -137,8 +184,11 @@ mod tests {
             (700, old, &[1], true, true, &[700], Some(Protection::Named(700))),
             (701, old, &[700, 1], true, true, &[700], Some(Protection::Named(700))),
             (701, old, &[], false, true, &[700], Some(Protection::AncestryUnreadable)),
+            (800, old, &[1], true, true, &[], Some(Protection::Inherited(800))),
+            (801, new, &[800, 1], true, true, &[], Some(Protection::Inherited(800))),
             (702, new, &[], false, true, &[], Some(Protection::AncestryUnreadable)),
-            (703, old, &[], false, true, &[], None),
+            (703, old, &[], false, true, &[], Some(Protection::AncestryUnreadable)),
+            (707, old, &[300, 1], true, true, &[], None),
             (704, old, &[1], true, false, &[], Some(Protection::CallersAncestryUnreadable)),
             (705, old, &[300, 1], true, true, &[], None),
             (706, old, &[1], true, true, &[700], None),
@@ -162,6 +212,44 @@ mod tests {
         assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Live(docker));
         subject.facts.cgroup = Seen::Denied;
         assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Live(Supervisor::Container(None)));
+    }
+
+    #[test]
+    fn the_run_decides_between_live_and_leftover() {
+        let (one, two) = ("1".repeat(32), "2".repeat(32));
+        let since = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let current = || Record::Current { run: one.clone(), since };
+        let unit = || Unit { name: "gw.service".into(), manager: Manager::System };
+        let live = || Liveness::Live(Supervisor::Unit(unit()));
+        let at = |seconds: u64| Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+        // record, own run, start → liveness
+        let table = [
+            (current(), Some(&one), at(0), live()),
+            (current(), Some(&two), at(2_000_000), Liveness::Leftover),
+            (current(), None, at(1_000_001), live()),
+            (current(), None, at(999_999), live()),
+            (current(), None, at(999_990), Liveness::Leftover),
+            (current(), None, None, live()),
+            (Record::Inactive, Some(&one), at(0), Liveness::Leftover),
+            (Record::Inactive, None, at(0), Liveness::Leftover),
+            (Record::None, Some(&one), at(0), Liveness::Unsupervised),
+            (Record::Denied, Some(&one), at(0), Liveness::Unknown),
+        ];
+        for (record, run, started, expected) in table {
+            let mut subject = holder(facts(700, 4_000), ancestors(&[1], true));
+            subject.facts.cgroup = Seen::Value(PathBuf::from("/system.slice/gw.service"));
+            let run = run.map(|run| (OsString::from("INVOCATION_ID"), OsString::from(run)));
+            subject.facts.environ = Seen::Value(Environ(run.into_iter().collect()));
+            subject.facts.started = started;
+            subject.facts.record = record;
+            assert_eq!(liveness(&subject, &caller(), &[]), expected, "{:?}", subject.facts);
+            subject.facts.environ = Seen::Denied;
+            if matches!(subject.facts.record, Record::Current { .. }) {
+                assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Unknown);
+            }
+            subject.facts.cgroup = Seen::Value(PathBuf::from("/user.slice/session-1.scope"));
+            assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Unsupervised);
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use crate::facts::Environ;
+use crate::facts::{Environ, Manager, Unit};
 
 /// /proc/PID/cmdline: NUL-terminated arguments. A process title pads the place of the old ones with NULs.
 pub(crate) fn argv(bytes: &[u8]) -> Vec<OsString> {
@@ -58,10 +58,21 @@ pub(crate) fn cgroup(bytes: &[u8]) -> Option<PathBuf> {
     Some(PathBuf::from(OsString::from_vec(path.to_vec())))
 }
 
-/// The systemd service of a cgroup path: its innermost `.service` part. A scope or a slice is none.
-pub(crate) fn service_unit(cgroup: &Path) -> Option<&OsStr> {
-    let unit = |part: &&OsStr| part.as_bytes().strip_suffix(b".service").is_some_and(|name| !name.is_empty());
-    cgroup.iter().rfind(unit)
+/// The systemd service of a cgroup path: its innermost unit, where that is a service. A process in a scope was
+/// meant to outlive whoever started it, and belongs to no service.
+pub(crate) fn unit(cgroup: &Path) -> Option<Unit> {
+    let parts: Vec<&OsStr> = cgroup.iter().collect();
+    let suffix = |part: &OsStr, suffix: &[u8]| {
+        part.as_bytes().strip_suffix(suffix).is_some_and(|name| !name.is_empty())
+    };
+    let at = parts.iter().rposition(|part| suffix(part, b".service") || suffix(part, b".scope"))?;
+    let (above, name) = (parts.get(..at)?, parts.get(at)?);
+    if suffix(name, b".scope") {
+        return None;
+    }
+    let user = |part: &&OsStr| part.to_str()?.strip_prefix("user@")?.strip_suffix(".service")?.parse().ok();
+    let manager = above.iter().rev().find_map(user).map_or(Manager::System, Manager::User);
+    Some(Unit { name: (*name).to_owned(), manager })
 }
 
 /// What a cgroup path says of the container that the process runs in.
@@ -128,21 +139,26 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_is_the_innermost_service() {
+    fn the_unit_is_the_innermost_one_where_that_is_a_service() {
+        use Manager::{System, User};
+        let user = "/user.slice/user-1000.slice/user@1000.service";
         let table = [
-            ("/system.slice/openclaw-gateway.service", Some("openclaw-gateway.service")),
-            (
-                "/user.slice/user-1000.slice/user@1000.service/app.slice/gw@work.service/sub",
-                Some("gw@work.service"),
-            ),
-            (r"/system.slice/my\x2dgw.service", Some(r"my\x2dgw.service")),
+            ("/system.slice/openclaw-gateway.service", Some(("openclaw-gateway.service", System))),
+            (&format!("{user}/app.slice/gw@work.service/sub"), Some(("gw@work.service", User(1000)))),
+            (&format!("{user}/app.slice/app-x.slice/gw.service"), Some(("gw.service", User(1000)))),
+            (r"/system.slice/my\x2dgw.service", Some((r"my\x2dgw.service", System))),
+            (user, Some(("user@1000.service", System))),
+            (&format!("{user}/init.scope"), None),
+            (&format!("{user}/app.slice/run-u7.scope"), None),
+            ("/system.slice/gw.service/libpod-7.scope/container", None),
             ("/user.slice/user-1000.slice/session-3.scope", None),
-            ("/../other.service", Some("other.service")),
+            ("/../other.service", Some(("other.service", System))),
             ("/a.service.d/.service", None),
             ("/", None),
         ];
-        for (cgroup, unit) in table {
-            assert_eq!(service_unit(Path::new(cgroup)), unit.map(OsStr::new), "{cgroup}");
+        for (cgroup, expected) in table {
+            let expected = expected.map(|(name, manager)| Unit { name: name.into(), manager });
+            assert_eq!(unit(Path::new(cgroup)), expected, "{cgroup}");
         }
     }
 
@@ -167,7 +183,7 @@ mod tests {
             let _ = environ(&bytes, [OsStr::new("A")].into_iter());
             let _ = (status_uid(&bytes), status_nested(&bytes));
             if let Some(path) = cgroup(&bytes) {
-                let _ = (service_unit(&path), container(&path));
+                let _ = (unit(&path), container(&path));
             }
         }
 

@@ -22,15 +22,24 @@ pub struct Policy {
     pub(crate) signal: Signal,
     pub(crate) kill: bool,
     pub(crate) protect: Vec<u32>,
+    pub(crate) allow: Allow,
+}
+
+/// What may be ended beside stale instances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Allow {
     pub(crate) any_owner: bool,
+    pub(crate) live: bool,
+    pub(crate) offspring: bool,
 }
 
 impl Policy {
     /// Ends stale instances of `service` with SIGTERM, and after 10 s of grace with SIGKILL.
     pub const fn new(service: Service) -> Self {
         let protect = Vec::new();
+        let allow = Allow { any_owner: false, live: false, offspring: false };
         let grace = Duration::from_secs(10);
-        Self { service, grace, signal: Signal::TERM, kill: true, protect, any_owner: false }
+        Self { service, grace, signal: Signal::TERM, kill: true, protect, allow }
     }
 
     /// How long an instance may take to end after the first signal. One deadline for all of them.
@@ -59,7 +68,19 @@ impl Policy {
 
     /// Ends holders that are not the service's, too.
     pub const fn any_owner(mut self, any_owner: bool) -> Self {
-        self.any_owner = any_owner;
+        self.allow.any_owner = any_owner;
+        self
+    }
+
+    /// Ends instances that their supervisor runs now, too.
+    pub const fn live(mut self, live: bool) -> Self {
+        self.allow.live = live;
+        self
+    }
+
+    /// Ends offspring that nobody looks after, too.
+    pub const fn offspring(mut self, offspring: bool) -> Self {
+        self.allow.offspring = offspring;
         self
     }
 }

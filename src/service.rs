@@ -70,6 +70,8 @@ pub struct Service {
     /// Options before the subcommand that take the next argument for their value.
     pub(crate) value_options: Vec<OsString>,
     pub(crate) offspring: Vec<OffspringSign>,
+    /// Variables that tell one instance of the service from another.
+    pub(crate) instance_keys: Vec<OsString>,
 }
 
 impl Service {
@@ -85,6 +87,7 @@ impl Service {
             subcommand: None,
             value_options: Vec::new(),
             offspring: Vec::new(),
+            instance_keys: Vec::new(),
         }
     }
 
@@ -118,6 +121,8 @@ impl Service {
         for prefix in ["OPENCLAW", "CLAWDBOT", "MOLTBOT"] {
             service.offspring.push(OffspringSign::Set(format!("{prefix}_SHELL").into()));
             service.offspring.push(OffspringSign::OtherPid(format!("{prefix}_GATEWAY_SERVICE_PID").into()));
+            service.instance_keys.push(format!("{prefix}_PROFILE").into());
+            service.instance_keys.push(format!("{prefix}_STATE_DIR").into());
         }
         service.value_options = ["--profile", "--log-level", "--container"].map(OsString::from).to_vec();
         service
@@ -177,7 +182,7 @@ impl Service {
         let signs = self.offspring.iter().map(|sign| match sign {
             OffspringSign::Set(key) | OffspringSign::OtherPid(key) => key.as_os_str(),
         });
-        self.marker_keys().chain(signs)
+        self.marker_keys().chain(signs).chain(self.instance_keys.iter().map(OsString::as_os_str))
     }
 
     pub(crate) fn marker_keys(&self) -> impl Iterator<Item = &OsStr> {
@@ -190,6 +195,20 @@ impl Service {
         let mut found: Vec<Marker> = self.markers.iter().flatten().filter(has).cloned().collect();
         found.dedup();
         found
+    }
+
+    /// The values of the instance keys; unset and empty both mean the default instance.
+    pub(crate) fn instance_of(&self, environ: &Environ) -> Vec<Option<OsString>> {
+        let value = |key: &OsString| environ.get(key).filter(|value| !value.is_empty()).map(OsStr::to_owned);
+        self.instance_keys.iter().map(value).collect()
+    }
+
+    /// The pid of the service's own process, as it names it to what it starts.
+    pub(crate) fn pid_in(&self, environ: &Environ) -> Option<u32> {
+        self.offspring.iter().find_map(|sign| match sign {
+            OffspringSign::OtherPid(key) => environ.get(key)?.to_str()?.parse().ok(),
+            OffspringSign::Set(_) => None,
+        })
     }
 
     pub(crate) fn runtime_of(&self, exe: &Path) -> Option<&Runtime> {

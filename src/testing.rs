@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Holder, Image, ProcessId, Seen};
+use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Holder, Image, ProcessId, Record, Seen};
 
 /// A readable process that is nothing in particular: /usr/bin/other, no variables.
 pub(crate) fn facts(pid: u32, start_ticks: u64) -> Facts {
     Facts {
         id: ProcessId { pid, start_ticks },
         age: Duration::from_secs(60),
+        started: None,
         ppid: 1,
         comm: "other".to_owned(),
         state: 'S',
@@ -21,6 +22,7 @@ pub(crate) fn facts(pid: u32, start_ticks: u64) -> Facts {
         environ: Seen::Value(Environ::default()),
         cgroup: Seen::Value(PathBuf::from("/")),
         entry: Entry::NotARuntime,
+        record: Record::None,
         signalable: true,
         image: Image::default(),
     }

@@ -1,8 +1,9 @@
 //! What is to be done with a holder: identity × liveness × age. Pure.
 
-use crate::facts::{Ancestry, Facts, Holder, Image};
+use crate::facts::{Ancestry, Facts, Holder, Image, Seen};
 use crate::identity::{Identity, Resolved, identity};
 use crate::liveness::{Caller, Liveness, Protection, liveness};
+use crate::policy::Allow;
 
 /// What was decided about a holder. There is no third answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,14 +23,22 @@ pub enum Rule {
     StaleInstance,
     /// What is left of an ended run.
     StaleLeftover,
+    /// What an ended run of the caller's own unit left behind, whatever it executes.
+    OwnUnit,
     /// Not the service's, and the policy ends any owner.
     AnyOwner,
+    /// An instance that its supervisor runs now, and the policy ends live ones.
+    EndLive,
+    /// Offspring that nobody looks after, and the policy ends offspring.
+    EndOffspring,
     /// The caller, its ancestors and descendants, PID 1, and what the policy names.
     Protected,
     /// Its supervisor runs it now.
     Live,
     /// It did not start before the caller.
     Newer,
+    /// An instance of another profile or state folder than the caller's.
+    OtherInstance,
     /// An instance started it; it is none itself.
     Offspring,
     /// Nothing of the service's.
@@ -57,7 +66,7 @@ pub(crate) struct Context<'a> {
     pub(crate) service: Resolved<'a>,
     pub(crate) caller: Caller,
     pub(crate) protect: &'a [u32],
-    pub(crate) any_owner: bool,
+    pub(crate) allow: Allow,
     /// Listeners that a stale process held in this call, and its image. Who holds one of them in the same
     /// image was forked from it and is no newcomer, however young. After an exec it may be the successor
     /// that the instance handed its socket to.
@@ -71,7 +80,9 @@ pub(crate) fn judge(holder: &Holder, context: &Context<'_>) -> Judgement {
         None => liveness(holder, &context.caller, context.protect),
     };
     let newer = context.caller.is_newer(&holder.facts) && !inherited(holder, context);
-    let (verdict, rule) = decide(&identity, &liveness, newer, context.any_owner);
+    let own_unit = context.caller.unit.is_some() && holder.facts.unit() == context.caller.unit;
+    let situation = Situation { newer, own_unit, other_instance: other_instance(holder, context) };
+    let (verdict, rule) = decide(&identity, &liveness, situation, context.allow);
     Judgement { identity, liveness, verdict, rule }
 }
 
@@ -93,25 +104,46 @@ fn inherited(holder: &Holder, context: &Context<'_>) -> bool {
     context.inherited.iter().any(fork)
 }
 
-fn decide(identity: &Identity, liveness: &Liveness, newer: bool, any_owner: bool) -> (Verdict, Rule) {
+/// Whether the holder is an instance of another profile or state folder. Only a caller that carries the marker
+/// is an instance of some profile itself.
+fn other_instance(holder: &Holder, context: &Context<'_>) -> bool {
+    match (&context.caller.instance, &holder.facts.environ) {
+        (Some(callers), Seen::Value(environ)) => context.service.service.instance_of(environ) != *callers,
+        _ => false,
+    }
+}
+
+/// What a verdict depends on beside identity and liveness.
+#[derive(Clone, Copy, Debug)]
+struct Situation {
+    newer: bool,
+    own_unit: bool,
+    other_instance: bool,
+}
+
+fn decide(identity: &Identity, liveness: &Liveness, at: Situation, allow: Allow) -> (Verdict, Rule) {
     use Identity as I;
     use Liveness as L;
     let spare = |rule| (Verdict::Spare, rule);
+    let stale = |rule| (Verdict::Stale, rule);
     match (identity, liveness) {
         (_, L::Protected(Protection::CallersAncestryUnreadable | Protection::AncestryUnreadable)) => {
             spare(Rule::Unknown)
         }
         (_, L::Protected(_)) => spare(Rule::Protected),
-        (I::Foreign, L::Live(_) | L::Leftover | L::Unsupervised) if any_owner && !newer => {
-            (Verdict::Stale, Rule::AnyOwner)
-        }
-        (I::Foreign, L::Live(_) | L::Leftover | L::Unsupervised) if !any_owner => spare(Rule::Foreign),
+        // systemd itself calls it left over from the unit; what it is need not be known.
+        (_, L::Leftover) if at.own_unit && !at.newer => stale(Rule::OwnUnit),
+        (I::Foreign, L::Live(_) | L::Leftover | L::Unsupervised) if !allow.any_owner => spare(Rule::Foreign),
+        (I::Foreign, L::Live(_) | L::Leftover | L::Unsupervised) if !at.newer => stale(Rule::AnyOwner),
+        (I::Instance(_), L::Live(_)) if allow.live && !at.newer => stale(Rule::EndLive),
         (_, L::Live(_)) => spare(Rule::Live),
         (I::Unknown, _) | (_, L::Unknown) => spare(Rule::Unknown),
-        (_, L::Leftover | L::Unsupervised) if newer => spare(Rule::Newer),
+        (_, L::Leftover | L::Unsupervised) if at.newer => spare(Rule::Newer),
         (I::Foreign, L::Leftover | L::Unsupervised) => spare(Rule::Foreign),
-        (I::Instance(_), L::Unsupervised) => (Verdict::Stale, Rule::StaleInstance),
-        (I::Instance(_) | I::Offspring(_), L::Leftover) => (Verdict::Stale, Rule::StaleLeftover),
+        (I::Instance(_) | I::Offspring(_), L::Leftover) => stale(Rule::StaleLeftover),
+        (I::Instance(_), L::Unsupervised) if at.other_instance => spare(Rule::OtherInstance),
+        (I::Instance(_), L::Unsupervised) => stale(Rule::StaleInstance),
+        (I::Offspring(_), L::Unsupervised) if allow.offspring => stale(Rule::EndOffspring),
         (I::Offspring(_), L::Unsupervised) => spare(Rule::Offspring),
     }
 }
@@ -119,7 +151,7 @@ fn decide(identity: &Identity, liveness: &Liveness, newer: bool, any_owner: bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Exe, ProcessId, Seen};
+    use crate::facts::{Exe, ProcessId};
     use crate::identity::{Evidence, Trace};
     use crate::liveness::Supervisor;
     use crate::testing::{ancestors, facts, holder};
@@ -143,11 +175,17 @@ mod tests {
             ("unread", Liveness::Protected(Protection::CallersAncestryUnreadable)),
         ];
         use Rule::*;
-        // newer, any owner → the table
-        let tables: [(bool, bool, [[Rule; 6]; 4]); 4] = [
+        let plain = (Situation { newer: false, own_unit: false, other_instance: false }, Allow::default());
+        let (at, allow) = plain;
+        let all = Allow { any_owner: true, live: true, offspring: true };
+        let newer = Situation { newer: true, own_unit: true, other_instance: true };
+        // the situation, what the policy allows → the table
+        type Table = [[Rule; 6]; 4];
+        let tables: [(&str, Situation, Allow, Table); 7] = [
             (
-                false,
-                false,
+                "plain",
+                at,
+                allow,
                 [
                     [Protected, Live, StaleLeftover, StaleInstance, Unknown, Unknown],
                     [Protected, Live, StaleLeftover, Offspring, Unknown, Unknown],
@@ -156,8 +194,9 @@ mod tests {
                 ],
             ),
             (
-                true,
-                false,
+                "newer",
+                newer,
+                allow,
                 [
                     [Protected, Live, Newer, Newer, Unknown, Unknown],
                     [Protected, Live, Newer, Newer, Unknown, Unknown],
@@ -166,8 +205,31 @@ mod tests {
                 ],
             ),
             (
-                false,
-                true,
+                "own unit",
+                Situation { own_unit: true, ..at },
+                allow,
+                [
+                    [Protected, Live, OwnUnit, StaleInstance, Unknown, Unknown],
+                    [Protected, Live, OwnUnit, Offspring, Unknown, Unknown],
+                    [Protected, Foreign, OwnUnit, Foreign, Unknown, Unknown],
+                    [Protected, Live, OwnUnit, Unknown, Unknown, Unknown],
+                ],
+            ),
+            (
+                "other instance",
+                Situation { other_instance: true, ..at },
+                allow,
+                [
+                    [Protected, Live, StaleLeftover, OtherInstance, Unknown, Unknown],
+                    [Protected, Live, StaleLeftover, Offspring, Unknown, Unknown],
+                    [Protected, Foreign, Foreign, Foreign, Unknown, Unknown],
+                    [Protected, Live, Unknown, Unknown, Unknown, Unknown],
+                ],
+            ),
+            (
+                "any owner",
+                at,
+                Allow { any_owner: true, ..allow },
                 [
                     [Protected, Live, StaleLeftover, StaleInstance, Unknown, Unknown],
                     [Protected, Live, StaleLeftover, Offspring, Unknown, Unknown],
@@ -176,8 +238,20 @@ mod tests {
                 ],
             ),
             (
-                true,
-                true,
+                "live and offspring",
+                at,
+                Allow { live: true, offspring: true, ..allow },
+                [
+                    [Protected, EndLive, StaleLeftover, StaleInstance, Unknown, Unknown],
+                    [Protected, Live, StaleLeftover, EndOffspring, Unknown, Unknown],
+                    [Protected, Foreign, Foreign, Foreign, Unknown, Unknown],
+                    [Protected, Live, Unknown, Unknown, Unknown, Unknown],
+                ],
+            ),
+            (
+                "newer, and all allowed",
+                newer,
+                all,
                 [
                     [Protected, Live, Newer, Newer, Unknown, Unknown],
                     [Protected, Live, Newer, Newer, Unknown, Unknown],
@@ -186,16 +260,16 @@ mod tests {
                 ],
             ),
         ];
-        for (newer, any_owner, table) in tables {
+        for (name, at, allow, table) in tables {
             for ((row, identity), rules) in rows.iter().zip(table) {
                 for ((column, liveness), rule) in columns.iter().zip(rules) {
-                    let stale = matches!(rule, StaleInstance | StaleLeftover | AnyOwner);
-                    let verdict = if stale { Verdict::Stale } else { Verdict::Spare };
-                    assert_eq!(
-                        decide(identity, liveness, newer, any_owner),
-                        (verdict, rule),
-                        "{row} × {column}, newer {newer}, any owner {any_owner}"
+                    let stale = matches!(
+                        rule,
+                        StaleInstance | StaleLeftover | OwnUnit | AnyOwner | EndLive | EndOffspring
                     );
+                    let verdict = if stale { Verdict::Stale } else { Verdict::Spare };
+                    let decided = decide(identity, liveness, at, allow);
+                    assert_eq!(decided, (verdict, rule), "{row} × {column}, {name}");
                 }
             }
         }
@@ -205,9 +279,17 @@ mod tests {
         let id = ProcessId { pid: 500, start_ticks: 5_000 };
         Context {
             service: Resolved { service, executables: vec![("/opt/gw".into(), Some((9, 9)))] },
-            caller: Caller { id, uid: 0, ancestors: vec![400, 1], ancestry_complete: true },
+            caller: Caller {
+                id,
+                uid: 0,
+                ancestors: vec![400, 1],
+                ancestry_complete: true,
+                unit: None,
+                instance: None,
+                service_pid: None,
+            },
             protect: &[],
-            any_owner: true,
+            allow: Allow { any_owner: true, ..Allow::default() },
             inherited: vec![(7, Image { stack: 70, arguments: None })],
         }
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use anstream::ColorChoice;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use portclear::{Marker, Policy, PortSpec, PortSpecError, Runtime, Service, Signal};
 
+use crate::cli::dropin::unit_name;
 use crate::cli::exit::TABLE;
 
 /// Free a TCP port that a stale instance of your own service still holds.
@@ -20,7 +21,15 @@ use crate::cli::exit::TABLE;
 /// is left alone, and said to be.
 #[derive(Debug, Parser)]
 #[command(name = "portclear", version, after_help = after_help(), max_term_width = 100)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true
+)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// The port, at any address or at one: 18789, 127.0.0.1:18789, [::1]:18789, localhost:18789
     #[arg(required = true, value_name = "PORT", value_parser = port)]
     ports: Vec<PortSpec>,
@@ -43,6 +52,12 @@ pub(crate) struct Args {
     /// End holders that are not the service's, too
     #[arg(long, help_heading = "What to do")]
     any_owner: bool,
+    /// End instances that a unit or a container runs now, too
+    #[arg(long, help_heading = "What to do")]
+    live: bool,
+    /// End what an instance started and nobody looks after, too
+    #[arg(long, help_heading = "What to do")]
+    offspring: bool,
 
     /// A service that portclear knows
     #[arg(long, value_name = "NAME", default_value = "openclaw", value_parser = PossibleValuesParser::new(["openclaw"]), help_heading = "Which service")]
@@ -79,6 +94,22 @@ pub(crate) struct Args {
     color: Color,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print a drop-in that calls portclear before each start of a unit
+    Unit {
+        /// The unit
+        #[arg(long, value_name = "NAME", default_value = "openclaw-gateway.service", value_parser = unit_name)]
+        unit: String,
+        /// How long an earlier instance may take to end
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+        grace: Duration,
+        /// The port, as for portclear itself
+        #[arg(value_name = "PORT", value_parser = port)]
+        port: PortSpec,
+    },
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Color {
     Auto,
@@ -111,7 +142,9 @@ impl Args {
             .grace(self.grace)
             .signal(self.signal)
             .kill(!self.no_kill)
-            .any_owner(self.any_owner);
+            .any_owner(self.any_owner)
+            .live(self.live)
+            .offspring(self.offspring);
         for pid in self.protect {
             policy = policy.protect(pid);
         }

@@ -1,10 +1,11 @@
 //! The report as one JSON document. docs/json.md describes it, and a test holds the two together.
 
 use std::os::unix::ffi::OsStrExt;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use portclear::{
-    Facts, Fate, HolderReport, Identity, Liveness, Outcome, PortReport, Report, Rule, Verdict, escape,
+    Facts, Fate, HolderReport, Identity, Liveness, Manager, Outcome, PortReport, Report, Rule, Verdict,
+    escape,
 };
 use serde_json::{Map, Value, json};
 
@@ -45,7 +46,6 @@ fn port(port: &PortReport) -> Value {
 fn holder(report: &HolderReport) -> Value {
     let facts = &report.holder.facts;
     let exe = facts.exe.value();
-    let started = SystemTime::now().checked_sub(facts.age);
     let markers = report
         .markers
         .iter()
@@ -53,7 +53,7 @@ fn holder(report: &HolderReport) -> Value {
     json!({
         "pid": facts.id.pid,
         "start_ticks": facts.id.start_ticks,
-        "started": started.map(|time| humantime::format_rfc3339_seconds(time).to_string()),
+        "started": facts.started.map(|time| humantime::format_rfc3339_seconds(time).to_string()),
         "age_ms": millis(facts.age),
         "comm": escape(facts.comm.as_bytes()),
         "exe": exe.map(|exe| escape(exe.path.as_os_str().as_bytes())),
@@ -63,7 +63,11 @@ fn holder(report: &HolderReport) -> Value {
         "user": report.user.as_ref().map(|user| escape(user.as_bytes())),
         "ppid": facts.ppid,
         "lineage": report.holder.ancestry.line.iter().map(ancestor).collect::<Vec<_>>(),
-        "unit": facts.unit().map(|unit| escape(unit.as_bytes())),
+        "unit": facts.unit().map(|unit| escape(unit.name.as_bytes())),
+        "manager": facts.unit().map(|unit| match unit.manager {
+            Manager::System => "system".to_owned(),
+            Manager::User(uid) => format!("user {uid}"),
+        }),
         "run": facts.run(),
         "rss": facts.rss,
         "inodes": report.holder.inodes,
@@ -138,7 +142,11 @@ const fn rule(rule: Rule) -> &'static str {
     match rule {
         Rule::StaleInstance => "stale-instance",
         Rule::StaleLeftover => "stale-leftover",
+        Rule::OwnUnit => "own-unit",
         Rule::AnyOwner => "any-owner",
+        Rule::EndLive => "end-live",
+        Rule::EndOffspring => "end-offspring",
+        Rule::OtherInstance => "other-instance",
         Rule::Protected => "protected",
         Rule::Live => "live",
         Rule::Newer => "newer",

@@ -1,7 +1,9 @@
 //! The program: arguments → policy, report → text or JSON, exit status.
 
 mod args;
+mod dropin;
 mod exit;
+mod journal;
 mod json;
 mod live;
 mod text;
@@ -14,15 +16,19 @@ use anyhow::Context;
 use clap::Parser;
 use portclear::Report;
 
-use crate::cli::args::{Args, Request};
+use crate::cli::args::{Args, Command, Request};
 use crate::cli::exit::Exit;
 
 pub(crate) fn main() -> ExitCode {
-    let request = match Args::parse().resolve() {
-        Ok(request) => request,
-        Err(error) => error.exit(),
+    let mut args = Args::parse();
+    let result = match args.command.take() {
+        Some(Command::Unit { unit, grace, port }) => dropin::print(&unit, port, grace).map(|()| Exit::Free),
+        None => match args.resolve() {
+            Ok(request) => run(&request),
+            Err(error) => error.exit(),
+        },
     };
-    match run(&request) {
+    match result {
         Ok(exit) => exit.into(),
         Err(error) => {
             // Where standard error is gone too, the exit status is all that is left to say.
@@ -56,16 +62,20 @@ fn show(request: &Request, report: &Report) -> io::Result<()> {
         writeln!(out)?;
         return out.flush();
     }
-    let block = request.verbose || io::stdout().is_terminal();
+    // The journal is read by the line, however much is asked for.
+    let to_journal = journal::is_journal(io::stdout());
+    let block = !to_journal && (request.verbose || io::stdout().is_terminal());
     let mut out = AutoStream::new(io::stdout(), request.color).lock();
     for port in &report.ports {
+        let prefix = |journal: bool| if journal { journal::prefix(Exit::of_port(port)) } else { "" };
         if !request.quiet && block {
             text::block(&mut out, port, request.verbose)?;
         } else if !request.quiet {
-            text::lines(&mut out, port)?;
+            text::lines(&mut out, port, prefix(to_journal), request.verbose)?;
         }
         if port.status.is_err() {
-            writeln!(io::stderr(), "portclear: port {}: {}", port.spec, port.sentence())?;
+            let prefix = prefix(journal::is_journal(io::stderr()));
+            writeln!(io::stderr(), "{prefix}portclear: port {}: {}", port.spec, port.sentence())?;
         }
     }
     out.flush()

@@ -21,17 +21,21 @@ fn style(port: &PortReport) -> Style {
     color.on_default().bold()
 }
 
-/// One line per holder, and one for the port.
-pub(crate) fn lines(out: &mut impl Write, port: &PortReport) -> io::Result<()> {
-    if matches!(port.status, Ok(Outcome::Free)) {
+/// One line per holder, and one for the port; each after `prefix`. A port that was cleared of one holder is
+/// one event, and one line.
+pub(crate) fn lines(out: &mut impl Write, port: &PortReport, prefix: &str, verbose: bool) -> io::Result<()> {
+    if matches!(port.status, Ok(Outcome::Free)) && !verbose {
         return Ok(());
     }
+    let one_line =
+        !prefix.is_empty() && port.holders.len() == 1 && matches!(port.status, Ok(Outcome::Cleared));
     for holder in &port.holders {
         let facts = &holder.holder.facts;
         writeln!(
             out,
-            "portclear: port {}: {} (pid {}, {}, exe {}, unit {}, run {}, age {}) on {}: {}: {}{}",
+            "{prefix}portclear: port {}: {}{} (pid {}, {}, exe {}, unit {}, run {}, age {}) on {}: {}: {}{}",
             port.spec,
+            if one_line { "cleared of " } else { "" },
             facts.name(),
             facts.id.pid,
             user(holder),
@@ -47,8 +51,8 @@ pub(crate) fn lines(out: &mut impl Write, port: &PortReport) -> io::Result<()> {
     }
     // What could not be found out is said on standard error.
     match port.status {
-        Ok(_) => writeln!(out, "portclear: port {}: {}", port.spec, port.sentence()),
-        Err(_) => Ok(()),
+        Ok(_) if !one_line => writeln!(out, "{prefix}portclear: port {}: {}", port.spec, port.sentence()),
+        _ => Ok(()),
     }
 }
 
@@ -76,7 +80,7 @@ pub(crate) fn block(out: &mut impl Write, port: &PortReport, verbose: bool) -> i
         row("lineage", lineage(holder))?;
         if let Some(unit) = facts.unit() {
             let run = facts.run().map(|run| format!(", run {run}")).unwrap_or_default();
-            row("unit", format!("{}{run}", escape(unit.as_bytes())))?;
+            row("unit", format!("{unit}{run}"))?;
         }
         if !holder.markers.is_empty() {
             row("markers", markers(holder))?;
@@ -112,7 +116,7 @@ fn exe(facts: &Facts) -> String {
 }
 
 fn unit(facts: &Facts) -> String {
-    facts.unit().map_or_else(|| "-".to_owned(), |unit| escape(unit.as_bytes()))
+    facts.unit().map_or_else(|| "-".to_owned(), |unit| unit.to_string())
 }
 
 fn addresses(port: &PortReport, holder: &HolderReport) -> String {

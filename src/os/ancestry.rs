@@ -3,9 +3,12 @@
 use procfs::process::{Process, Stat};
 
 use crate::error::Error;
-use crate::facts::{ProcessId, Seen};
+use crate::facts::{Environ, ProcessId, Seen};
+use crate::identity::marked;
 use crate::liveness::Caller;
 use crate::os::process::seen;
+use crate::parse;
+use crate::service::Service;
 
 /// A line of parents, nearest first.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -69,23 +72,40 @@ fn stat(pid: u32) -> Result<Option<(ProcessId, u32)>, Error> {
     })
 }
 
-/// Who asks: this process, and what it descends from.
-pub(crate) fn caller() -> Result<Caller, Error> {
+/// Who asks: this process, what it descends from, and what it was started with.
+pub(crate) fn caller(service: &Service) -> Result<Caller, Error> {
     let pid = std::process::id();
     let attempt = "cannot read who asks from /proc";
+    let fail = |error| Error::new(attempt, error);
     // With the /proc of another pid namespace every pid in it would name a different process here.
-    let own = std::fs::read_link("/proc/self").map_err(|error| Error::new(attempt, error))?;
+    let own = std::fs::read_link("/proc/self").map_err(fail)?;
     if own.as_os_str() != pid.to_string().as_str() {
-        let other = std::io::Error::other("/proc belongs to another pid namespace");
-        return Err(Error::new(attempt, other));
+        return Err(fail(std::io::Error::other("/proc belongs to another pid namespace")));
     }
     let Some((id, _)) = stat(pid)? else {
-        return Err(Error::new(attempt, std::io::Error::from(std::io::ErrorKind::NotFound)));
+        return Err(fail(std::io::ErrorKind::NotFound.into()));
     };
+    let cgroup = parse::cgroup(&std::fs::read("/proc/self/cgroup").map_err(fail)?);
+    let environ =
+        Environ(service.variables().filter_map(|key| Some((key.into(), std::env::var_os(key)?))).collect());
+    let marked = marked(&environ, service);
     let line = line(pid)?;
-    let ancestors = line.ids.iter().map(|id| id.pid).collect();
-    let uid = nix::unistd::geteuid().as_raw();
-    Ok(Caller { id, uid, ancestors, ancestry_complete: line.complete })
+    Ok(Caller {
+        id,
+        uid: nix::unistd::geteuid().as_raw(),
+        ancestors: line.ids.iter().map(|id| id.pid).collect(),
+        ancestry_complete: line.complete,
+        unit: cgroup.and_then(|path| parse::unit(&path)),
+        instance: marked.then(|| service.instance_of(&environ)),
+        service_pid: service_pid(&environ, service, id)?,
+    })
+}
+
+/// The service's own process, which it names to what it starts. One that started after the caller is another
+/// process with its pid.
+fn service_pid(environ: &Environ, service: &Service, caller: ProcessId) -> Result<Option<u32>, Error> {
+    let Some(pid) = service.pid_in(environ) else { return Ok(None) };
+    Ok(stat(pid)?.filter(|(id, _)| id.start_ticks < caller.start_ticks).map(|(id, _)| id.pid))
 }
 
 #[cfg(test)]

@@ -10,3 +10,4 @@ pub(crate) mod snapshot;
 pub(crate) mod sockets;
 pub(crate) mod survey;
 pub(crate) mod terminate;
+pub(crate) mod unit;

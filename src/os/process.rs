@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use procfs::process::Process;
 use procfs::{ProcError, ProcResult};
@@ -13,9 +13,9 @@ use rustix::fs::OFlags;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::Error;
-use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Image, ProcessId, Seen};
+use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Image, ProcessId, Record, Seen};
 use crate::os::pidfd::{self, PidFd};
-use crate::os::{ancestry, entry, holders, sockets};
+use crate::os::{ancestry, entry, holders, sockets, unit};
 use crate::parse;
 use crate::service::Service;
 
@@ -113,9 +113,16 @@ impl Pinned {
             _ => Entry::Untold,
         };
         let status = read(&self.root, "status", pid)?;
+        let cgroup = flat_map(&read(&self.root, "cgroup", pid)?, parse::cgroup);
+        // After the environment: a run is on record before its first process starts.
+        let record = match cgroup.value().and_then(|path| parse::unit(path)) {
+            Some(unit) => unit::record(&unit)?,
+            None => Record::None,
+        };
         Ok(Some(Facts {
             id: ProcessId { pid, start_ticks: stat.starttime },
             age: age(stat.starttime),
+            started: SystemTime::now().checked_sub(age(stat.starttime)),
             ppid: u32::try_from(stat.ppid).unwrap_or_default(),
             comm: stat.comm,
             state: stat.state,
@@ -125,8 +132,9 @@ impl Pinned {
             exe,
             argv,
             environ,
-            cgroup: flat_map(&read(&self.root, "cgroup", pid)?, parse::cgroup),
+            cgroup,
             entry,
+            record,
             signalable: false,
             image: Image::default(),
         }))

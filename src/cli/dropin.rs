@@ -1,0 +1,210 @@
+//! `portclear unit`: a drop-in for the service, to read and to install; and what its loaded files have
+//! against it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use portclear::{PortSpec, escape};
+
+/// What the program takes beside the grace: SIGKILL and its wait.
+const BESIDE_GRACE: Duration = Duration::from_secs(2);
+
+/// Prints the drop-in on standard output, and warnings on standard error. Writes nothing else.
+pub(crate) fn print(unit: &str, port: PortSpec, grace: Duration) -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("cannot tell this program's own path")?;
+    let Some(program) = program.to_str().filter(|path| !path.contains(char::is_control)) else {
+        bail!(
+            "this program's path cannot stand in a unit file: {}",
+            escape(program.as_os_str().as_encoded_bytes())
+        );
+    };
+    io::stdout()
+        .write_all(dropin(unit, program, port, grace).as_bytes())
+        .context("cannot write the drop-in")?;
+    for folders in [user_folders(), system_folders()] {
+        let settings = settings(&folders, unit);
+        for warning in warnings(&settings, grace) {
+            writeln!(io::stderr(), "portclear: {unit}: {warning}").context("cannot write a warning")?;
+        }
+        // A user's unit hides a system's of the same name from the user's manager, and is the likelier one.
+        if !settings.is_empty() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A unit's name becomes part of paths and of a text that systemd reads.
+pub(crate) fn unit_name(text: &str) -> Result<String, &'static str> {
+    let good = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    match text.strip_suffix(".service") {
+        Some(name) if !name.is_empty() && text.len() < 256 && text.chars().all(good) => Ok(text.to_owned()),
+        _ => Err("a unit is a name like openclaw-gateway.service"),
+    }
+}
+
+fn dropin(unit: &str, program: &str, port: PortSpec, grace: Duration) -> String {
+    // In a command line of a unit file: systemd.service(5), "COMMAND LINES".
+    let escaped = program.replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$");
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%".contains(c);
+    let program = if program.chars().all(plain) { escaped } else { format!("\"{escaped}\"") };
+    let grace = if grace == Duration::from_secs(10) {
+        String::new()
+    } else {
+        format!("\"--grace={}\" ", humantime::format_duration(grace))
+    };
+    format!(
+        "\
+# Drop-in for {unit}. Install it with
+#   systemctl --user edit {unit}      (without --user for a system unit)
+
+[Service]
+# Before each start: end what an earlier run left on the port, and prove that the port is free. Exit status 3
+# and higher say why it is not, and the start fails; with a - before the path it is tried all the same.
+ExecStartPre={program} {grace}{port}
+# At stop, SIGTERM to the main process alone, so that it can drain; then SIGKILL to all that is left of the run.
+# KillMode=process leaves it behind: orphans that hold the port, and their memory.
+KillMode=mixed
+# How long it may drain.
+TimeoutStopSec=30
+# 143: ended by SIGTERM, which is how a stop ends it.
+SuccessExitStatus=0 143
+"
+    )
+}
+
+fn user_folders() -> Vec<PathBuf> {
+    let below =
+        |variable: &str, path: &str| std::env::var_os(variable).map(|folder| Path::new(&folder).join(path));
+    let config = below("XDG_CONFIG_HOME", "systemd/user").or_else(|| below("HOME", ".config/systemd/user"));
+    let data = below("XDG_DATA_HOME", "systemd/user").or_else(|| below("HOME", ".local/share/systemd/user"));
+    let runtime = below("XDG_RUNTIME_DIR", "systemd/user");
+    let fixed = |path: &str| Some(PathBuf::from(path));
+    let all = [
+        config,
+        fixed("/etc/systemd/user"),
+        runtime,
+        fixed("/run/systemd/user"),
+        data,
+        fixed("/usr/local/lib/systemd/user"),
+        fixed("/usr/lib/systemd/user"),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn system_folders() -> Vec<PathBuf> {
+    let folders =
+        ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd", "/lib/systemd"];
+    folders.map(|folder| Path::new(folder).join("system")).to_vec()
+}
+
+/// The settings of [Service] that a unit is loaded with: the first fragment found, then the drop-ins in the
+/// order of their names, of each name the first found (systemd.unit(5)).
+fn settings(folders: &[PathBuf], unit: &str) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
+    let names = names(unit);
+    let fragment = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let Some(fragment) = fragment.into_iter().find_map(|path| fs::read_to_string(path).ok()) else {
+        return settings;
+    };
+    read_into(&mut settings, &fragment);
+    let mut dropins: BTreeMap<OsString, PathBuf> = BTreeMap::new();
+    let places = names.iter().map(String::as_str).chain(["service"]);
+    for folder in places.flat_map(|name| folders.iter().map(move |folder| folder.join(format!("{name}.d")))) {
+        for file in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if file.path().extension().is_some_and(|extension| extension == "conf") {
+                dropins.entry(file.file_name()).or_insert_with(|| file.path());
+            }
+        }
+    }
+    for text in dropins.values().filter_map(|path| fs::read_to_string(path).ok()) {
+        read_into(&mut settings, &text);
+    }
+    settings
+}
+
+/// An instance of a template is looked up under its own name, then under its template's.
+fn names(unit: &str) -> Vec<String> {
+    let template = unit.split_once('@').map(|(template, _)| format!("{template}@.service"));
+    std::iter::once(unit.to_owned()).chain(template.filter(|template| template != unit)).collect()
+}
+
+fn read_into(settings: &mut BTreeMap<String, String>, text: &str) {
+    let mut section = "";
+    for line in text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
+        if line.starts_with('[') {
+            section = line;
+        } else if let Some((key, value)) = line.split_once('=')
+            && section == "[Service]"
+        {
+            settings.insert(key.trim().to_owned(), value.trim().to_owned());
+        }
+    }
+}
+
+fn warnings(settings: &BTreeMap<String, String>, grace: Duration) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if settings.get("KillMode").is_some_and(|mode| mode == "process" || mode == "none") {
+        warnings.push(
+            "it is loaded with KillMode=process, which leaves what it started behind: use mixed".to_owned(),
+        );
+    }
+    let seconds = |text: &str| text.parse().map(Duration::from_secs);
+    let start = settings.get("TimeoutStartSec").or_else(|| settings.get("TimeoutSec"));
+    let start = start.and_then(|text| seconds(text).or_else(|_| humantime::parse_duration(text)).ok());
+    // 0 and infinity both mean no limit.
+    if let Some(start) = start.filter(|start| !start.is_zero() && *start < grace.saturating_add(BESIDE_GRACE))
+    {
+        warnings.push(format!(
+            "it is loaded with TimeoutStartSec={}, shorter than the grace and 2 s ({}): the start is cut short",
+            humantime::format_duration(start),
+            humantime::format_duration(grace.saturating_add(BESIDE_GRACE)),
+        ));
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_a_plain_service_name() {
+        for good in ["gw.service", "gw@work.service", r"my\x2dgw.service"] {
+            assert_eq!(unit_name(good).unwrap(), good);
+        }
+        for bad in
+            ["", "gw", ".service", "../x.service", "a b.service", "a\n.service", "gw.timer", "ä.service"]
+        {
+            assert!(unit_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_loaded_settings_are_those_of_fragment_and_drop_ins() {
+        let top = tempfile::tempdir().unwrap();
+        let folders = [top.path().join("etc"), top.path().join("usr")];
+        let write = |path: &str, text: &str| {
+            let path = top.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("usr/gw@.service", "[Unit]\nKillMode=unit\n[Service]\nKillMode = process\nTimeoutStartSec=5\n");
+        let of = |unit: &str, grace| warnings(&settings(&folders, unit), Duration::from_secs(grace));
+        assert_eq!(of("gw@a.service", 10).len(), 2);
+        assert_eq!(of("gw@a.service", 3).len(), 1);
+        write("usr/gw@.service.d/50.conf", "[Service]\n#TimeoutStartSec=1\nTimeoutStartSec=1min 30s\n");
+        assert_eq!(of("gw@a.service", 10).len(), 1);
+        write("etc/gw@a.service.d/60.conf", "[Service]\nKillMode=mixed\nTimeoutStartSec=infinity\n");
+        assert!(of("gw@a.service", 10).is_empty());
+        write("etc/gw@a.service.d/50.conf", "[Service]\nKillMode=control-group\n");
+        write("etc/gw@a.service.d/60.conf", "");
+        assert_eq!((of("gw@a.service", 10).len(), of("gw@a.service", 3).len()), (1, 0));
+        assert!(of("none.service", 10).is_empty());
+    }
+}
