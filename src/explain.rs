@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use crate::escape;
-use crate::facts::{Facts, Seen};
+use crate::facts::{Blind, Facts, Seen};
 use crate::identity::{Evidence, Identity, Trace};
 use crate::liveness::{Liveness, Protection, Supervisor};
 use crate::report::{Fate, HolderReport, Outcome, PortReport};
@@ -281,6 +281,16 @@ impl PortReport {
         }
         let held = |inode: u64| self.holders.iter().any(|holder| holder.holder.inodes.contains(&inode));
         match self.listeners.iter().find(|listener| !held(listener.inode)) {
+            Some(listener) if self.blinds.is_some() => format!(
+                "held by a process of uid {} that cannot be seen from here: {}",
+                listener.uid,
+                match self.blinds {
+                    Some(Blind::UserNamespace) =>
+                        "this call is in a user namespace of its own (in a unit PrivateUsers=: set it to no, or \
+                         write ExecStartPre=+)",
+                    _ => "/proc hides other users' processes (in a unit ProtectProc=: set it to default)",
+                }
+            ),
             Some(listener) if sudo().is_empty() => format!(
                 "held by a process of uid {} that is in no descriptor table of this /proc: another pid namespace, or \
                  in flight over a unix socket",

@@ -158,6 +158,16 @@ impl fmt::Display for Unit {
     }
 }
 
+/// What keeps a caller from seeing other processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Blind {
+    /// It is in a user namespace of its own: `PrivateUsers=`, or a container.
+    UserNamespace,
+    /// /proc hides the processes of other users: `ProtectProc=`, or hidepid.
+    HiddenProc,
+}
+
 /// A systemd manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manager {

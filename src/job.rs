@@ -31,6 +31,7 @@ impl Job {
             connections: Connections::default(),
             unreadable: 0,
             unsettled: false,
+            blinds: None,
             asked_from: None,
             asked_by: None,
             elapsed: Duration::ZERO,
@@ -62,6 +63,7 @@ impl Job {
         let spec = self.report.spec;
         let listeners = survey.in_the_way(&spec);
         self.report.asked_by = Some(context.caller.uid);
+        self.report.blinds = context.caller.blinds;
         self.report.asked_from.clone_from(&context.caller.unit);
         if listeners.is_empty() {
             self.without_listener(survey);

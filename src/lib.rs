@@ -47,7 +47,9 @@ mod verdict;
 
 pub use error::Error;
 pub use escape::escape;
-pub use facts::{Ancestry, Entry, Environ, Exe, Facts, Holder, Manager, ProcessId, Record, Seen, Unit};
+pub use facts::{
+    Ancestry, Blind, Entry, Environ, Exe, Facts, Holder, Manager, ProcessId, Record, Seen, Unit,
+};
 pub use identity::{Evidence, Identity, Trace};
 pub use liveness::{Liveness, Protection, Supervisor};
 pub use policy::{Policy, Signal, SignalError};

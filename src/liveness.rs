@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::facts::{Facts, Holder, ProcessId, Record, Seen, Unit};
+use crate::facts::{Blind, Facts, Holder, ProcessId, Record, Seen, Unit};
 use crate::parse;
 
 /// Whether somebody looks after a process now, and who.
@@ -62,6 +62,8 @@ pub(crate) struct Caller {
     pub(crate) uid: u32,
     pub(crate) ancestors: Vec<u32>,
     pub(crate) ancestry_complete: bool,
+    /// What keeps it from seeing other processes.
+    pub(crate) blinds: Option<Blind>,
     /// The unit it runs in: what an ended run left there is the caller's own.
     pub(crate) unit: Option<Unit>,
     /// Where it carries the service's marker, the values of the instance keys.
@@ -162,6 +164,7 @@ mod tests {
             uid: 1000,
             ancestors: vec![400, 300, 1],
             ancestry_complete: true,
+            blinds: None,
             unit: None,
             instance: None,
             service_pid: Some(800),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::facts::{Holder, Unit};
+use crate::facts::{Blind, Holder, Unit};
 use crate::policy::Signal;
 use crate::port::{Listener, PortSpec};
 use crate::service::Marker;
@@ -36,6 +36,8 @@ pub struct PortReport {
     pub unreadable: usize,
     /// The holders kept changing while they were looked at.
     pub unsettled: bool,
+    /// What kept the caller from seeing other processes.
+    pub blinds: Option<Blind>,
     /// The unit that the call was made in.
     pub asked_from: Option<Unit>,
     /// The effective user who asked; unknown where nothing but the bind was needed.

@@ -284,6 +284,7 @@ mod tests {
                 uid: 0,
                 ancestors: vec![400, 1],
                 ancestry_complete: true,
+                blinds: None,
                 unit: None,
                 instance: None,
                 service_pid: None,

@@ -3,7 +3,7 @@
 use procfs::process::{Process, Stat};
 
 use crate::error::Error;
-use crate::facts::{Environ, ProcessId, Seen};
+use crate::facts::{Blind, Environ, ProcessId, Seen};
 use crate::identity::marked;
 use crate::liveness::Caller;
 use crate::os::process::seen;
@@ -95,10 +95,21 @@ pub(crate) fn caller(service: &Service) -> Result<Caller, Error> {
         uid: nix::unistd::geteuid().as_raw(),
         ancestors: line.ids.iter().map(|id| id.pid).collect(),
         ancestry_complete: line.complete,
+        blinds: blinds(),
         unit: cgroup.and_then(|path| parse::unit(&path)),
         instance: marked.then(|| service.instance_of(&environ)),
         service_pid: service_pid(&environ, service, id)?,
     })
+}
+
+/// Told for a sentence alone: what cannot be read here is no restriction to name.
+fn blinds() -> Option<Blind> {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let whole = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    if !map.is_empty() && !whole {
+        return Some(Blind::UserNamespace);
+    }
+    std::fs::metadata("/proc/1").is_err().then_some(Blind::HiddenProc)
 }
 
 /// The service's own process, which it names to what it starts. One that started after the caller is another

@@ -162,7 +162,7 @@ impl Builder {
     /// Starts it, and returns when it serves and a clock tick has passed.
     #[track_caller]
     pub(crate) fn start(self) -> Fixture {
-        let layout = self.layout();
+        let layout = self.layout(&std::env::temp_dir());
         let mut command = self.command(&layout, true);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -173,7 +173,7 @@ impl Builder {
     /// The same as a child of another fixture: a launcher's worker, an agent's program.
     #[track_caller]
     pub(crate) fn start_below(self, parent: &Fixture) -> Fixture {
-        let layout = self.layout();
+        let layout = self.layout(&std::env::temp_dir());
         let command = self.command(&layout, false);
         let [input, output] = ["stdin", "stdout"].map(|name| layout.root().join(name));
         for path in [&input, &output] {
@@ -196,13 +196,13 @@ impl Builder {
         self.ready(layout, Channel::new(source, sink), None)
     }
 
-    fn layout(&self) -> Layout {
+    pub(super) fn layout(&self, parent: &Path) -> Layout {
         let python = || Path::new("/usr/bin/python3").canonicalize().expect("python3");
         let runtime = self.runtime.clone().unwrap_or_else(python);
-        Layout::new(&runtime, self.exe_name.as_deref(), self.package.as_deref(), self.script)
+        Layout::new(parent, &runtime, self.exe_name.as_deref(), self.package.as_deref(), self.script)
     }
 
-    fn command(&self, layout: &Layout, dies_with_parent: bool) -> Command {
+    pub(super) fn command(&self, layout: &Layout, dies_with_parent: bool) -> Command {
         let mut wrapper = self.wrapper.clone();
         if let Some(uid) = self.uid {
             wrapper.extend(run_as(uid));

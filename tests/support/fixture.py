@@ -52,6 +52,14 @@ def unblock():
     signal.pthread_sigmask(signal.SIG_UNBLOCK, TAKEN)
 
 
+def notify_ready():
+    """For a unit of Type=notify."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"READY=1", address.replace("@", "\0", 1))
+
+
 def bound(at, kind):
     """kind: listen, v6only, bound (without listen), exclusive (without listen and SO_REUSEADDR)"""
     host, port = at.rsplit(":", 1)
@@ -70,7 +78,8 @@ def bound(at, kind):
 class Server:
     def __init__(self):
         self.signals = signal_descriptor()
-        self.commanded = True
+        # A unit has /dev/null there.
+        self.commanded = config.get("commanded", True)
         self.input = b""
         self.drained_at = None
         self.connections = {}
@@ -174,6 +183,17 @@ class Server:
             reply = action(**command)
             if reply is not NO_REPLY:
                 say(reply=reply)
+
+    def have_children(self):
+        """Before the first thread starts."""
+        for argv in config.get("spawns", []):
+            self.kept.append(subprocess.Popen(argv, preexec_fn=unblock))
+        if "forks" not in config:
+            return
+        if os.fork() == 0:
+            self.run()
+        if config["forks"] == "listener":
+            self.close_sockets()
 
     def leave_connections(self):
         for connection in self.connections.values():
@@ -310,5 +330,7 @@ class Server:
 if config["dies_with_parent"]:
     system(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
 server = Server()
+server.have_children()
 say(reply={"pid": os.getpid()})
+notify_ready()
 server.run()

@@ -15,11 +15,17 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// `exe` is copied under `name`, or used where it is when there is no name.
-    pub(crate) fn new(exe: &Path, name: Option<&str>, package: Option<&str>, script: &str) -> Self {
+    /// In a new folder in `parent`. `exe` is copied under `name`, or used where it is when there is no name.
+    pub(crate) fn new(
+        parent: &Path,
+        exe: &Path,
+        name: Option<&str>,
+        package: Option<&str>,
+        script: &str,
+    ) -> Self {
         // Another user must be able to start what lies in it.
         let all = Permissions::from_mode(0o755);
-        let dir = tempfile::Builder::new().prefix("portclear-").permissions(all).tempdir();
+        let dir = tempfile::Builder::new().prefix("portclear-").permissions(all).tempdir_in(parent);
         let dir = dir.expect("a temporary folder");
         let root = dir.path();
         let dist = root.join("openclaw/dist");

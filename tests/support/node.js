@@ -2,7 +2,7 @@
 // A gateway as node runs it. Speaks the wire of fixture.py, of its commands `signals` alone.
 const net = require('node:net');
 const readline = require('node:readline');
-const { fork } = require('node:child_process');
+const { fork, spawn } = require('node:child_process');
 
 const say = (line) => process.stdout.write(JSON.stringify(line) + '\n');
 
@@ -36,14 +36,18 @@ if (process.argv[2] === 'worker') {
     const child = fork(__filename, ['worker'], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     child.once('message', () => done(child.pid));
   });
-  const input = readline.createInterface({ input: process.stdin });
-  // A turn of the loop later: a signal that came before the command has then been seen.
-  input.on('line', () => setImmediate(() => setImmediate(() => say({ reply: null }))));
-  input.on('close', () => process.exit(0));
+  // A unit has /dev/null there.
+  if (config.commanded ?? true) {
+    const input = readline.createInterface({ input: process.stdin });
+    // A turn of the loop later: a signal that came before the command has then been seen.
+    input.on('line', () => setImmediate(() => setImmediate(() => say({ reply: null }))));
+    input.on('close', () => process.exit(0));
+  }
   (async () => {
     for (const socket of config.sockets) await listen(socket);
     const workers = [];
     for (let i = 0; i < (config.workers ?? 0); i += 1) workers.push(await worker());
+    for (const [program, ...argv] of config.spawns ?? []) spawn(program, argv, { stdio: 'inherit' });
     say({ reply: { pid: process.pid, workers } });
   })();
 }
