@@ -40,6 +40,7 @@ mod policy;
 mod port;
 mod report;
 mod script;
+mod sentence;
 mod service;
 #[cfg(test)]
 mod testing;

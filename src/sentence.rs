@@ -1,0 +1,153 @@
+//! The answer about one port, in a sentence.
+
+use crate::facts::{Blind, Seen};
+use crate::liveness::{Liveness, Supervisor};
+use crate::report::{Fate, HolderReport, Outcome, PortReport};
+use crate::verdict::Rule;
+
+impl PortReport {
+    /// The answer in one sentence, without the port's name.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let count = |fate: fn(&Fate) -> bool| self.holders.iter().filter(|h| fate(&h.ending.fate)).count();
+        match &self.status {
+            Err(error) => {
+                let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+                format!("could not find out: {error}{}", cause.unwrap_or_default())
+            }
+            Ok(Outcome::Free) => "free".to_owned(),
+            Ok(Outcome::Cleared) => {
+                let ended = count(|fate| matches!(fate, Fate::Ended | Fate::EndedByItself));
+                let left = count(|fate| matches!(fate, Fate::Survived(_)));
+                let left = if left > 0 {
+                    format!(", {} let go of it and still there", processes(left))
+                } else {
+                    String::new()
+                };
+                format!("cleared, {} ended{left}; a bind proves it", processes(ended))
+            }
+            Ok(Outcome::WouldClear) => format!("would be cleared, {} stale", processes(self.holders.len())),
+            Ok(Outcome::Held) => {
+                let mut text = "held, and left alone: nothing was signalled".to_owned();
+                let live = |holder: &HolderReport| match &holder.judgement.liveness {
+                    Liveness::Live(Supervisor::Unit(unit)) if holder.judgement.rule == Rule::Live => {
+                        Some(unit.clone())
+                    }
+                    _ => None,
+                };
+                if let Some(unit) = self.holders.iter().find_map(live) {
+                    let here =
+                        self.asked_from.as_ref().map(|own| format!(", this is {own}")).unwrap_or_default();
+                    text = format!("held by unit {unit}, which is running{here}: nothing was signalled");
+                }
+                if self.holders.iter().any(|holder| holder.judgement.rule == Rule::Foreign) {
+                    text += "; --any-owner ends it all the same, --marker, --exe or --package say what your \
+                             service looks like";
+                }
+                if self.holders.iter().any(|holder| !holder.ending.signals.is_empty()) {
+                    text = "held by what a signalled process became, and left alone".to_owned();
+                }
+                text
+            }
+            Ok(Outcome::Unseen) => self.unseen(),
+            Ok(Outcome::Survived) if self.unsettled => {
+                "still held: each process that was ended left another one behind".to_owned()
+            }
+            Ok(Outcome::Survived) => {
+                let survived = count(|fate| matches!(fate, Fate::Survived(_)));
+                format!("still held: {} signalled and still there", processes(survived))
+            }
+            Ok(Outcome::Respawned) => self.respawned(),
+        }
+    }
+
+    fn unseen(&self) -> String {
+        let sudo = || match self.asked_by {
+            Some(0) | None => String::new(),
+            Some(_) => format!("; this would work: sudo portclear {}", self.spec),
+        };
+        let count = |n: usize| if n == 1 { "one socket".to_owned() } else { format!("{n} sockets") };
+        if self.listeners.is_empty() {
+            return match (self.connections.connected, self.connections.time_wait) {
+                (0, 0) => "taken by a socket that is bound and does not listen: no table shows whose it is"
+                    .to_owned(),
+                (0, n) => format!("nobody listens; {} in TIME_WAIT, for a minute at most", count(n)),
+                (n, _) => {
+                    format!("nobody listens; {} of a connection, which is not ended for a port", count(n))
+                }
+            };
+        }
+        if self.unsettled {
+            return "its holders kept changing while they were looked at; nothing was signalled".to_owned();
+        }
+        let out_of_reach =
+            |h: &&HolderReport| !h.holder.facts.signalable || h.ending.fate == Fate::NotPermitted;
+        if let Some(holder) = self.holders.iter().find(out_of_reach) {
+            let facts = &holder.holder.facts;
+            return format!(
+                "process {} of {} may not be signalled from here{}",
+                facts.id.pid,
+                uid(&facts.uid),
+                sudo()
+            );
+        }
+        let unknown = |h: &&HolderReport| h.judgement.rule == Rule::Unknown || h.ending.fate == Fate::Unread;
+        if let Some(holder) = self.holders.iter().find(unknown) {
+            let facts = &holder.holder.facts;
+            let why = holder.reason();
+            return format!(
+                "process {} of {} was left alone: {why}{}",
+                facts.id.pid,
+                uid(&facts.uid),
+                sudo()
+            );
+        }
+        let held = |inode: u64| self.holders.iter().any(|holder| holder.holder.inodes.contains(&inode));
+        match self.listeners.iter().find(|listener| !held(listener.inode)) {
+            Some(listener) if self.blinds.is_some() => format!(
+                "held by a process of uid {} that cannot be seen from here: {}",
+                listener.uid,
+                match self.blinds {
+                    Some(Blind::UserNamespace) =>
+                        "this call is in a user namespace of its own (in a unit PrivateUsers=: set it to no, or \
+                         write ExecStartPre=+)",
+                    _ => "/proc hides other users' processes (in a unit ProtectProc=: set it to default)",
+                }
+            ),
+            Some(listener) if sudo().is_empty() => format!(
+                "held by a process of uid {} that is in no descriptor table of this /proc: another pid namespace, or \
+                 in flight over a unix socket",
+                listener.uid
+            ),
+            Some(listener) => {
+                format!("held by a process of uid {} that cannot be seen from here{}", listener.uid, sudo())
+            }
+            None => "held by somebody who cannot be seen from here".to_owned(),
+        }
+    }
+
+    fn respawned(&self) -> String {
+        let again = self.holders.iter().rev().find(|holder| holder.ending.fate == Fate::Untouched);
+        let Some(again) = again else { return "cleared, and taken again".to_owned() };
+        let facts = &again.holder.facts;
+        let parent = again.holder.ancestry.line.first();
+        let parent = parent.map_or_else(
+            || format!("process {}", facts.ppid),
+            |parent| format!("{} (pid {})", parent.name(), parent.id.pid),
+        );
+        let unit = facts.unit().map(|unit| format!(" in unit {unit}")).unwrap_or_default();
+        format!(
+            "cleared, and taken again by {} (pid {}){unit}, started by {parent}: stop that first",
+            facts.name(),
+            facts.id.pid
+        )
+    }
+}
+
+fn uid(uid: &Seen<u32>) -> String {
+    uid.value().map_or_else(|| "an unknown user".to_owned(), |uid| format!("uid {uid}"))
+}
+
+fn processes(n: usize) -> String {
+    if n == 1 { "1 process".to_owned() } else { format!("{n} processes") }
+}
