@@ -21,6 +21,8 @@ mod g_guest;
 mod harness_self;
 mod harness_world;
 mod program;
+mod s_systemd_end;
+mod s_systemd_self;
 mod support;
 
 use std::process::ExitCode;
@@ -40,7 +42,11 @@ fn main() -> ExitCode {
         program::cases(),
         harness_self::cases(),
         harness_world::cases(),
+        s_systemd_self::cases(),
+        s_systemd_end::cases(),
     ];
     let trials = cases.into_iter().flatten().map(support::case::Case::trial).collect();
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    support::systemd::take_down();
+    conclusion.exit_code()
 }

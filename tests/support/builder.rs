@@ -122,13 +122,29 @@ impl Builder {
         self.socket(at, "exclusive")
     }
 
-    pub(crate) fn on_term(mut self, on_term: OnTerm) -> Self {
+    pub(crate) fn on_term(self, on_term: OnTerm) -> Self {
         let value = match on_term {
             OnTerm::Exit => json!("exit"),
             OnTerm::Ignore => json!("ignore"),
             OnTerm::Drain(ms) => json!(ms),
         };
-        self.config.insert("on_term".to_owned(), value);
+        self.set("on_term", value)
+    }
+
+    /// Forks once it is bound, and both serve the same sockets. For [`super::Sd::install`].
+    pub(crate) fn forks(self) -> Self {
+        self.set("forks", json!("both"))
+    }
+
+    /// The same, but only the child keeps the sockets: a launcher and its worker.
+    pub(crate) fn forks_listener(self) -> Self {
+        self.set("forks", json!("listener"))
+    }
+
+    /// Starts a program of any kind, with its own environment: what an agent does. As often as wanted.
+    pub(crate) fn spawns(mut self, argv: &[&str]) -> Self {
+        let spawns = self.config.entry("spawns").or_insert_with(|| json!([]));
+        spawns.as_array_mut().expect("a list").push(json!(argv));
         self
     }
 
@@ -245,6 +261,11 @@ impl Builder {
 
     fn address(&self) -> Option<&str> {
         self.sockets.first().map(|(at, _)| at.as_str())
+    }
+
+    pub(super) fn set(mut self, key: &str, value: Value) -> Self {
+        self.config.insert(key.to_owned(), value);
+        self
     }
 
     fn socket(mut self, at: &str, kind: &'static str) -> Self {

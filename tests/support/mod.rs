@@ -17,6 +17,8 @@
 //! }
 //! ```
 //!
+//! The same in units of a real systemd is [`Sd`]'s.
+//!
 //! Every process is ended when its value is dropped; a value is for the thread that made it (the kernel
 //! delivers a parent's death, and a tracer's requests, by thread).
 
@@ -28,6 +30,7 @@ pub(crate) mod bystander;
 pub(crate) mod case;
 pub(crate) mod channel;
 pub(crate) mod fixture;
+pub(crate) mod installed;
 pub(crate) mod layout;
 pub(crate) mod needs;
 pub(crate) mod net;
@@ -35,13 +38,18 @@ pub(crate) mod node;
 pub(crate) mod pidns;
 pub(crate) mod process;
 pub(crate) mod run;
+pub(crate) mod sd;
+pub(crate) mod sd_programs;
+pub(crate) mod systemd;
 pub(crate) mod tracer;
+pub(crate) mod unit;
 pub(crate) mod wait;
 
 pub(crate) use builder::{Builder, MARKERS, OnTerm};
 pub(crate) use bystander::Bystander;
 pub(crate) use case::{Case, case};
 pub(crate) use fixture::Fixture;
+pub(crate) use installed::{Installed, Plain};
 pub(crate) use needs::{NOBODY, Needs};
 pub(crate) use net::{ask, can_bind};
 pub(crate) use nix::libc;
@@ -49,5 +57,7 @@ pub(crate) use nix::sys::signal::Signal;
 pub(crate) use pidns::PidNs;
 pub(crate) use process::Proc;
 pub(crate) use run::{Portclear, Run, Running, portclear};
+pub(crate) use sd::{Manager, Sd, both};
 pub(crate) use tracer::{Hold, Traced, hold_at_exit};
+pub(crate) use unit::{Line, Unit, UnitBystander};
 pub(crate) use wait::{DEADLINE, until};

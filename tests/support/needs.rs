@@ -1,6 +1,7 @@
 //! What this machine lets a test do. Nothing is skipped in silence, and on CI nothing is skipped.
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -16,6 +17,8 @@ pub(crate) enum Needs {
     Root,
     /// A node binary.
     Node,
+    /// Root, and a systemd that [`super::Sd`] can boot, with a user manager.
+    Systemd,
 }
 
 /// Tells the second start of this program from the first.
@@ -59,7 +62,21 @@ fn missing_one(need: Needs) -> Option<String> {
     match need {
         Needs::Root => (!is_root()).then(|| "needs root".to_owned()),
         Needs::Node => node::binary().is_none().then(|| "needs node".to_owned()),
+        Needs::Systemd => missing_one(Needs::Root).or_else(missing_systemd),
     }
+}
+
+fn missing_systemd() -> Option<String> {
+    let programs = ["dbus-daemon", "journalctl", "mount", "perl", "pivot_root", "runuser", "systemd-run"];
+    // The bus of a user, and what gives it a runtime directory.
+    let files = ["/lib/systemd/systemd", "/usr/lib/systemd/user/dbus.socket"];
+    let library = |folder: &str| Path::new(folder).join("security/pam_systemd.so").exists();
+    let machine = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let program = programs.iter().find(|program| !succeeds(program, &["--version"]));
+    let file = files.iter().find(|file| !Path::new(file).exists());
+    let pam = ["/usr/lib", "/usr/lib64", &machine].iter().any(|folder| library(folder));
+    let missing = program.or(file).copied().or((!pam).then_some("pam_systemd.so"));
+    missing.map(|missing| format!("needs systemd to boot: no {missing}"))
 }
 
 /// Root in a user namespace of its own is nobody outside it.

@@ -123,16 +123,9 @@ impl Portclear {
         argv.extend(gate.iter().map(OsString::from));
         argv.push(program.into());
         argv.extend(self.arguments);
-        // Files: a pipe that nobody empties would make the program wait.
-        let output = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
-        let [stdout, stderr] = output.each_ref().map(|file| file.try_clone().unwrap());
         let mut command = Command::new(&argv[0]);
-        command.args(&argv[1..]).env_clear().envs(self.environment);
-        command.stdin(stdin).stdout(stdout).stderr(stderr);
-        let start = Instant::now();
-        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let pid = if forks { only_child(child.id()) } else { child.id() };
-        Running { process: Proc::at_once(pid), child, output, start, folder }
+        command.args(&argv[1..]).env_clear().envs(self.environment).stdin(stdin);
+        Running::start(command, forks, folder)
     }
 }
 
@@ -146,6 +139,19 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// `forks`: a wrapper whose only child is the process in question.
+    #[track_caller]
+    pub(super) fn start(mut command: Command, forks: bool, folder: Option<TempDir>) -> Self {
+        // Files: a pipe that nobody empties would make the program wait.
+        let output = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
+        let [stdout, stderr] = output.each_ref().map(|file| file.try_clone().unwrap());
+        command.stdout(stdout).stderr(stderr);
+        let start = Instant::now();
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let pid = if forks { only_child(child.id()) } else { child.id() };
+        Self { process: Proc::at_once(pid), child, output, start, folder }
+    }
+
     /// portclear itself, not a wrapper.
     pub(crate) fn process(&self) -> &Proc {
         &self.process
@@ -154,7 +160,7 @@ impl Running {
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Run {
-        assert!(self.process.ends_within(RUN), "portclear has not ended in {RUN:?}");
+        assert!(self.process.ends_within(RUN), "it has not ended in {RUN:?}");
         let elapsed = self.start.elapsed();
         let status = self.child.wait().unwrap();
         let [stdout, stderr] = self.output.each_mut().map(|file| {
@@ -186,6 +192,11 @@ impl Drop for Running {
 }
 
 impl Run {
+    #[track_caller]
+    pub(crate) fn succeeded(&self) {
+        assert_eq!(self.status, 0, "{self}");
+    }
+
     /// The document that `--json` writes.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {

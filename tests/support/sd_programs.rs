@@ -1,0 +1,92 @@
+//! Programs that run beside the tests' units: by hand, in a session, in a scope, in a transient unit.
+
+use std::process::{Command, Stdio};
+
+use super::builder::run_as;
+use super::run::{Run, Running};
+use super::sd::Sd;
+use super::systemd::USER;
+use super::unit::Unit;
+
+impl Sd {
+    /// `systemd-run OPTIONS… ARGV…`: a unit without a file, already started.
+    #[track_caller]
+    pub(crate) fn transient(&self, name: &str, options: &[&str], argv: &[impl AsRef<str>]) -> Unit<'_> {
+        let unit = self.named(name);
+        let mut words = vec!["systemd-run".to_owned(), self.which(), format!("--unit={}", unit.name)];
+        words.extend(options.iter().map(|&option| option.to_owned()));
+        words.push("--".to_owned());
+        words.extend(argv.iter().map(|word| word.as_ref().to_owned()));
+        self.enter(&words).succeeded();
+        unit
+    }
+
+    /// Starts a program in a scope, as a child of nobody in there. Ended when dropped.
+    #[track_caller]
+    pub(crate) fn scope(&self, name: &str, argv: &[impl AsRef<str>]) -> Running {
+        let unit = self.named(name);
+        let mut words = vec!["systemd-run".to_owned(), self.which(), format!("--unit={}", unit.name)];
+        words.extend(["--scope", "--quiet", "--"].map(str::to_owned));
+        words.extend(argv.iter().map(|word| word.as_ref().to_owned()));
+        self.spawn(self.uid(), &words)
+    }
+
+    /// Starts a program as a person does who has logged in: in `session-N.scope`. Ended when dropped.
+    #[track_caller]
+    pub(crate) fn session(&self, argv: &[impl AsRef<str>]) -> Running {
+        let user = if self.uid() == 0 { "root" } else { "portclear" };
+        // Runuser's end would not be its child's.
+        let become_it = r#"exec setpriv --pdeathsig KILL -- "$@""#;
+        let mut words = ["runuser", "-l", user, "-c", become_it, "--", "sh"].map(str::to_owned).to_vec();
+        words.extend(argv.iter().map(|word| word.as_ref().to_owned()));
+        self.spawn(0, &words)
+    }
+
+    /// `systemctl` of this manager.
+    #[track_caller]
+    pub(crate) fn systemctl(&self, arguments: &[&str]) -> Run {
+        let mut words = vec!["systemctl".to_owned(), self.which()];
+        words.extend(arguments.iter().map(|&word| word.to_owned()));
+        self.enter(&words)
+    }
+
+    /// portclear by hand, as root or as the user, in no unit.
+    #[track_caller]
+    pub(crate) fn portclear(&self, arguments: &[&str]) -> Run {
+        self.enter(&[&[&self.program()[..]], arguments].concat())
+    }
+
+    /// Runs a program by hand, as root or as the user, in no unit.
+    #[track_caller]
+    pub(crate) fn enter(&self, argv: &[impl AsRef<str>]) -> Run {
+        self.enter_as(self.uid(), argv)
+    }
+
+    #[track_caller]
+    pub(crate) fn enter_as(&self, uid: u32, argv: &[impl AsRef<str>]) -> Run {
+        self.spawn(uid, argv).finish()
+    }
+
+    /// The same for a test that does something meanwhile. Ended when dropped.
+    #[track_caller]
+    pub(crate) fn spawn(&self, uid: u32, argv: &[impl AsRef<str>]) -> Running {
+        Running::start(self.command(uid, argv), false, None)
+    }
+
+    pub(super) fn command(&self, uid: u32, argv: &[impl AsRef<str>]) -> Command {
+        let wrapper = self.booted.entering();
+        let mut command = Command::new(&wrapper[0]);
+        command.args(&wrapper[1..]);
+        if uid != 0 {
+            command.args(run_as(uid));
+        }
+        // After the change of user, which would undo it.
+        command.args(["setpriv", "--pdeathsig", "KILL", "--"]);
+        command.args(argv.iter().map(AsRef::as_ref)).stdin(Stdio::null());
+        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LANG", "C.UTF-8");
+        if uid == USER {
+            command.env("XDG_RUNTIME_DIR", format!("/run/user/{USER}")).env("HOME", "/home/portclear");
+        }
+        command
+    }
+}
