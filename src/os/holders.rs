@@ -130,6 +130,8 @@ fn fds(root: impl AsFd, path: &str, inodes: &[u64]) -> Result<Fds, Errno> {
                 open = true;
                 held.extend(socket_inode(link).filter(|inode| inodes.contains(inode)));
             }
+            // A path longer than a page, which anybody's process may have: no socket's is.
+            Err(Errno::NAMETOOLONG) => open = true,
             // Closed meanwhile.
             Err(Errno::NOENT | Errno::SRCH) => {}
             // The directory is readable by its owner; its links want the right to trace (proc_pid_fd(5)).

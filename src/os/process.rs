@@ -229,6 +229,10 @@ pub(crate) fn seen<T>(result: ProcResult<T>, pid: u32) -> Result<Seen<T>, Error>
         Err(ProcError::PermissionDenied(_)) => Ok(Seen::Denied),
         Err(ProcError::NotFound(_)) => Ok(Seen::Gone),
         Err(ProcError::Io(error, _)) if error.raw_os_error() == Some(nix::libc::ESRCH) => Ok(Seen::Gone),
+        // A path longer than a page cannot be read by anybody; its process is not the one that fails for it.
+        Err(ProcError::Io(error, _)) if error.raw_os_error() == Some(nix::libc::ENAMETOOLONG) => {
+            Ok(Seen::Denied)
+        }
         Err(error) => Err(fail(pid, error)),
     }
 }
