@@ -149,6 +149,9 @@ fn package(script: &Path) -> io::Result<Seen<Option<String>>> {
         }
         let mut text = Vec::new();
         file.take(MANIFEST_LIMIT).read_to_end(&mut text)?;
+        if text.len() as u64 == MANIFEST_LIMIT {
+            return Ok(Seen::Denied);
+        }
         let Ok(manifest) = serde_json::from_slice::<serde_json::Value>(&text) else {
             return Ok(Seen::Denied);
         };

@@ -110,7 +110,8 @@ impl Pinned {
             (Seen::Value(exe), Seen::Value(argv)) => {
                 entry::entry(pid, image, exe, argv, environ.value().unwrap_or(&Environ::default()), service)?
             }
-            _ => Entry::Untold,
+            (Seen::Value(exe), _) if service.runtime_of(&exe.path).is_none() => Entry::NotARuntime,
+            _ => Entry::Unreadable,
         };
         let status = read(&self.root, "status", pid)?;
         Ok(Some(Facts {
