@@ -219,7 +219,7 @@ impl PortReport {
             Some(_) => format!("; this would work: sudo portclear {}", self.spec),
         };
         let count = |n: usize| if n == 1 { "one socket".to_owned() } else { format!("{n} sockets") };
-        if self.listeners.is_empty() {
+        if !self.listening {
             return match (self.connections.connected, self.connections.time_wait) {
                 (0, 0) => "taken by a socket that is bound and does not listen: no table shows whose it is"
                     .to_owned(),

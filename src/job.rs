@@ -27,6 +27,7 @@ impl Job {
             spec,
             status: Ok(Outcome::Unseen),
             listeners: Vec::new(),
+            listening: false,
             holders: Vec::new(),
             connections: Connections::default(),
             unreadable: 0,
@@ -61,7 +62,8 @@ impl Job {
         let spec = self.report.spec;
         let listeners = survey.in_the_way(&spec);
         self.report.asked_by = Some(context.caller.uid);
-        if listeners.is_empty() {
+        self.report.listening = !listeners.is_empty();
+        if !self.report.listening {
             self.without_listener(survey);
             return Vec::new();
         }

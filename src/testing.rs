@@ -11,7 +11,7 @@ pub(crate) fn facts(pid: u32, start_ticks: u64) -> Facts {
         id: ProcessId { pid, start_ticks },
         age: Duration::from_secs(60),
         ppid: 1,
-        comm: "other".to_owned(),
+        comm: "other".into(),
         state: 'S',
         rss: 0,
         uid: Seen::Value(1000),

@@ -1,8 +1,10 @@
 //! Read the facts of a process: pin it, read, check that it still lives. Only then do they belong to the
 //! process that will be signalled.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -118,7 +120,10 @@ impl Pinned {
             id: ProcessId { pid, start_ticks: stat.starttime },
             age: age(stat.starttime),
             ppid: u32::try_from(stat.ppid).unwrap_or_default(),
-            comm: stat.comm,
+            comm: match read(&self.root, "comm", pid)? {
+                Seen::Value(name) => OsString::from_vec(name.strip_suffix(b"\n").unwrap_or(&name).to_vec()),
+                Seen::Denied | Seen::Gone => return Ok(None),
+            },
             state: stat.state,
             rss: stat.rss.saturating_mul(rustix::param::page_size() as u64),
             uid: flat_map(&status, parse::status_uid),

@@ -1,5 +1,6 @@
 //! The files of an instance, laid out in a temporary folder as the gateway's are.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// `exe` is copied under `name`, or used where it is when there is no name.
-    pub(crate) fn new(exe: &Path, name: Option<&str>, package: Option<&str>, script: &str) -> Self {
+    pub(crate) fn new(exe: &Path, name: Option<&OsStr>, package: Option<&str>, script: &str) -> Self {
         // Another user must be able to start what lies in it.
         let all = Permissions::from_mode(0o755);
         let dir = tempfile::Builder::new().prefix("portclear-").permissions(all).tempdir();

@@ -35,6 +35,7 @@ pub(crate) mod node;
 pub(crate) mod pidns;
 pub(crate) mod process;
 pub(crate) mod run;
+pub(crate) mod terminal;
 pub(crate) mod tracer;
 pub(crate) mod wait;
 
@@ -49,5 +50,6 @@ pub(crate) use nix::sys::signal::Signal;
 pub(crate) use pidns::PidNs;
 pub(crate) use process::Proc;
 pub(crate) use run::{Portclear, Run, Running, portclear};
-pub(crate) use tracer::{Hold, Traced, hold_at_exit};
+pub(crate) use terminal::Terminal;
+pub(crate) use tracer::{Call, Hold, Traced, hold_at_exit};
 pub(crate) use wait::{DEADLINE, until};
