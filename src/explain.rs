@@ -145,10 +145,10 @@ impl HolderReport {
             _ => "it forwards the port to a container".to_owned(),
         };
         let forwarders =
-            ["docker-proxy", "com.docker.backend", "rootlessport", "slirp4netns", "pasta", "conmon"];
+            ["docker-proxy", "com.docker.backend", "rootlessport", "slirp4netns", "passt", "pasta", "conmon"];
         let name = self.holder.facts.name();
         match name.as_str() {
-            "ssh" | "sshd" | "autossh" => Some("it is an SSH tunnel".to_owned()),
+            "ssh" | "autossh" | "sshd-session" => Some("it is an SSH tunnel".to_owned()),
             name if forwarders.contains(&name) || argument("-container-ip").is_some() => {
                 Some(format!("{}; stop the container that publishes it", container()))
             }

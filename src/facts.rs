@@ -88,7 +88,7 @@ pub struct Facts {
     /// The parent's pid; 0 where the parent is outside of the pid namespace.
     pub ppid: u32,
     /// The name it gives itself. Shown, never judged by.
-    pub comm: String,
+    pub comm: OsString,
     /// The state's letter (proc_pid_stat(5), field 3).
     pub state: char,
     /// Resident memory in bytes.

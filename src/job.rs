@@ -27,6 +27,7 @@ impl Job {
             spec,
             status: Ok(Outcome::Unseen),
             listeners: Vec::new(),
+            listening: false,
             holders: Vec::new(),
             connections: Connections::default(),
             unreadable: 0,
@@ -65,7 +66,8 @@ impl Job {
         self.report.asked_by = Some(context.caller.uid);
         self.report.blinds = context.caller.blinds;
         self.report.asked_from.clone_from(&context.caller.unit);
-        if listeners.is_empty() {
+        self.report.listening = !listeners.is_empty();
+        if !self.report.listening {
             self.without_listener(survey);
             return Vec::new();
         }

@@ -30,6 +30,8 @@ pub struct PortReport {
     pub listeners: Vec<Listener>,
     /// Their holders, each once.
     pub holders: Vec<HolderReport>,
+    /// At the last look somebody still listened.
+    pub listening: bool,
     /// Sockets of the port that do not listen, where nothing listened.
     pub connections: Connections,
     /// How many processes there were whose descriptors may not be read.

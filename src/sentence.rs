@@ -67,7 +67,7 @@ impl PortReport {
             Some(_) => format!("; this would work: sudo portclear {}", self.spec),
         };
         let count = |n: usize| if n == 1 { "one socket".to_owned() } else { format!("{n} sockets") };
-        if self.listeners.is_empty() {
+        if !self.listening {
             return match (self.connections.connected, self.connections.time_wait) {
                 (0, 0) => "taken by a socket that is bound and does not listen: no table shows whose it is"
                     .to_owned(),
@@ -104,15 +104,15 @@ impl PortReport {
         }
         let held = |inode: u64| self.holders.iter().any(|holder| holder.holder.inodes.contains(&inode));
         match self.listeners.iter().find(|listener| !held(listener.inode)) {
-            Some(listener) if self.blinds.is_some() => format!(
-                "held by a process of uid {} that cannot be seen from here: {}",
+            Some(listener) if self.blinds == Some(Blind::UserNamespace) => format!(
+                "held by a process of uid {} that cannot be seen from here: this call is in a user namespace of its \
+                 own; in a unit, set PrivateUsers=no or write ExecStartPre=+",
+                listener.uid
+            ),
+            Some(listener) if self.blinds == Some(Blind::HiddenProc) => format!(
+                "held by a process of uid {} that cannot be seen from here{}; in a unit, set ProtectProc=default",
                 listener.uid,
-                match self.blinds {
-                    Some(Blind::UserNamespace) =>
-                        "this call is in a user namespace of its own (in a unit PrivateUsers=: set it to no, or \
-                         write ExecStartPre=+)",
-                    _ => "/proc hides other users' processes (in a unit ProtectProc=: set it to default)",
-                }
+                sudo()
             ),
             Some(listener) if sudo().is_empty() => format!(
                 "held by a process of uid {} that is in no descriptor table of this /proc: another pid namespace, or \

@@ -12,7 +12,7 @@ pub(crate) fn facts(pid: u32, start_ticks: u64) -> Facts {
         age: Duration::from_secs(60),
         started: None,
         ppid: 1,
-        comm: "other".to_owned(),
+        comm: "other".into(),
         state: 'S',
         rss: 0,
         uid: Seen::Value(1000),

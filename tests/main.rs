@@ -12,15 +12,32 @@
     clippy::print_stderr
 )]
 
+mod a_offspring;
+mod a_ports;
 mod a_wrong;
 mod b_missing;
+mod b_services;
+mod b_sockets;
+mod b_unseen;
+mod c_asked;
+mod c_evidence;
+mod c_files;
 mod c_healthy;
 mod d_escalation;
+mod d_permission;
+mod d_refusals;
+mod e_limits;
 mod e_races;
 mod g_guest;
 mod harness_self;
 mod harness_world;
 mod program;
+mod program_json;
+mod program_library;
+mod program_output;
+mod program_secrets;
+mod program_streams;
+mod program_terminal;
 mod s_systemd_end;
 mod s_systemd_self;
 mod support;
@@ -30,16 +47,36 @@ use std::process::ExitCode;
 use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
+    if let Some(exit) = program_library::server() {
+        return exit;
+    }
     support::needs::enter_user_namespace();
     let arguments = Arguments::from_args();
     let cases = [
+        a_offspring::cases(),
+        a_ports::cases(),
         a_wrong::cases(),
         b_missing::cases(),
+        b_services::cases(),
+        b_sockets::cases(),
+        b_unseen::cases(),
+        c_asked::cases(),
+        c_evidence::cases(),
+        c_files::cases(),
         c_healthy::cases(),
         d_escalation::cases(),
+        d_permission::cases(),
+        d_refusals::cases(),
+        e_limits::cases(),
         e_races::cases(),
         g_guest::cases(),
         program::cases(),
+        program_json::cases(),
+        program_library::cases(),
+        program_output::cases(),
+        program_secrets::cases(),
+        program_streams::cases(),
+        program_terminal::cases(),
         harness_self::cases(),
         harness_world::cases(),
         s_systemd_self::cases(),

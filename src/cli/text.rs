@@ -62,7 +62,10 @@ pub(crate) fn block(out: &mut impl Write, port: &PortReport, verbose: bool) -> i
         return Ok(());
     }
     let style = style(port);
-    writeln!(out, "{BOLD}port {}{BOLD:#}: {style}{}{style:#}", port.spec, port.sentence())?;
+    // What could not be found out is said on standard error.
+    if port.status.is_ok() {
+        writeln!(out, "{BOLD}port {}{BOLD:#}: {style}{}{style:#}", port.spec, port.sentence())?;
+    }
     for holder in &port.holders {
         let facts = &holder.holder.facts;
         writeln!(out, "\n  {BOLD}{}{BOLD:#} (pid {})", facts.name(), facts.id.pid)?;

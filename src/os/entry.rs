@@ -55,13 +55,13 @@ fn look<T>(result: io::Result<T>) -> io::Result<Seen<T>> {
     match result {
         Ok(value) => Ok(Seen::Value(value)),
         Err(error) => match error.kind() {
-            ErrorKind::PermissionDenied => Ok(Seen::Denied),
-            ErrorKind::NotFound
-            | ErrorKind::NotADirectory
-            | ErrorKind::InvalidInput
-            | ErrorKind::InvalidFilename => Ok(Seen::Gone),
+            ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(Seen::Gone),
+            // A path that is too long to follow may still lead to a script.
+            ErrorKind::PermissionDenied | ErrorKind::InvalidFilename => Ok(Seen::Denied),
             // A loop of links, or a socket in a manifest's place.
-            _ if matches!(error.raw_os_error(), Some(nix::libc::ELOOP | nix::libc::ENXIO)) => Ok(Seen::Gone),
+            _ if matches!(error.raw_os_error(), Some(nix::libc::ELOOP | nix::libc::ENXIO)) => {
+                Ok(Seen::Denied)
+            }
             _ => Err(error),
         },
     }
@@ -149,6 +149,9 @@ fn package(script: &Path) -> io::Result<Seen<Option<String>>> {
         }
         let mut text = Vec::new();
         file.take(MANIFEST_LIMIT).read_to_end(&mut text)?;
+        if text.len() as u64 == MANIFEST_LIMIT {
+            return Ok(Seen::Denied);
+        }
         let Ok(manifest) = serde_json::from_slice::<serde_json::Value>(&text) else {
             return Ok(Seen::Denied);
         };

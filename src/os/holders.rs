@@ -44,10 +44,14 @@ pub(crate) fn scan(inodes: &[u64]) -> Result<Scan, Error> {
             // A leader that has exited has no descriptors; its threads may live on and hold the socket.
             Fds::Held { open: false, .. } => tasks(&proc, *pid, inodes).map_err(fail)?,
             Fds::Held { inodes, .. } => inodes,
-            Fds::Denied => {
-                scan.unreadable += 1;
-                continue;
-            }
+            // And its place is root's: its user reads the threads' alone.
+            Fds::Denied => match tasks(&proc, *pid, inodes).map_err(fail)? {
+                held if held.is_empty() => {
+                    scan.unreadable += 1;
+                    continue;
+                }
+                held => held,
+            },
             Fds::Gone => continue,
         };
         if !held.is_empty() {
@@ -130,6 +134,8 @@ fn fds(root: impl AsFd, path: &str, inodes: &[u64]) -> Result<Fds, Errno> {
                 open = true;
                 held.extend(socket_inode(link).filter(|inode| inodes.contains(inode)));
             }
+            // A path longer than a page, which anybody's process may have: no socket's is.
+            Err(Errno::NAMETOOLONG) => open = true,
             // Closed meanwhile.
             Err(Errno::NOENT | Errno::SRCH) => {}
             // The directory is readable by its owner; its links want the right to trace (proc_pid_fd(5)).

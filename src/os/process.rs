@@ -1,8 +1,10 @@
 //! Read the facts of a process: pin it, read, check that it still lives. Only then do they belong to the
 //! process that will be signalled.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -110,7 +112,8 @@ impl Pinned {
             (Seen::Value(exe), Seen::Value(argv)) => {
                 entry::entry(pid, image, exe, argv, environ.value().unwrap_or(&Environ::default()), service)?
             }
-            _ => Entry::Untold,
+            (Seen::Value(exe), _) if service.runtime_of(&exe.path).is_none() => Entry::NotARuntime,
+            _ => Entry::Unreadable,
         };
         let status = read(&self.root, "status", pid)?;
         let cgroup = flat_map(&read(&self.root, "cgroup", pid)?, parse::cgroup);
@@ -124,7 +127,10 @@ impl Pinned {
             age: age(stat.starttime),
             started: SystemTime::now().checked_sub(age(stat.starttime)),
             ppid: u32::try_from(stat.ppid).unwrap_or_default(),
-            comm: stat.comm,
+            comm: match read(&self.root, "comm", pid)? {
+                Seen::Value(name) => OsString::from_vec(name.strip_suffix(b"\n").unwrap_or(&name).to_vec()),
+                Seen::Denied | Seen::Gone => return Ok(None),
+            },
             state: stat.state,
             rss: stat.rss.saturating_mul(rustix::param::page_size() as u64),
             uid: flat_map(&status, parse::status_uid),
@@ -237,6 +243,10 @@ pub(crate) fn seen<T>(result: ProcResult<T>, pid: u32) -> Result<Seen<T>, Error>
         Err(ProcError::PermissionDenied(_)) => Ok(Seen::Denied),
         Err(ProcError::NotFound(_)) => Ok(Seen::Gone),
         Err(ProcError::Io(error, _)) if error.raw_os_error() == Some(nix::libc::ESRCH) => Ok(Seen::Gone),
+        // A path longer than a page cannot be read by anybody; its process is not the one that fails for it.
+        Err(ProcError::Io(error, _)) if error.raw_os_error() == Some(nix::libc::ENAMETOOLONG) => {
+            Ok(Seen::Denied)
+        }
         Err(error) => Err(fail(pid, error)),
     }
 }

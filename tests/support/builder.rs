@@ -28,13 +28,17 @@ pub(crate) enum OnTerm {
     Ignore,
     /// Serves on for so many milliseconds, then ends with status 0; at a second signal at once, with status 1.
     Drain(u64),
+    /// Starts its successor, by fork and exec, with the sockets, and ends once that has begun.
+    HandOver,
+    /// Forks and ends: the child, which has executed nothing, holds the sockets and ends at its own signal.
+    LeaveFork,
 }
 
 /// Begun by [`Fixture::gateway`], [`Fixture::other`] or [`Fixture::silent`]; [`Builder::start`] starts it.
 pub(crate) struct Builder {
     pub(super) config: Map<String, Value>,
     pub(super) runtime: Option<PathBuf>,
-    pub(super) exe_name: Option<String>,
+    pub(super) exe_name: Option<OsString>,
     pub(super) script: &'static str,
     package: Option<String>,
     environment: Vec<(OsString, OsString)>,
@@ -51,7 +55,7 @@ impl Builder {
         Self {
             config: Map::from_iter([("name".to_owned(), json!(name)), ("on_term".to_owned(), json!("exit"))]),
             runtime: None,
-            exe_name: Some("node".to_owned()),
+            exe_name: Some("node".into()),
             script: include_str!("fixture.py"),
             package: None,
             environment: vec![("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into())],
@@ -65,8 +69,8 @@ impl Builder {
     }
 
     /// The file name of the executable: `node` unless said otherwise.
-    pub(crate) fn exe_name(mut self, name: &str) -> Self {
-        self.exe_name = Some(name.to_owned());
+    pub(crate) fn exe_name(mut self, name: impl Into<OsString>) -> Self {
+        self.exe_name = Some(name.into());
         self
     }
 
@@ -112,6 +116,16 @@ impl Builder {
         self.socket(at, "v6only")
     }
 
+    /// With SO_REUSEPORT: several of one user listen on the same address.
+    pub(crate) fn listen_reuseport(self, at: &str) -> Self {
+        self.socket(at, "reuseport")
+    }
+
+    /// As careless servers do: without SO_REUSEADDR, and so do its connections.
+    pub(crate) fn listen_without_reuse(self, at: &str) -> Self {
+        self.socket(at, "rigid")
+    }
+
     /// Bound, never listening.
     pub(crate) fn bound(self, at: &str) -> Self {
         self.socket(at, "bound")
@@ -127,6 +141,8 @@ impl Builder {
             OnTerm::Exit => json!("exit"),
             OnTerm::Ignore => json!("ignore"),
             OnTerm::Drain(ms) => json!(ms),
+            OnTerm::HandOver => json!("hand-over"),
+            OnTerm::LeaveFork => json!("leave-fork"),
         };
         self.set("on_term", value)
     }
@@ -170,7 +186,7 @@ impl Builder {
     }
 
     /// Behind any other wrapper program that executes or forks its arguments.
-    pub(super) fn behind(mut self, wrapper: &[&str]) -> Self {
+    pub(crate) fn behind(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(OsString::from).collect();
         self
     }

@@ -8,10 +8,12 @@ comes after every signal that was sent before it.
 import array
 import ctypes
 import json
+import mmap
 import os
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -20,6 +22,7 @@ from queue import SimpleQueue
 
 libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, CLONE_FILES = 1, 4, 0x400
+PR_SET_MM, PR_SET_MM_MAP, MAP_NORESERVE = 35, 14, 0x4000
 REPORTED = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2]
 TAKEN = [*REPORTED, signal.SIGCHLD]
 
@@ -48,6 +51,13 @@ def signal_descriptor():
     return descriptor
 
 
+def stat_fields(*numbers):
+    """By their numbers in proc_pid_stat(5)."""
+    with open("/proc/self/stat", "rb") as file:
+        fields = file.read().rpartition(b") ")[2].split()
+    return [int(fields[number - 3]) for number in numbers]
+
+
 def unblock():
     signal.pthread_sigmask(signal.SIG_UNBLOCK, TAKEN)
 
@@ -61,16 +71,18 @@ def notify_ready():
 
 
 def bound(at, kind):
-    """kind: listen, v6only, bound (without listen), exclusive (without listen and SO_REUSEADDR)"""
+    """kind: listen, v6only, reuseport, rigid (without SO_REUSEADDR), bound (without listen), exclusive (without both)"""
     host, port = at.rsplit(":", 1)
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
-    if kind != "exclusive":
+    if kind not in ("rigid", "exclusive"):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if kind == "reuseport":
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, kind == "v6only")
     sock.bind((host.strip("[]"), int(port)))
-    if kind in ("listen", "v6only"):
+    if kind in ("listen", "v6only", "reuseport", "rigid"):
         sock.listen(64)
     return sock
 
@@ -167,10 +179,29 @@ class Server:
         say(signal=name, pid=os.getpid())
         if config["on_term"] == "ignore":
             return
+        if config["on_term"] == "hand-over":
+            self.hand_over()
+        if config["on_term"] == "leave-fork":
+            return self.leave_fork()
         # Like many servers: the second signal means "at once".
         if config["on_term"] == "exit" or self.drained_at is not None:
             os._exit(0 if self.drained_at is None else 1)
         self.drained_at = time.monotonic() + config["on_term"] / 1000
+
+    def hand_over(self):
+        numbers = [sock.fileno() for sock in self.sockets]
+        successor = {**config, "sockets": [], "inherit": numbers, "on_term": "exit", "dies_with_parent": False}
+        environment = {**os.environ, "FIXTURE": json.dumps(successor)}
+        argv = [os.readlink("/proc/self/exe"), *sys.orig_argv[1:]]
+        # Returns when the successor has executed.
+        subprocess.Popen(argv, env=environment, pass_fds=numbers, preexec_fn=unblock)
+        os._exit(0)
+
+    def leave_fork(self):
+        if os.fork():
+            os._exit(0)
+        config["on_term"] = "exit"
+        self.leave_connections()
 
     def read_commands(self):
         chunk = os.read(0, 65536) if self.commanded else b""
@@ -239,6 +270,13 @@ class Server:
     def do_listen(self, at, kind):
         self.sockets.append(bound(at, kind))
 
+    def do_connect(self, source, to):
+        # As clients do: without SO_REUSEADDR.
+        connection = bound(source, "exclusive")
+        host, port = to.rsplit(":", 1)
+        connection.connect((host.strip("[]"), int(port)))
+        self.kept.append(connection)
+
     def do_close(self):
         self.close_sockets()
 
@@ -275,9 +313,7 @@ class Server:
             file.write(bytes(name))
 
     def do_title(self, title):
-        with open("/proc/self/stat", "rb") as file:
-            fields = file.read().rpartition(b") ")[2].split()
-        start, end = int(fields[45]), int(fields[46])
+        start, end = stat_fields(48, 49)
         with open("/proc/self/mem", "r+b", buffering=0) as memory:
             memory.seek(start)
             memory.write(bytes(title)[: end - start - 1].ljust(end - start, b"\0"))
@@ -290,6 +326,19 @@ class Server:
 
     def do_undumpable(self):
         system(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+
+    def do_vast(self, what, size):
+        """Lets its arguments or environment seem to be that large. Nothing of it is ever written."""
+        region = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
+        self.kept.append(region)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(region))
+        places = {"arguments": stat_fields(48, 49), "environment": stat_fields(50, 51), what: [start, start + size - 1]}
+        libc.sbrk.restype = ctypes.c_void_p
+        layout = [*stat_fields(26, 27, 45, 46, 47), libc.sbrk(0), *stat_fields(28)]
+        # struct prctl_mm_map, without an auxiliary vector and another executable.
+        layout = struct.pack("=12QII", *layout, *places["arguments"], *places["environment"], 0, 0, 2**32 - 1)
+        size = ctypes.c_ulong(len(layout))
+        system(libc.prctl(PR_SET_MM, PR_SET_MM_MAP, ctypes.create_string_buffer(layout, size.value), size, 0))
 
     def do_spawn(self, argv, env, stdin, stdout):
         # Opening blocks until the test has opened its side.
@@ -331,6 +380,8 @@ if config["dies_with_parent"]:
     system(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
 server = Server()
 server.have_children()
-say(reply={"pid": os.getpid()})
+# After an exec or a hand-over nobody waits for it: it would be taken for the reply to the next command.
+if "inherit" not in config:
+    say(reply={"pid": os.getpid()})
 notify_ready()
 server.run()

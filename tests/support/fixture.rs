@@ -176,6 +176,11 @@ impl Fixture {
         self.command(&json!({ "do": "listen", "at": address, "kind": "listen" }), COMMAND);
     }
 
+    /// Connects from this address (port 0: any) to that one, and stays connected.
+    pub(crate) fn connect(&self, from: &str, to: &str) {
+        self.command(&json!({ "do": "connect", "source": from, "to": to }), COMMAND);
+    }
+
     /// Gives up its sockets and lives on.
     pub(crate) fn close_sockets(&self) {
         self.order("close");
@@ -229,6 +234,11 @@ impl Fixture {
     /// PR_SET_DUMPABLE 0: /proc shows an ordinary user next to nothing of it.
     pub(crate) fn undumpable(&self) {
         self.order("undumpable");
+    }
+
+    /// Lets its "arguments" or "environment" seem to be so many bytes (PR_SET_MM_MAP).
+    pub(crate) fn seems_vast(&self, what: &str, bytes: u64) {
+        self.command(&json!({ "do": "vast", "what": what, "size": bytes }), COMMAND);
     }
 
     /// Runs the program under test as its child, with its environment and these variables.

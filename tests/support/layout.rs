@@ -1,5 +1,6 @@
 //! The files of an instance, laid out in a temporary folder as the gateway's are.
 
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ impl Layout {
     pub(crate) fn new(
         parent: &Path,
         exe: &Path,
-        name: Option<&str>,
+        name: Option<&OsStr>,
         package: Option<&str>,
         script: &str,
     ) -> Self {

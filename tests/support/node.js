@@ -1,5 +1,6 @@
 'use strict';
-// A gateway as node runs it. Speaks the wire of fixture.py, of its commands `signals` alone.
+// A gateway as node runs it. Speaks the wire of fixture.py, of its commands `signals` and `spawn` alone.
+const fs = require('node:fs');
 const net = require('node:net');
 const readline = require('node:readline');
 const { fork, spawn } = require('node:child_process');
@@ -23,15 +24,18 @@ if (process.argv[2] === 'worker') {
       setTimeout(() => process.exit(0), config.on_term);
     });
   }
-  const listen = ({ at, kind }) => new Promise((done) => {
-    const [, host, port] = at.match(/^\[?(.*?)\]?:(\d+)$/);
+  const listen = (where) => new Promise((done) => {
     const server = net.createServer((socket) => {
       socket.on('error', () => {});
       socket.on('data', () => {});
       socket.write(`${process.pid} ${config.name}\n`);
     });
-    server.listen({ host, port: Number(port), ipv6Only: kind === 'v6only' }, done);
+    server.listen(where, done);
   });
+  const at = ({ at, kind }) => {
+    const [, host, port] = at.match(/^\[?(.*?)\]?:(\d+)$/);
+    return { host, port: Number(port), ipv6Only: kind === 'v6only' };
+  };
   const worker = () => new Promise((done) => {
     const child = fork(__filename, ['worker'], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     child.once('message', () => done(child.pid));
@@ -39,15 +43,25 @@ if (process.argv[2] === 'worker') {
   // A unit has /dev/null there.
   if (config.commanded ?? true) {
     const input = readline.createInterface({ input: process.stdin });
-    // A turn of the loop later: a signal that came before the command has then been seen.
-    input.on('line', () => setImmediate(() => setImmediate(() => say({ reply: null }))));
+    input.on('line', (line) => {
+      const { do: word, argv, env, stdin, stdout } = JSON.parse(line);
+      if (word === 'spawn') {
+        const stdio = [fs.openSync(stdin, 'r'), fs.openSync(stdout, 'w'), 'inherit'];
+        spawn(argv[0], argv.slice(1), { env, stdio });
+        stdio.slice(0, 2).forEach((fd) => fs.closeSync(fd));
+      }
+      // A turn of the loop later: a signal that came before the command has then been seen.
+      setImmediate(() => setImmediate(() => say({ reply: null })));
+    });
     input.on('close', () => process.exit(0));
   }
   (async () => {
-    for (const socket of config.sockets) await listen(socket);
+    for (const socket of config.sockets) await listen(at(socket));
+    for (const fd of config.inherit ?? []) await listen({ fd });
     const workers = [];
     for (let i = 0; i < (config.workers ?? 0); i += 1) workers.push(await worker());
     for (const [program, ...argv] of config.spawns ?? []) spawn(program, argv, { stdio: 'inherit' });
-    say({ reply: { pid: process.pid, workers } });
+    // After an exec nobody waits for it.
+    if (!config.inherit) say({ reply: { pid: process.pid, workers } });
   })();
 }

@@ -42,6 +42,8 @@ pub(crate) struct Portclear {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     wrapper: Vec<OsString>,
+    prefix: Vec<OsString>,
+    output: [Option<Stdio>; 2],
     uid: Option<u32>,
 }
 
@@ -52,8 +54,34 @@ impl Portclear {
             // Nothing of the environment of the test run: it may itself run in a unit.
             environment: vec![("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into())],
             wrapper: Vec::new(),
+            prefix: Vec::new(),
+            output: [None, None],
             uid: None,
         }
+    }
+
+    /// Adds an argument that is no UTF-8, maybe.
+    pub(crate) fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// By way of a program that becomes its arguments, in the same process: `prlimit …`, `sh -c 'exec "$0" …'`.
+    pub(crate) fn through(mut self, prefix: &[&str]) -> Self {
+        self.prefix = prefix.iter().map(OsString::from).collect();
+        self
+    }
+
+    /// Writes elsewhere: [`Run::stdout`] stays empty.
+    pub(crate) fn stdout(mut self, to: impl Into<Stdio>) -> Self {
+        self.output[0] = Some(to.into());
+        self
+    }
+
+    /// Writes elsewhere: [`Run::stderr`] stays empty.
+    pub(crate) fn stderr(mut self, to: impl Into<Stdio>) -> Self {
+        self.output[1] = Some(to.into());
+        self
     }
 
     pub(crate) fn env(mut self, key: &str, value: impl Into<OsString>) -> Self {
@@ -121,11 +149,12 @@ impl Portclear {
         let mut argv = self.wrapper;
         argv.extend(self.uid.map(run_as).into_iter().flatten());
         argv.extend(gate.iter().map(OsString::from));
+        argv.extend(self.prefix);
         argv.push(program.into());
         argv.extend(self.arguments);
         let mut command = Command::new(&argv[0]);
         command.args(&argv[1..]).env_clear().envs(self.environment).stdin(stdin);
-        Running::start(command, forks, folder)
+        Running::start(command, forks, folder, self.output)
     }
 }
 
@@ -141,11 +170,17 @@ pub(crate) struct Running {
 impl Running {
     /// `forks`: a wrapper whose only child is the process in question.
     #[track_caller]
-    pub(super) fn start(mut command: Command, forks: bool, folder: Option<TempDir>) -> Self {
+    pub(super) fn start(
+        mut command: Command,
+        forks: bool,
+        folder: Option<TempDir>,
+        elsewhere: [Option<Stdio>; 2],
+    ) -> Self {
         // Files: a pipe that nobody empties would make the program wait.
         let output = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
-        let [stdout, stderr] = output.each_ref().map(|file| file.try_clone().unwrap());
-        command.stdout(stdout).stderr(stderr);
+        let [stdout, stderr] = output.each_ref().map(|file| Stdio::from(file.try_clone().unwrap()));
+        let [elsewhere_out, elsewhere_err] = elsewhere;
+        command.stdout(elsewhere_out.unwrap_or(stdout)).stderr(elsewhere_err.unwrap_or(stderr));
         let start = Instant::now();
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let pid = if forks { only_child(child.id()) } else { child.id() };
@@ -201,6 +236,24 @@ impl Run {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self}"))
+    }
+
+    /// What the document says of a holder, by the pid that portclear sees.
+    #[track_caller]
+    pub(crate) fn holder(&self, pid: u32) -> Value {
+        let json = self.json();
+        let ports = json["ports"].as_array().into_iter().flatten();
+        let mut holders = ports.flat_map(|port| port["holders"].as_array().into_iter().flatten());
+        let found = holders.find(|holder| holder["pid"] == pid).cloned();
+        found.unwrap_or_else(|| panic!("no holder {pid}: {self}"))
+    }
+
+    /// The signals that the document says a holder was sent.
+    #[track_caller]
+    pub(crate) fn sent(&self, pid: u32) -> Vec<String> {
+        let holder = self.holder(pid);
+        let signals = holder["signals"].as_array().expect("signals").iter();
+        signals.map(|sent| sent["signal"].as_str().expect("a name").to_owned()).collect()
     }
 }
 

@@ -70,7 +70,7 @@ impl Sd {
     /// The same for a test that does something meanwhile. Ended when dropped.
     #[track_caller]
     pub(crate) fn spawn(&self, uid: u32, argv: &[impl AsRef<str>]) -> Running {
-        Running::start(self.command(uid, argv), false, None)
+        Running::start(self.command(uid, argv), false, None, [None, None])
     }
 
     pub(super) fn command(&self, uid: u32, argv: &[impl AsRef<str>]) -> Command {

@@ -74,7 +74,7 @@ impl Booted {
             argv.extend(line.split(' ').map(str::to_owned));
             let mut command = Command::new(&argv[0]);
             command.args(&argv[1..]).stdin(Stdio::null());
-            Running::start(command, false, None).finish()
+            Running::start(command, false, None, [None, None]).finish()
         };
         let state = run("systemctl is-system-running --wait").stdout;
         let version = run("systemctl --version").stdout;

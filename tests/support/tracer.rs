@@ -1,5 +1,7 @@
 //! Stops a process where nothing else can: between two of its system calls, or at the very end of its life.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::Duration;
 
@@ -35,7 +37,11 @@ impl Traced {
         ptrace::interrupt(pid).unwrap();
         running.open_gate();
         let traced = Self { pid, running: Some(running) };
-        traced.run_until(|stop| matches!(stop, WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_EXEC)));
+        // The shell at the gate may itself have been caught in the middle of its exec.
+        let is_program = || traced.process().exe().is_some_and(|exe| exe.ends_with("portclear"));
+        traced.run_until(|stop| {
+            matches!(stop, WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_EXEC)) && is_program()
+        });
         traced
     }
 
@@ -61,6 +67,21 @@ impl Traced {
         });
     }
 
+    /// Lets it run to its end, and gives every system call on the way, with the path for those that take one.
+    #[track_caller]
+    pub(crate) fn record(self) -> (Run, Vec<Call>) {
+        let mut calls = Vec::new();
+        let pid = self.pid;
+        self.run_until(|stop| {
+            let call = matches!(stop, WaitStatus::PtraceSyscall(_)).then(|| entered(pid)).flatten();
+            let Some((number, arguments)) = call else { return false };
+            let number = i64::try_from(number).unwrap();
+            calls.push(Call { number, arguments, path: path(pid, number, arguments) });
+            number == libc::SYS_exit_group
+        });
+        (self.finish(), calls)
+    }
+
     /// Lets it go, and waits for its end.
     #[track_caller]
     pub(crate) fn finish(mut self) -> Run {
@@ -83,6 +104,51 @@ impl Traced {
             }
         }
     }
+}
+
+/// A system call as it was asked for.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) number: libc::c_long,
+    pub(crate) arguments: [u64; 6],
+    pub(crate) path: Option<String>,
+}
+
+/// Calls that take a path, and where among their arguments.
+#[cfg(target_arch = "x86_64")]
+const WITH_PATH: [(libc::c_long, usize); 12] = [
+    (libc::SYS_open, 0),
+    (libc::SYS_stat, 0),
+    (libc::SYS_lstat, 0),
+    (libc::SYS_access, 0),
+    (libc::SYS_readlink, 0),
+    (libc::SYS_execve, 0),
+    (libc::SYS_openat, 1),
+    (libc::SYS_openat2, 1),
+    (libc::SYS_readlinkat, 1),
+    (libc::SYS_newfstatat, 1),
+    (libc::SYS_statx, 1),
+    (libc::SYS_faccessat, 1),
+];
+#[cfg(target_arch = "aarch64")]
+const WITH_PATH: [(libc::c_long, usize); 7] = [
+    (libc::SYS_execve, 0),
+    (libc::SYS_openat, 1),
+    (libc::SYS_openat2, 1),
+    (libc::SYS_readlinkat, 1),
+    (libc::SYS_newfstatat, 1),
+    (libc::SYS_statx, 1),
+    (libc::SYS_faccessat, 1),
+];
+
+fn path(pid: Pid, number: libc::c_long, arguments: [u64; 6]) -> Option<String> {
+    let (_, at) = WITH_PATH.iter().find(|(call, _)| *call == number)?;
+    let memory = File::open(format!("/proc/{pid}/mem")).expect("the memory of a traced process");
+    let mut bytes = [0; 256];
+    // To the end of what is mapped at most: shorter than asked is no error.
+    let length = memory.read_at(&mut bytes, arguments[*at]).unwrap_or(0);
+    let path = bytes[..length].split(|byte| *byte == 0).next()?;
+    Some(String::from_utf8_lossy(path).into_owned())
 }
 
 /// The number and the arguments of the call that is being entered.
