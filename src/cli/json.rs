@@ -82,6 +82,10 @@ fn holder(report: &HolderReport) -> Value {
             "after_ms": millis(*after),
         })).collect::<Vec<_>>(),
         "outcome": outcome(report.ending.fate),
+        "state": match report.ending.fate {
+            Fate::Survived(state) => Some(state.to_string()),
+            _ => None,
+        },
         "ms": report.ending.ended_after.map(millis),
     })
 }
