@@ -182,7 +182,7 @@ pub enum Manager {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Record {
-    /// The process is in no service, or no systemd keeps a record here.
+    /// The process is in no service.
     None,
     /// The unit's current run.
     Current {
@@ -193,7 +193,7 @@ pub enum Record {
     },
     /// The unit has no current run.
     Inactive,
-    /// The record may not be read: it is another user's.
+    /// The records may not be read, or are hidden from here.
     Denied,
 }
 

@@ -64,8 +64,12 @@ pub(crate) struct Caller {
     pub(crate) ancestry_complete: bool,
     /// What keeps it from seeing other processes.
     pub(crate) blinds: Option<Blind>,
-    /// The unit it runs in: what an ended run left there is the caller's own.
+    /// The unit it runs in.
     pub(crate) unit: Option<Unit>,
+    /// It is of the unit's current run, by its own INVOCATION_ID: a hook or a process of the service. What an
+    /// ended run left there is then its own. A job of cron or a session of sshd is in the unit's cgroup too,
+    /// and the unit's other jobs are none of its business.
+    pub(crate) of_current_run: bool,
     /// Where it carries the service's marker, the values of the instance keys.
     pub(crate) instance: Option<Vec<Option<OsString>>>,
     /// The service's own process, by the pid that the caller inherited.
@@ -73,6 +77,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Whether what an ended run left in the unit is the caller's own.
+    pub(crate) fn owns(&self, unit: &Unit) -> bool {
+        self.of_current_run && self.unit.as_ref() == Some(unit)
+    }
+
     /// An instance that did not start before the caller is newer than it, not stale. Ticks are too coarse to
     /// order two starts within one: a tie is not older.
     pub(crate) fn is_newer(&self, facts: &Facts) -> bool {
@@ -90,18 +99,21 @@ pub(crate) fn liveness(holder: &Holder, caller: &Caller, protect: &[u32]) -> Liv
             let name = facts.cgroup.value().and_then(|path| parse::container(path));
             Liveness::Live(Supervisor::Container(name.map(|name| name.to_string_lossy().into_owned())))
         }
-        Seen::Value(false) => in_unit(facts),
+        Seen::Value(false) => in_unit(facts, caller),
         Seen::Denied | Seen::Gone => Liveness::Unknown,
     }
 }
 
-/// How much a start time and the time of a record may disagree about which came first: the one is counted
-/// from boot in ticks, the other is the clock's.
-const CLOCKS: Duration = Duration::from_secs(2);
+/// A start is counted in whole ticks, so it looks up to one tick earlier than it was; the rest is for reading
+/// two clocks one after the other.
+const TICKS: Duration = Duration::from_millis(30);
 
 /// The run decides, and nothing else: a healthy service may have any parent, and its main process may be a
 /// launcher whose child listens.
-fn in_unit(facts: &Facts) -> Liveness {
+fn in_unit(facts: &Facts, caller: &Caller) -> Liveness {
+    if !matches!(facts.cgroup, Seen::Value(_)) {
+        return Liveness::Unknown;
+    }
     let Some(unit) = facts.unit() else { return Liveness::Unsupervised };
     let (run, since) = match &facts.record {
         Record::None => return Liveness::Unsupervised,
@@ -112,12 +124,17 @@ fn in_unit(facts: &Facts) -> Liveness {
     if !matches!(facts.environ, Seen::Value(_)) {
         return Liveness::Unknown;
     }
-    let current = match facts.run() {
-        Some(own) => own == run,
-        // Without a run of its own, what started before the record is not of the run on record.
-        None => facts.started.is_none_or(|started| started + CLOCKS >= *since),
-    };
-    if current { Liveness::Live(Supervisor::Unit(unit)) } else { Liveness::Leftover }
+    // Both signs must say that the run is over: a unit may hand its processes any INVOCATION_ID, and a clock
+    // may be set.
+    let started_before = facts.started.is_some_and(|started| started + TICKS < *since);
+    match facts.run() {
+        Some(own) if own == run => Liveness::Live(Supervisor::Unit(unit)),
+        _ if !started_before => Liveness::Live(Supervisor::Unit(unit)),
+        Some(_) => Liveness::Leftover,
+        // By the clock alone it is only believed of the unit that is being started.
+        None if caller.owns(&unit) => Liveness::Leftover,
+        None => Liveness::Unknown,
+    }
 }
 
 fn protection(holder: &Holder, caller: &Caller, protect: &[u32]) -> Option<Protection> {
@@ -165,7 +182,8 @@ mod tests {
             ancestors: vec![400, 300, 1],
             ancestry_complete: true,
             blinds: None,
-            unit: None,
+            unit: Some(Unit { name: "own.service".into(), manager: Manager::System }),
+            of_current_run: true,
             instance: None,
             service_pid: Some(800),
         }
@@ -228,30 +246,40 @@ mod tests {
         // record, own run, start → liveness
         let table = [
             (current(), Some(&one), at(0), live()),
-            (current(), Some(&two), at(2_000_000), Liveness::Leftover),
+            (current(), Some(&one), at(2_000_000), live()),
+            (current(), Some(&two), at(999_999), Liveness::Leftover),
+            (current(), Some(&two), at(1_000_000), live()),
+            (current(), Some(&two), None, live()),
             (current(), None, at(1_000_001), live()),
-            (current(), None, at(999_999), live()),
-            (current(), None, at(999_990), Liveness::Leftover),
+            (current(), None, at(999_999), Liveness::Unknown),
             (current(), None, None, live()),
             (Record::Inactive, Some(&one), at(0), Liveness::Leftover),
             (Record::Inactive, None, at(0), Liveness::Leftover),
-            (Record::None, Some(&one), at(0), Liveness::Unsupervised),
             (Record::Denied, Some(&one), at(0), Liveness::Unknown),
         ];
         for (record, run, started, expected) in table {
             let mut subject = holder(facts(700, 4_000), ancestors(&[1], true));
             subject.facts.cgroup = Seen::Value(PathBuf::from("/system.slice/gw.service"));
             let run = run.map(|run| (OsString::from("INVOCATION_ID"), OsString::from(run)));
+            let by_clock = run.is_none() && expected == Liveness::Unknown;
             subject.facts.environ = Seen::Value(Environ(run.into_iter().collect()));
             subject.facts.started = started;
             subject.facts.record = record;
             assert_eq!(liveness(&subject, &caller(), &[]), expected, "{:?}", subject.facts);
+            // In the caller's own unit the clock alone is believed, if the caller is of the unit's run.
+            let owner = Caller { unit: Some(unit()), ..caller() };
+            let own = if by_clock { Liveness::Leftover } else { expected.clone() };
+            assert_eq!(liveness(&subject, &owner, &[]), own, "{:?}", subject.facts);
+            let guest = Caller { of_current_run: false, ..owner };
+            assert_eq!(liveness(&subject, &guest, &[]), expected, "{:?}", subject.facts);
             subject.facts.environ = Seen::Denied;
             if matches!(subject.facts.record, Record::Current { .. }) {
                 assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Unknown);
             }
             subject.facts.cgroup = Seen::Value(PathBuf::from("/user.slice/session-1.scope"));
             assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Unsupervised);
+            subject.facts.cgroup = Seen::Denied;
+            assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Unknown);
         }
     }
 

@@ -51,17 +51,30 @@ fn status_numbers<'a>(bytes: &'a [u8], field: &[u8]) -> Option<impl Iterator<Ite
     Some(words.map(|word| std::str::from_utf8(word).ok()?.parse().ok()))
 }
 
-/// The path of the unified hierarchy in /proc/PID/cgroup: the `0::` line. Hybrid machines have lines of
-/// version 1 before it.
+/// The path that systemd manages in /proc/PID/cgroup: the `0::` line of the unified hierarchy, or where a
+/// machine has none in use, the line of systemd's own.
 pub(crate) fn cgroup(bytes: &[u8]) -> Option<PathBuf> {
-    let path = bytes.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
-    Some(PathBuf::from(OsString::from_vec(path.to_vec())))
+    let lines = || bytes.split(|b| *b == b'\n');
+    let unified = lines().find_map(|line| line.strip_prefix(b"0::"));
+    let named = || {
+        let after_id = |line: &[u8]| {
+            line.iter().position(|b| *b == b':').and_then(|at| line.get(at + 1..)).map(<[u8]>::to_vec)
+        };
+        lines().filter_map(after_id).find_map(|line| line.strip_prefix(b"name=systemd:").map(<[u8]>::to_vec))
+    };
+    let path = match unified {
+        Some(path) if path != b"/" => path.to_vec(),
+        _ => named().or_else(|| unified.map(<[u8]>::to_vec))?,
+    };
+    Some(PathBuf::from(OsString::from_vec(path)))
 }
 
 /// The systemd service of a cgroup path: its innermost unit, where that is a service. A process in a scope was
 /// meant to outlive whoever started it, and belongs to no service.
 pub(crate) fn unit(cgroup: &Path) -> Option<Unit> {
-    let parts: Vec<&OsStr> = cgroup.iter().collect();
+    // systemd puts a _ before a name that the kernel could take for one of its own files, like cpu.service.
+    let plain = |part| OsStr::from_bytes(OsStr::as_bytes(part).strip_prefix(b"_").unwrap_or(part.as_bytes()));
+    let parts: Vec<&OsStr> = cgroup.iter().map(plain).collect();
     let suffix = |part: &OsStr, suffix: &[u8]| {
         part.as_bytes().strip_suffix(suffix).is_some_and(|name| !name.is_empty())
     };
@@ -153,12 +166,29 @@ mod tests {
             ("/system.slice/gw.service/libpod-7.scope/container", None),
             ("/user.slice/user-1000.slice/session-3.scope", None),
             ("/../other.service", Some(("other.service", System))),
+            ("/system.slice/_cpu.service", Some(("cpu.service", System))),
+            ("/system.slice/__x.service", Some(("_x.service", System))),
             ("/a.service.d/.service", None),
             ("/", None),
         ];
         for (cgroup, expected) in table {
             let expected = expected.map(|(name, manager)| Unit { name: name.into(), manager });
             assert_eq!(unit(Path::new(cgroup)), expected, "{cgroup}");
+        }
+    }
+
+    #[test]
+    fn the_cgroup_is_the_unified_one_or_systemds_own() {
+        let table: [(&[u8], Option<&str>); 6] = [
+            (b"0::/a.service\n", Some("/a.service")),
+            (b"2:cpu:/x\n1:name=systemd:/b.service\n0::/a.service\n", Some("/a.service")),
+            (b"2:cpu:/x\n1:name=systemd:/b.service\n0::/\n", Some("/b.service")),
+            (b"1:name=systemd:/b:c.service\n", Some("/b:c.service")),
+            (b"0::/\n", Some("/")),
+            (b"2:cpu:/x\n", None),
+        ];
+        for (bytes, path) in table {
+            assert_eq!(cgroup(bytes), path.map(PathBuf::from));
         }
     }
 

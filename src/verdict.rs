@@ -80,7 +80,7 @@ pub(crate) fn judge(holder: &Holder, context: &Context<'_>) -> Judgement {
         None => liveness(holder, &context.caller, context.protect),
     };
     let newer = context.caller.is_newer(&holder.facts) && !inherited(holder, context);
-    let own_unit = context.caller.unit.is_some() && holder.facts.unit() == context.caller.unit;
+    let own_unit = holder.facts.unit().is_some_and(|unit| context.caller.owns(&unit));
     let situation = Situation { newer, own_unit, other_instance: other_instance(holder, context) };
     let (verdict, rule) = decide(&identity, &liveness, situation, context.allow);
     Judgement { identity, liveness, verdict, rule }
@@ -286,6 +286,7 @@ mod tests {
                 ancestry_complete: true,
                 blinds: None,
                 unit: None,
+                of_current_run: false,
                 instance: None,
                 service_pid: None,
             },

@@ -14,6 +14,9 @@ use portclear::{PortSpec, escape};
 /// What the program takes beside the grace: SIGKILL and its wait.
 const BESIDE_GRACE: Duration = Duration::from_secs(2);
 
+/// DefaultTimeoutStartSec, as systemd is built (systemd-system.conf(5)).
+const DEFAULT_START: Duration = Duration::from_secs(90);
+
 /// Prints the drop-in on standard output, and warnings on standard error. Writes nothing else.
 pub(crate) fn print(unit: &str, port: PortSpec, grace: Duration) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("cannot tell this program's own path")?;
@@ -49,8 +52,8 @@ pub(crate) fn unit_name(text: &str) -> Result<String, &'static str> {
 }
 
 fn dropin(unit: &str, program: &str, port: PortSpec, grace: Duration) -> String {
-    // In a command line of a unit file: systemd.service(5), "COMMAND LINES".
-    let escaped = program.replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%").replace('$', "$$");
+    // In a command line of a unit file a $ is special in arguments alone: systemd.service(5), "COMMAND LINES".
+    let escaped = program.replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%");
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%".contains(c);
     let program = if program.chars().all(plain) { escaped } else { format!("\"{escaped}\"") };
     let grace = if grace == Duration::from_secs(10) {
@@ -64,8 +67,8 @@ fn dropin(unit: &str, program: &str, port: PortSpec, grace: Duration) -> String 
 #   systemctl --user edit {unit}      (without --user for a system unit)
 
 [Service]
-# Before each start: end what an earlier run left on the port, and prove that the port is free. Exit status 3
-# and higher say why it is not, and the start fails; with a - before the path it is tried all the same.
+# Before each start: end what an earlier run left on the port, and prove that the port is free. If it is not,
+# the journal says why, and the start fails; with a - before the path it is tried all the same.
 ExecStartPre={program} {grace}{port}
 # At stop, SIGTERM to the main process alone, so that it can drain; then SIGKILL to all that is left of the run.
 # KillMode=process leaves it behind: orphans that hold the port, and their memory.
@@ -98,9 +101,18 @@ fn user_folders() -> Vec<PathBuf> {
 }
 
 fn system_folders() -> Vec<PathBuf> {
-    let folders =
-        ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd", "/lib/systemd"];
-    folders.map(|folder| Path::new(folder).join("system")).to_vec()
+    let folders = [
+        "/etc/systemd/system.control",
+        "/run/systemd/system.control",
+        "/run/systemd/transient",
+        "/etc/systemd/system",
+        "/run/systemd/system",
+        "/run/systemd/generator",
+        "/usr/local/lib/systemd/system",
+        "/usr/lib/systemd/system",
+        "/lib/systemd/system",
+    ];
+    folders.map(PathBuf::from).to_vec()
 }
 
 /// The settings of [Service] that a unit is loaded with: the first fragment found, then the drop-ins in the
@@ -114,7 +126,7 @@ fn settings(folders: &[PathBuf], unit: &str) -> BTreeMap<String, String> {
     };
     read_into(&mut settings, &fragment);
     let mut dropins: BTreeMap<OsString, PathBuf> = BTreeMap::new();
-    let places = names.iter().map(String::as_str).chain(["service"]);
+    let places = names.iter().cloned().chain(prefixes(unit)).chain(["service".to_owned()]);
     for folder in places.flat_map(|name| folders.iter().map(move |folder| folder.join(format!("{name}.d")))) {
         for file in fs::read_dir(folder).into_iter().flatten().flatten() {
             if file.path().extension().is_some_and(|extension| extension == "conf") {
@@ -134,6 +146,13 @@ fn names(unit: &str) -> Vec<String> {
     std::iter::once(unit.to_owned()).chain(template.filter(|template| template != unit)).collect()
 }
 
+/// `a-b-c.service` also has the drop-ins of `a-b-.service` and `a-.service`.
+fn prefixes(unit: &str) -> Vec<String> {
+    let stem = unit.strip_suffix(".service").unwrap_or(unit);
+    let dashes = stem.match_indices('-').filter_map(|(at, _)| stem.get(..=at));
+    dashes.map(|prefix| format!("{prefix}.service")).rev().collect()
+}
+
 fn read_into(settings: &mut BTreeMap<String, String>, text: &str) {
     let mut section = "";
     for line in text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';'])) {
@@ -142,31 +161,45 @@ fn read_into(settings: &mut BTreeMap<String, String>, text: &str) {
         } else if let Some((key, value)) = line.split_once('=')
             && section == "[Service]"
         {
-            settings.insert(key.trim().to_owned(), value.trim().to_owned());
+            // One sets the other, whichever comes last.
+            let key = if key.trim() == "TimeoutSec" { "TimeoutStartSec" } else { key.trim() };
+            settings.insert(key.to_owned(), value.trim().to_owned());
         }
     }
 }
 
 fn warnings(settings: &BTreeMap<String, String>, grace: Duration) -> Vec<String> {
     let mut warnings = Vec::new();
-    if settings.get("KillMode").is_some_and(|mode| mode == "process" || mode == "none") {
-        warnings.push(
-            "it is loaded with KillMode=process, which leaves what it started behind: use mixed".to_owned(),
-        );
-    }
-    let seconds = |text: &str| text.parse().map(Duration::from_secs);
-    let start = settings.get("TimeoutStartSec").or_else(|| settings.get("TimeoutSec"));
-    let start = start.and_then(|text| seconds(text).or_else(|_| humantime::parse_duration(text)).ok());
-    // 0 and infinity both mean no limit.
-    if let Some(start) = start.filter(|start| !start.is_zero() && *start < grace.saturating_add(BESIDE_GRACE))
-    {
+    let get = |key: &str| settings.get(key).map(String::as_str).filter(|value| !value.is_empty());
+    if let Some(mode) = get("KillMode").filter(|mode| matches!(*mode, "process" | "none")) {
         warnings.push(format!(
-            "it is loaded with TimeoutStartSec={}, shorter than the grace and 2 s ({}): the start is cut short",
-            humantime::format_duration(start),
-            humantime::format_duration(grace.saturating_add(BESIDE_GRACE)),
+            "it is loaded with KillMode={mode}, which leaves what it started behind: use mixed"
+        ));
+    }
+    let wanted = grace.saturating_add(BESIDE_GRACE);
+    let limit = match get("TimeoutStartSec") {
+        Some(text) => span(text),
+        None if settings.is_empty() || get("Type") == Some("oneshot") => None,
+        None => Some(DEFAULT_START),
+    };
+    if let Some(limit) = limit.filter(|limit| *limit < wanted) {
+        warnings.push(format!(
+            "it is loaded with a start limit of {}, shorter than the grace and 2 s: the start is cut short; set \
+             TimeoutStartSec={}",
+            humantime::format_duration(limit),
+            humantime::format_duration(wanted),
         ));
     }
     warnings
+}
+
+/// A time span of systemd (systemd.time(7)): a number without a unit is seconds. `None`: no limit, or not
+/// understood.
+fn span(text: &str) -> Option<Duration> {
+    let seconds = |word: &str| word.parse::<u64>().is_ok().then(|| format!("{word}s"));
+    let words: Vec<String> =
+        text.split_whitespace().map(|word| seconds(word).unwrap_or_else(|| word.to_owned())).collect();
+    humantime::parse_duration(&words.join(" ")).ok().filter(|span| !span.is_zero())
 }
 
 #[cfg(test)]
@@ -182,6 +215,15 @@ mod tests {
             ["", "gw", ".service", "../x.service", "a b.service", "a\n.service", "gw.timer", "ä.service"]
         {
             assert!(unit_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn spans_of_systemd() {
+        let table =
+            [("5", Some(5)), ("5s 3", Some(8)), ("1min 30s", Some(90)), ("0", None), ("infinity", None)];
+        for (text, seconds) in table {
+            assert_eq!(span(text), seconds.map(Duration::from_secs), "{text}");
         }
     }
 
@@ -206,5 +248,11 @@ mod tests {
         write("etc/gw@a.service.d/60.conf", "");
         assert_eq!((of("gw@a.service", 10).len(), of("gw@a.service", 3).len()), (1, 0));
         assert!(of("none.service", 10).is_empty());
+        write("usr/a-b-c.service", "[Service]\n");
+        assert_eq!((of("a-b-c.service", 10).len(), of("a-b-c.service", 120).len()), (0, 1));
+        write("usr/a-.service.d/1.conf", "[Service]\nTimeoutStartSec=5\nTimeoutSec=60\nKillMode=none\n");
+        assert_eq!((of("a-b-c.service", 10).len(), of("a-b-c.service", 60).len()), (1, 2));
+        write("usr/a-b-.service.d/2.conf", "[Service]\nType=oneshot\nTimeoutStartSec=\nKillMode=mixed\n");
+        assert!(of("a-b-c.service", 600).is_empty());
     }
 }

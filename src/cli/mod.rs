@@ -63,20 +63,28 @@ fn show(request: &Request, report: &Report) -> io::Result<()> {
         return out.flush();
     }
     // The journal is read by the line, however much is asked for.
-    let to_journal = journal::is_journal(io::stdout());
-    let block = !to_journal && (request.verbose || io::stdout().is_terminal());
+    let (out_is_journal, err_is_journal) =
+        (journal::is_journal(io::stdout()), journal::is_journal(io::stderr()));
+    let block = !out_is_journal && (request.verbose || io::stdout().is_terminal());
     let mut out = AutoStream::new(io::stdout(), request.color).lock();
     for port in &report.ports {
         let prefix = |journal: bool| if journal { journal::prefix(Exit::of_port(port)) } else { "" };
-        if !request.quiet && block {
-            text::block(&mut out, port, request.verbose)?;
-        } else if !request.quiet {
-            text::lines(&mut out, port, prefix(to_journal), request.verbose)?;
-        }
+        // Where nobody reads standard error, the rest of the report is still wanted.
+        let mut err = io::stderr();
         if port.status.is_err() {
-            let prefix = prefix(journal::is_journal(io::stderr()));
-            // Where nobody reads it, the rest of the report is still wanted.
-            let _ = writeln!(io::stderr(), "{prefix}portclear: port {}: {}", port.spec, port.sentence());
+            let _ =
+                writeln!(err, "{}portclear: port {}: {}", prefix(err_is_journal), port.spec, port.sentence());
+        }
+        if request.quiet {
+            continue;
+        }
+        if err_is_journal && !out_is_journal {
+            let _ = text::lines(&mut err, port, prefix(true), request.verbose);
+        }
+        if block {
+            text::block(&mut out, port, request.verbose)?;
+        } else {
+            text::lines(&mut out, port, prefix(out_is_journal), request.verbose)?;
         }
     }
     out.flush()

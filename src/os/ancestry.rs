@@ -3,10 +3,11 @@
 use procfs::process::{Process, Stat};
 
 use crate::error::Error;
-use crate::facts::{Blind, Environ, ProcessId, Seen};
+use crate::facts::{Blind, Environ, ProcessId, Record, Seen};
 use crate::identity::marked;
 use crate::liveness::Caller;
 use crate::os::process::seen;
+use crate::os::unit;
 use crate::parse;
 use crate::service::Service;
 
@@ -85,7 +86,13 @@ pub(crate) fn caller(service: &Service) -> Result<Caller, Error> {
     let Some((id, _)) = stat(pid)? else {
         return Err(fail(std::io::ErrorKind::NotFound.into()));
     };
-    let cgroup = parse::cgroup(&std::fs::read("/proc/self/cgroup").map_err(fail)?);
+    let unit =
+        parse::cgroup(&std::fs::read("/proc/self/cgroup").map_err(fail)?).and_then(|path| parse::unit(&path));
+    let own_run = std::env::var_os("INVOCATION_ID");
+    let of_current_run = match unit.as_ref().map(unit::record).transpose()? {
+        Some(Record::Current { run, .. }) => own_run.is_some_and(|own| own == run.as_str()),
+        _ => false,
+    };
     let environ =
         Environ(service.variables().filter_map(|key| Some((key.into(), std::env::var_os(key)?))).collect());
     let marked = marked(&environ, service);
@@ -96,7 +103,8 @@ pub(crate) fn caller(service: &Service) -> Result<Caller, Error> {
         ancestors: line.ids.iter().map(|id| id.pid).collect(),
         ancestry_complete: line.complete,
         blinds: blinds(),
-        unit: cgroup.and_then(|path| parse::unit(&path)),
+        unit,
+        of_current_run,
         instance: marked.then(|| service.instance_of(&environ)),
         service_pid: service_pid(&environ, service, id)?,
     })

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Component, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use procfs::process::Process;
@@ -119,6 +119,7 @@ impl Pinned {
         let cgroup = flat_map(&read(&self.root, "cgroup", pid)?, parse::cgroup);
         // After the environment: a run is on record before its first process starts.
         let record = match cgroup.value().and_then(|path| parse::unit(path)) {
+            Some(_) if outside(&cgroup) => Record::Denied,
             Some(unit) => unit::record(&unit)?,
             None => Record::None,
         };
@@ -162,6 +163,12 @@ impl Pinned {
         }
         Ok(None)
     }
+}
+
+/// A cgroup outside of the caller's cgroup namespace: its path begins with `/..`, and what is left out may be
+/// what tells its manager (cgroup_namespaces(7)).
+fn outside(cgroup: &Seen<PathBuf>) -> bool {
+    cgroup.value().is_some_and(|path| path.components().any(|part| part == Component::ParentDir))
 }
 
 /// The line of parents of a process, with the facts of each.

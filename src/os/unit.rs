@@ -4,25 +4,46 @@
 //! manager below /run/systemd/units, for a user's below /run/user/UID/systemd/units. It is there from the
 //! first ExecStartPre on, new with every start, and gone once the unit is inactive (measured on systemd 252).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::PathBuf;
+use std::path::{Component, Path};
 
 use crate::error::Error;
 use crate::facts::{Manager, Record, Unit};
 use crate::parse;
 
 pub(crate) fn record(unit: &Unit) -> Result<Record, Error> {
-    let folder = match unit.manager {
-        Manager::System => PathBuf::from("/run/systemd/units"),
-        Manager::User(uid) => PathBuf::from(format!("/run/user/{uid}/systemd/units")),
+    // Seen from a cgroup namespace below systemd's, a path names another unit than it says.
+    if below_systemd() {
+        return Ok(Record::Denied);
+    }
+    let record = match unit.manager {
+        Manager::System => read(Path::new("/run/systemd/units"), &unit.name)?,
+        Manager::User(uid) => {
+            let record = read(Path::new(&format!("/run/user/{uid}/systemd/units")), &unit.name)?;
+            match record {
+                // The user's manager has ended, or its folder is hidden from here (ProtectHome=).
+                None => {
+                    match read(Path::new("/run/systemd/units"), format!("user@{uid}.service").as_ref())? {
+                        Some(Record::Inactive) => Some(Record::Inactive),
+                        _ => None,
+                    }
+                }
+                record => record,
+            }
+        }
     };
+    // A process in a service and no records at all: they are hidden, for somebody put it there.
+    Ok(record.unwrap_or(Record::Denied))
+}
+
+/// `None`: there is no folder of records.
+fn read(folder: &Path, unit: &OsStr) -> Result<Option<Record>, Error> {
     let mut name = OsString::from("invocation:");
-    name.push(&unit.name);
+    name.push(unit);
     let link = folder.join(name);
-    let read = || -> io::Result<Record> {
-        // The time first: a link made anew in between is younger than the time that is kept for it.
+    let look = || -> io::Result<Record> {
         let since = fs::symlink_metadata(&link)?.modified()?;
         let target = fs::read_link(&link)?;
         let run = parse::run(target.as_os_str()).ok_or_else(|| io::Error::other("names no run"))?;
@@ -31,16 +52,22 @@ pub(crate) fn record(unit: &Unit) -> Result<Record, Error> {
     let fail = |error| {
         Error::new(format!("cannot read {}", crate::escape(link.as_os_str().as_encoded_bytes())), error)
     };
-    match read() {
-        Ok(record) => Ok(record),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(Record::Denied),
-        // No link: no current run. No folder: no systemd that keeps one.
-        Err(error) if error.kind() == ErrorKind::NotFound => match fs::symlink_metadata(&folder) {
-            Ok(_) => Ok(Record::Inactive),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Record::None),
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(Record::Denied),
+    match look() {
+        Ok(record) => Ok(Some(record)),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(Some(Record::Denied)),
+        Err(error) if error.kind() == ErrorKind::NotFound => match fs::symlink_metadata(folder) {
+            Ok(_) => Ok(Some(Record::Inactive)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(Some(Record::Denied)),
             Err(error) => Err(fail(error)),
         },
         Err(error) => Err(fail(error)),
     }
+}
+
+/// PID 1 is in init.scope at the root of what it manages; from below, its path begins with `/..`. Where /proc
+/// hides it, the caller is a unit's, and units are not below (systemd before 257 gives them no namespace).
+fn below_systemd() -> bool {
+    let path = fs::read("/proc/1/cgroup").ok().and_then(|bytes| parse::cgroup(&bytes));
+    path.is_some_and(|path| path.components().any(|part| part == Component::ParentDir))
 }
