@@ -30,14 +30,12 @@ pub(crate) fn print(unit: &str, port: PortSpec, grace: Duration) -> anyhow::Resu
         .write_all(dropin(unit, program, port, grace).as_bytes())
         .context("cannot write the drop-in")?;
     for folders in [user_folders(), system_folders()] {
-        let settings = settings(&folders, unit);
+        let Some(settings) = settings(&folders, unit) else { continue };
         for warning in warnings(&settings, grace) {
             writeln!(io::stderr(), "portclear: {unit}: {warning}").context("cannot write a warning")?;
         }
         // A user's unit hides a system's of the same name from the user's manager, and is the likelier one.
-        if !settings.is_empty() {
-            break;
-        }
+        break;
     }
     Ok(())
 }
@@ -117,13 +115,11 @@ fn system_folders() -> Vec<PathBuf> {
 
 /// The settings of [Service] that a unit is loaded with: the first fragment found, then the drop-ins in the
 /// order of their names, of each name the first found (systemd.unit(5)).
-fn settings(folders: &[PathBuf], unit: &str) -> BTreeMap<String, String> {
+fn settings(folders: &[PathBuf], unit: &str) -> Option<BTreeMap<String, String>> {
     let mut settings = BTreeMap::new();
     let names = names(unit);
     let fragment = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    let Some(fragment) = fragment.into_iter().find_map(|path| fs::read_to_string(path).ok()) else {
-        return settings;
-    };
+    let fragment = fragment.into_iter().find_map(|path| fs::read_to_string(path).ok())?;
     read_into(&mut settings, &fragment);
     let mut dropins: BTreeMap<OsString, PathBuf> = BTreeMap::new();
     let places = names.iter().cloned().chain(prefixes(unit)).chain(["service".to_owned()]);
@@ -137,7 +133,7 @@ fn settings(folders: &[PathBuf], unit: &str) -> BTreeMap<String, String> {
     for text in dropins.values().filter_map(|path| fs::read_to_string(path).ok()) {
         read_into(&mut settings, &text);
     }
-    settings
+    Some(settings)
 }
 
 /// An instance of a template is looked up under its own name, then under its template's.
@@ -179,7 +175,7 @@ fn warnings(settings: &BTreeMap<String, String>, grace: Duration) -> Vec<String>
     let wanted = grace.saturating_add(BESIDE_GRACE);
     let limit = match get("TimeoutStartSec") {
         Some(text) => span(text),
-        None if settings.is_empty() || get("Type") == Some("oneshot") => None,
+        None if get("Type") == Some("oneshot") => None,
         None => Some(DEFAULT_START),
     };
     if let Some(limit) = limit.filter(|limit| *limit < wanted) {
@@ -237,7 +233,10 @@ mod tests {
             fs::write(path, text).unwrap();
         };
         write("usr/gw@.service", "[Unit]\nKillMode=unit\n[Service]\nKillMode = process\nTimeoutStartSec=5\n");
-        let of = |unit: &str, grace| warnings(&settings(&folders, unit), Duration::from_secs(grace));
+        let of = |unit: &str, grace| {
+            settings(&folders, unit)
+                .map_or_else(Vec::new, |found| warnings(&found, Duration::from_secs(grace)))
+        };
         assert_eq!(of("gw@a.service", 10).len(), 2);
         assert_eq!(of("gw@a.service", 3).len(), 1);
         write("usr/gw@.service.d/50.conf", "[Service]\n#TimeoutStartSec=1\nTimeoutStartSec=1min 30s\n");
