@@ -62,8 +62,11 @@ fn rounds(jobs: &mut [Job], policy: &Policy, act: bool, mut observer: Observer<'
                 targets.insert(holder.facts.id.pid, (pinned, holder));
             }
         }
-        if targets.is_empty() {
+        if jobs.iter().all(|job| !job.open) {
             return Ok(());
+        }
+        if targets.is_empty() {
+            continue;
         }
         // All or nothing, up to the first signal: if one of them is no longer what was judged, or has let go
         // of the port, all are looked at again.

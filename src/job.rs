@@ -17,6 +17,8 @@ pub(crate) struct Job {
     pub(crate) report: PortReport,
     /// There is no answer yet.
     pub(crate) open: bool,
+    /// It was busy once while nobody listened.
+    unexplained: bool,
     start: Instant,
 }
 
@@ -37,7 +39,7 @@ impl Job {
             asked_by: None,
             elapsed: Duration::ZERO,
         };
-        let mut job = Self { report, open: true, start };
+        let mut job = Self { report, open: true, unexplained: false, start };
         match probe(&spec) {
             Ok(Probe::Free) => job.close(Ok(Outcome::Free)),
             Ok(Probe::Denied | Probe::Busy) => {}
@@ -121,6 +123,7 @@ impl Job {
     /// Busy, and nobody listens: gone since the probe, or a socket that no table shows.
     fn without_listener(&mut self, survey: &Survey) {
         let port = self.report.spec.port();
+        self.report.connections = Connections::default();
         for connection in survey.table.connections.iter().filter(|connection| connection.local.port() == port)
         {
             if connection.time_wait {
@@ -129,7 +132,13 @@ impl Job {
                 self.report.connections.connected += 1;
             }
         }
-        self.close(match probe(&self.report.spec) {
+        let probed = probe(&self.report.spec);
+        if matches!(probed, Ok(Probe::Busy)) && !self.unexplained {
+            // Somebody may have begun to listen after the look: one more tells.
+            self.unexplained = true;
+            return;
+        }
+        self.close(match probed {
             Ok(Probe::Free) if self.has_ended_something() => Ok(Outcome::Cleared),
             Ok(Probe::Free) => Ok(Outcome::Free),
             Ok(Probe::Busy) => Ok(Outcome::Unseen),

@@ -104,9 +104,9 @@ pub(crate) fn liveness(holder: &Holder, caller: &Caller, protect: &[u32]) -> Liv
     }
 }
 
-/// A start is counted in whole ticks, so it looks up to one tick earlier than it was; the rest is for reading
-/// two clocks one after the other.
-const TICKS: Duration = Duration::from_millis(30);
+/// A start is counted in whole ticks of 10 ms, so it looks up to one tick earlier than it was; the rest is for
+/// reading two clocks one after the other.
+const TICKS: Duration = Duration::from_millis(11);
 
 /// The run decides, and nothing else: a healthy service may have any parent, and its main process may be a
 /// launcher whose child listens.

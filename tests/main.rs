@@ -38,6 +38,13 @@ mod program_output;
 mod program_secrets;
 mod program_streams;
 mod program_terminal;
+mod s_dropin;
+mod s_hardened;
+mod s_leftover;
+mod s_live;
+mod s_own_unit;
+mod s_recipes;
+mod s_rivals;
 mod s_systemd_end;
 mod s_systemd_self;
 mod support;
@@ -80,7 +87,14 @@ fn main() -> ExitCode {
         harness_self::cases(),
         harness_world::cases(),
         s_systemd_self::cases(),
+        s_leftover::cases(),
+        s_own_unit::cases(),
+        s_live::cases(),
+        s_rivals::cases(),
         s_systemd_end::cases(),
+        s_dropin::cases(),
+        s_hardened::cases(),
+        s_recipes::cases(),
     ];
     let trials = cases.into_iter().flatten().map(support::case::Case::trial).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

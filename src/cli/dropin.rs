@@ -20,7 +20,7 @@ const DEFAULT_START: Duration = Duration::from_secs(90);
 /// Prints the drop-in on standard output, and warnings on standard error. Writes nothing else.
 pub(crate) fn print(unit: &str, port: PortSpec, grace: Duration) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("cannot tell this program's own path")?;
-    let Some(program) = program.to_str().filter(|path| !path.contains(char::is_control)) else {
+    let Some(program) = program.to_str().filter(|path| plain_path(path)) else {
         bail!(
             "this program's path cannot stand in a unit file: {}",
             escape(program.as_os_str().as_encoded_bytes())
@@ -40,6 +40,11 @@ pub(crate) fn print(unit: &str, port: PortSpec, grace: Duration) -> anyhow::Resu
     Ok(())
 }
 
+/// What systemd does not take in the name of a program, however quoted: it ignores the whole line.
+fn plain_path(path: &str) -> bool {
+    !path.contains(|c: char| c.is_control() || "'\"\\".contains(c))
+}
+
 /// A unit's name becomes part of paths and of a text that systemd reads.
 pub(crate) fn unit_name(text: &str) -> Result<String, &'static str> {
     let good = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
@@ -51,9 +56,12 @@ pub(crate) fn unit_name(text: &str) -> Result<String, &'static str> {
 
 fn dropin(unit: &str, program: &str, port: PortSpec, grace: Duration) -> String {
     // In a command line of a unit file a $ is special in arguments alone: systemd.service(5), "COMMAND LINES".
-    let escaped = program.replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%");
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%".contains(c);
-    let program = if program.chars().all(plain) { escaped } else { format!("\"{escaped}\"") };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+    let program = if program.chars().all(plain) {
+        program.to_owned()
+    } else {
+        format!("\"{}\"", program.replace('%', "%%"))
+    };
     let grace = if grace == Duration::from_secs(10) {
         String::new()
     } else {
