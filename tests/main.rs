@@ -39,6 +39,7 @@ mod program_secrets;
 mod program_streams;
 mod program_terminal;
 mod s_dropin;
+mod s_evidence;
 mod s_hardened;
 mod s_leftover;
 mod s_live;
@@ -94,6 +95,7 @@ fn main() -> ExitCode {
         s_systemd_end::cases(),
         s_dropin::cases(),
         s_hardened::cases(),
+        s_evidence::cases(),
         s_recipes::cases(),
     ];
     let trials = cases.into_iter().flatten().map(support::case::Case::trial).collect();
