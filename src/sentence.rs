@@ -103,26 +103,23 @@ impl PortReport {
             );
         }
         let held = |inode: u64| self.holders.iter().any(|holder| holder.holder.inodes.contains(&inode));
-        match self.listeners.iter().find(|listener| !held(listener.inode)) {
-            Some(listener) if self.blinds == Some(Blind::UserNamespace) => format!(
-                "held by a process of uid {} that cannot be seen from here: this call is in a user namespace of its \
-                 own; in a unit, set PrivateUsers=no or write ExecStartPre=+",
-                listener.uid
-            ),
-            Some(listener) if self.blinds == Some(Blind::HiddenProc) => format!(
-                "held by a process of uid {} that cannot be seen from here{}; in a unit, set ProtectProc=default",
-                listener.uid,
-                sudo()
-            ),
-            Some(listener) if sudo().is_empty() => format!(
-                "held by a process of uid {} that is in no descriptor table of this /proc: another pid namespace, or \
-                 in flight over a unix socket",
-                listener.uid
-            ),
-            Some(listener) => {
-                format!("held by a process of uid {} that cannot be seen from here{}", listener.uid, sudo())
+        let Some(listener) = self.listeners.iter().find(|listener| !held(listener.inode)) else {
+            return "held by somebody who cannot be seen from here".to_owned();
+        };
+        let directive = match self.blinds {
+            Some(Blind::UserNamespace) => {
+                "; this call is in a user namespace of its own: in a unit, set PrivateUsers=no or write ExecStartPre=+"
             }
-            None => "held by somebody who cannot be seen from here".to_owned(),
+            Some(Blind::HiddenProc) => "; in a unit, set ProtectProc=default",
+            None => "",
+        };
+        let uid = listener.uid;
+        match sudo() {
+            sudo if sudo.is_empty() => format!(
+                "held by a process of uid {uid} that is in no descriptor table of this /proc: another pid namespace, or \
+                 in flight over a unix socket{directive}"
+            ),
+            sudo => format!("held by a process of uid {uid} that cannot be seen from here{sudo}{directive}"),
         }
     }
 

@@ -26,7 +26,10 @@ fn unseen(run: &Run, sentence: &str) {
     assert_eq!(run.status, 4, "{run}");
     let port = &run.json()["ports"][0];
     assert_eq!((&port["status"], &port["exit"]), (&"unseen".into(), &4.into()), "{run}");
-    assert_eq!(port["sentence"], sentence, "{run}");
+    // In a user namespace, as an ordinary user's tests are, it goes on to name that.
+    let said = port["sentence"].as_str().unwrap();
+    let more = said.strip_prefix(sentence).unwrap_or_else(|| panic!("{run}"));
+    assert!(more.is_empty() || more.starts_with("; this call is in a user namespace of its own"), "{run}");
 }
 
 #[track_caller]
@@ -108,7 +111,9 @@ fn b11_in_flight_over_a_unix_socket() {
         assert_eq!(run.json()["ports"][0]["holders"].as_array().unwrap().len(), 0, "{run}");
     }
     let run = portclear(&["18789"]);
-    assert_eq!((run.status, run.stdout), (4, format!("portclear: port 18789: {IN_NO_TABLE}\n")));
+    assert_eq!(run.status, 4, "{run}");
+    assert!(run.stdout.starts_with(&format!("portclear: port 18789: {IN_NO_TABLE}")), "{run}");
+    assert_eq!(run.stdout.lines().count(), 1, "{run}");
     assert!(gateway.is_alive() && !can_bind(GATEWAY));
     assert_eq!(gateway.signals(), [""; 0]);
     bystander.answers();
