@@ -139,12 +139,18 @@ impl Job {
             return;
         }
         self.close(match probed {
-            Ok(Probe::Free) if self.has_ended_something() => Ok(Outcome::Cleared),
-            Ok(Probe::Free) => Ok(Outcome::Free),
+            Ok(Probe::Free) => Ok(self.freed()),
             Ok(Probe::Busy) => Ok(Outcome::Unseen),
             Ok(Probe::Denied) => Err(unproven(&self.report.spec)),
             Err(error) => Err(error),
         });
+    }
+
+    /// A bind has proved it. Whether anything was done for it depends on what became of its holders: another
+    /// port's may have been ended in the meantime.
+    fn freed(&self) -> Outcome {
+        let touched = self.report.holders.iter().any(|holder| holder.ending.fate != Fate::Untouched);
+        if touched { Outcome::Cleared } else { Outcome::Free }
     }
 
     fn has_ended_something(&self) -> bool {
@@ -167,7 +173,7 @@ impl Job {
         let survived = fates().any(|fate| matches!(fate, Fate::Survived(_)));
         let out_of_reach = fates().any(|fate| matches!(fate, Fate::NotPermitted | Fate::Unread));
         match probe(&self.report.spec) {
-            Ok(Probe::Free) => self.close(Ok(Outcome::Cleared)),
+            Ok(Probe::Free) => self.close(Ok(self.freed())),
             Ok(_) if survived => self.close(Ok(Outcome::Survived)),
             Ok(_) if out_of_reach => self.close(Ok(Outcome::Unseen)),
             // Another round.
