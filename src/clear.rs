@@ -5,18 +5,20 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::error::Error;
-use crate::facts::{Holder, Seen};
+use crate::facts::Holder;
 use crate::identity::Resolved;
-use crate::job::Job;
-use crate::os::process::{Pinned, file_id};
+use crate::job::{Job, take};
+use crate::os::process::file_id;
+use crate::os::snapshot::Snapshot;
 use crate::os::survey::{Survey, survey};
-use crate::os::terminate::{Deadline, Observer, Recheck, terminate};
-use crate::os::{ancestry, snapshot};
-use crate::plan::Judged;
+use crate::os::terminate::{Deadline, Look, Observer, Recheck, Target, terminate};
+use crate::os::{ancestry, kin, snapshot};
 use crate::policy::Policy;
 use crate::port::PortSpec;
-use crate::report::{Ending, Report};
-use crate::verdict::{Context, Rule, Verdict, judge};
+use crate::report::{Fate, Report, SweepReport};
+use crate::targets::{Group, Stale, leftovers, newcomers, recheck, targets};
+use crate::tree::Role;
+use crate::verdict::{Context, judge};
 
 /// What forks while it is ended leaves a child that holds the same socket, and what changes while it is judged
 /// is looked at again. Neither is chased for ever.
@@ -31,17 +33,30 @@ pub(crate) fn run(specs: &[PortSpec], policy: &Policy, act: bool, observer: Obse
             jobs.push(Job::new(*spec, start));
         }
     }
-    if jobs.iter().any(|job| job.open)
-        && let Err(error) = rounds(&mut jobs, policy, act, observer)
+    let mut swept = None;
+    if (jobs.iter().any(|job| job.open) || policy.sweep)
+        && let Err(error) = rounds(&mut jobs, &mut swept, policy, act, observer)
     {
         for job in jobs.iter_mut().filter(|job| job.open) {
             job.close(Err(error.clone()));
         }
+        swept = policy.sweep.then(|| SweepReport { status: Err(error), ..swept.unwrap_or_default() });
     }
-    Report { ports: jobs.into_iter().map(|job| job.report).collect() }
+    for job in &mut jobs {
+        if let Err(error) = job.count_remainder() {
+            job.close(Err(error));
+        }
+    }
+    Report { ports: jobs.into_iter().map(|job| job.report).collect(), swept }
 }
 
-fn rounds(jobs: &mut [Job], policy: &Policy, act: bool, mut observer: Observer<'_>) -> Result<(), Error> {
+fn rounds(
+    jobs: &mut [Job],
+    swept: &mut Option<SweepReport>,
+    policy: &Policy,
+    act: bool,
+    mut observer: Observer<'_>,
+) -> Result<(), Error> {
     let executables = policy.service.executables.iter().map(|path| (path.clone(), file_id(path))).collect();
     let mut context = Context {
         service: Resolved { service: &policy.service, executables },
@@ -53,55 +68,83 @@ fn rounds(jobs: &mut [Job], policy: &Policy, act: bool, mut observer: Observer<'
     let users = snapshot::user_names();
     let mut deadline = None;
     for _ in 0..ROUNDS {
-        let specs: Vec<PortSpec> = jobs.iter().filter(|job| job.open).map(|job| job.report.spec).collect();
-        let survey = survey(&specs, &policy.service)?;
-        let mut targets = BTreeMap::new();
-        for job in jobs.iter_mut().filter(|job| job.open) {
-            let judged = judged(&survey, &job.report.spec, &context);
-            for (pinned, holder) in job.decide(&survey, judged, &context, &users, act) {
-                targets.insert(holder.facts.id.pid, (pinned, holder));
+        let (mut of_job, mut groups) = (Vec::new(), Vec::new());
+        let to_clear = look(jobs, &context, &users)?;
+        let sweeps = policy.sweep && swept.is_none();
+        if !to_clear.is_empty() || sweeps {
+            // Before the first signal: afterwards children are another's.
+            let snapshot = Snapshot::take()?;
+            for (at, base) in to_clear {
+                let group = Group::of(base, &snapshot, &context, policy.tree)?;
+                if let Some(job) = jobs.get_mut(at)
+                    && job.join(&group, &context, &users)
+                {
+                    groups.push(group);
+                    of_job.push(at);
+                    if !act {
+                        job.would_clear();
+                    }
+                }
+            }
+            if sweeps {
+                groups.push(Group::of(leftovers(&snapshot, &context)?, &snapshot, &context, policy.tree)?);
+            }
+        }
+        let sweep = sweeps.then_some(of_job.len());
+        let mut targets = targets(&groups, sweep);
+        // All or nothing, up to the first signal: if one of the holders is no longer what was judged, or has let
+        // go of the port, all are looked at again.
+        let is_same = |target: &Target| {
+            target.role != Role::Holder
+                || recheck(&target.pinned, &target.judged, &context) == Recheck::Stale
+                    && target.pinned.held(&target.judged.0.inodes).is_ok_and(|held| !held.is_empty())
+        };
+        let of_sweep = |target: &Target| Some(target.group) == sweep;
+        if act && !targets.iter().all(is_same) {
+            targets.retain(of_sweep);
+        }
+        let memory =
+            kin::memory(targets.iter().filter(|target| of_sweep(target)).map(|target| &target.pinned));
+        let (targets, error) = if act && !targets.is_empty() {
+            let look = Look {
+                recheck: &|target| recheck(&target.pinned, &target.judged, &context),
+                newcomers: &|targets| {
+                    if policy.tree { newcomers(targets, &context) } else { Ok(Vec::new()) }
+                },
+            };
+            let deadline = *deadline.get_or_insert_with(|| Deadline::new(policy.grace));
+            terminate(targets, policy, deadline, look, observer.as_deref_mut().map(|o| o as _))
+        } else {
+            targets.iter_mut().for_each(|target| target.ending.fate = Fate::Untouched);
+            (targets, None)
+        };
+        for (group, job) in of_job.iter().enumerate() {
+            if let Some(job) = jobs.get_mut(*job) {
+                job.record(&targets, group, &context, &users);
+            }
+        }
+        if let Some(group) = sweep.and_then(|at| groups.get(at)) {
+            let mut report = sweep_report(&targets, sweep, &context, &users);
+            report.memory = memory;
+            report.remainder =
+                if act { kin::remainder(&group.left)? } else { kin::memory(group.left.iter()) };
+            *swept = Some(report);
+        }
+        if let Some(error) = error {
+            return Err(error);
+        }
+        for job in of_job {
+            if let Some(job) = jobs.get_mut(job).filter(|job| job.open) {
+                job.settle();
             }
         }
         if jobs.iter().all(|job| !job.open) {
             return Ok(());
         }
-        if targets.is_empty() {
-            continue;
-        }
-        // All or nothing, up to the first signal: if one of them is no longer what was judged, or has let go
-        // of the port, all are looked at again.
-        let same = |(pinned, holder): &(&Pinned, Holder)| {
-            recheck(pinned, holder, &context) == Recheck::Stale
-                && pinned.held(&holder.inodes).is_ok_and(|held| !held.is_empty())
-        };
-        if !targets.values().all(same) {
-            continue;
-        }
-        let deadline = *deadline.get_or_insert_with(|| Deadline::new(policy.grace));
-        let recheck = |pid: u32, pinned: &Pinned| match targets.get(&pid) {
-            Some((_, holder)) => recheck(pinned, holder, &context),
-            None => Recheck::Unread,
-        };
-        let pinned: Vec<(u32, &Pinned)> = targets.iter().map(|(pid, (pinned, _))| (*pid, *pinned)).collect();
-        let (endings, error) =
-            terminate(&pinned, policy, deadline, &recheck, observer.as_deref_mut().map(|o| o as _));
-        let endings: BTreeMap<u32, Ending> = targets.keys().copied().zip(endings).collect();
-        for job in jobs.iter_mut().filter(|job| job.open) {
-            job.record(&endings);
-        }
-        if let Some(error) = error {
-            return Err(error);
-        }
-        for job in jobs.iter_mut().filter(|job| job.open) {
-            job.settle();
-        }
-        let images = targets.values().map(|(_, holder)| (&holder.inodes, holder.facts.image));
-        context
-            .inherited
-            .extend(images.flat_map(|(inodes, image)| inodes.iter().map(move |inode| (*inode, image))));
-        if jobs.iter().all(|job| !job.open) {
-            return Ok(());
-        }
+        let holders = targets.iter().map(|target| &target.judged.0);
+        let images =
+            holders.flat_map(|holder| holder.inodes.iter().map(|inode| (*inode, holder.facts.image)));
+        context.inherited.extend(images);
     }
     for job in jobs.iter_mut().filter(|job| job.open) {
         job.give_up();
@@ -109,23 +152,44 @@ fn rounds(jobs: &mut [Job], policy: &Policy, act: bool, mut observer: Observer<'
     Ok(())
 }
 
-fn judged<'a>(survey: &'a Survey, spec: &PortSpec, context: &Context<'_>) -> Vec<(&'a Pinned, Judged)> {
+/// Looks at the ports that have no answer yet, and gives those that are to be cleared, with their holders.
+fn look(
+    jobs: &mut [Job],
+    context: &Context<'_>,
+    users: &BTreeMap<u32, String>,
+) -> Result<Vec<(usize, Vec<Stale>)>, Error> {
+    let specs: Vec<PortSpec> = jobs.iter().filter(|job| job.open).map(|job| job.report.spec).collect();
+    if specs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let survey = survey(&specs, context.service.service)?;
+    let decide = |(at, job): (usize, &mut Job)| {
+        let judged = judged(&survey, &job.report.spec, context);
+        job.decide(&survey, judged, context, users).map(|base| (at, base))
+    };
+    Ok(jobs.iter_mut().enumerate().filter(|(_, job)| job.open).filter_map(decide).collect())
+}
+
+fn judged(survey: &Survey, spec: &PortSpec, context: &Context<'_>) -> Vec<Stale> {
     let inodes: Vec<u64> = survey.in_the_way(spec).iter().map(|listener| listener.inode).collect();
-    let of_port = |(_, holder): &&(Pinned, Holder)| holder.inodes.iter().any(|inode| inodes.contains(inode));
-    let judged = |(pinned, holder): &'a (Pinned, Holder)| (pinned, (holder.clone(), judge(holder, context)));
+    let of_port = |(_, holder): &&kin::Pin| holder.inodes.iter().any(|inode| inodes.contains(inode));
+    let judged =
+        |(pinned, holder): &kin::Pin| (pinned.clone(), (Holder::clone(holder), judge(holder, context)));
     survey.holders.iter().filter(of_port).map(judged).collect()
 }
 
-/// The same process by its pidfd, and still what was judged: it may have executed another program since.
-fn recheck(pinned: &Pinned, holder: &Holder, context: &Context<'_>) -> Recheck {
-    match pinned.facts(context.service.service) {
-        Ok(Some(facts)) if facts.exe == Seen::Gone => Recheck::Ending,
-        Ok(Some(facts)) => match judge(&Holder { facts, ..holder.clone() }, context) {
-            judgement if judgement.verdict == Verdict::Stale => Recheck::Stale,
-            judgement if judgement.rule == Rule::Unknown => Recheck::Unread,
-            _ => Recheck::Changed,
-        },
-        Ok(None) => Recheck::Gone,
-        Err(_) => Recheck::Unread,
+fn sweep_report(
+    targets: &[Target],
+    group: Option<usize>,
+    context: &Context<'_>,
+    users: &BTreeMap<u32, String>,
+) -> SweepReport {
+    let mut report = SweepReport::default();
+    for target in targets.iter().filter(|target| Some(target.group) == group) {
+        take(&mut report.processes, &target.judged, target.role, context, users);
+        if let Some(process) = report.processes.last_mut() {
+            process.ending = target.ending.clone();
+        }
     }
+    report
 }

@@ -15,6 +15,12 @@ impl Error {
     pub(crate) fn new(attempt: impl Into<String>, source: impl Into<io::Error>) -> Self {
         Self { attempt: attempt.into(), source: Arc::new(source.into()) }
     }
+
+    /// The process, or the machine, has no file descriptor left.
+    pub(crate) fn is_out_of_descriptors(&self) -> bool {
+        use nix::libc::{EMFILE, ENFILE};
+        matches!(self.source.raw_os_error(), Some(EMFILE | ENFILE))
+    }
 }
 
 impl fmt::Display for Error {

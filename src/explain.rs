@@ -8,7 +8,7 @@ use crate::escape;
 use crate::facts::Facts;
 use crate::identity::{Evidence, Identity, Trace};
 use crate::liveness::{Liveness, Protection, Supervisor};
-use crate::report::HolderReport;
+use crate::report::ProcessReport;
 use crate::verdict::Rule;
 
 /// Longer command lines are cut: the line is for recognising a process, not for running it again.
@@ -54,7 +54,7 @@ fn command_line(argv: &[OsString]) -> String {
     }
 }
 
-impl HolderReport {
+impl ProcessReport {
     /// Why it was judged as it was: one clause, after "stale:" or "spared:".
     #[must_use]
     pub fn reason(&self) -> String {
@@ -67,6 +67,10 @@ impl HolderReport {
             Rule::EndOffspring => {
                 format!("nobody looks after it, and offspring was to be ended; {}", self.evidence())
             }
+            Rule::Tree => match &judgement.identity {
+                Identity::Instance(_) => format!("part of an instance that is ended; {}", self.evidence()),
+                _ => "started by an instance that is ended".to_owned(),
+            },
             Rule::OtherInstance => {
                 "an instance of another profile or state folder than the caller's".to_owned()
             }

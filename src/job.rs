@@ -1,16 +1,20 @@
 //! One port on its way from the probe to its answer.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::facts::Holder;
+use crate::os::kin;
 use crate::os::probe::{Probe, probe};
 use crate::os::process::Pinned;
 use crate::os::survey::Survey;
+use crate::os::terminate::Target;
 use crate::plan::{Judged, Plan, plan};
 use crate::port::PortSpec;
-use crate::report::{Connections, Ending, Fate, HolderReport, Outcome, PortReport};
+use crate::report::{Connections, Ending, Fate, Memory, Outcome, PortReport, ProcessReport};
+use crate::targets::{Group, Stale};
+use crate::tree::Role;
 use crate::verdict::{Context, Verdict};
 
 pub(crate) struct Job {
@@ -19,6 +23,8 @@ pub(crate) struct Job {
     pub(crate) open: bool,
     /// It was busy once while nobody listened.
     unexplained: bool,
+    /// What the ended instances started, and the policy does not end.
+    left: Vec<Rc<Pinned>>,
     start: Instant,
 }
 
@@ -31,6 +37,8 @@ impl Job {
             listeners: Vec::new(),
             listening: false,
             holders: Vec::new(),
+            members: Vec::new(),
+            remainder: Memory::default(),
             connections: Connections::default(),
             unreadable: 0,
             unsettled: false,
@@ -39,7 +47,7 @@ impl Job {
             asked_by: None,
             elapsed: Duration::ZERO,
         };
-        let mut job = Self { report, open: true, unexplained: false, start };
+        let mut job = Self { report, open: true, unexplained: false, left: Vec::new(), start };
         match probe(&spec) {
             Ok(Probe::Free) => job.close(Ok(Outcome::Free)),
             Ok(Probe::Denied | Probe::Busy) => {}
@@ -54,15 +62,14 @@ impl Job {
         self.open = false;
     }
 
-    /// Takes the survey into the report, and gives what is to be ended for this port.
-    pub(crate) fn decide<'a>(
+    /// Takes the survey into the report, and gives what is to be ended for this port, if it is to be cleared.
+    pub(crate) fn decide(
         &mut self,
-        survey: &'a Survey,
-        judged: Vec<(&'a Pinned, Judged)>,
+        survey: &Survey,
+        judged: Vec<Stale>,
         context: &Context<'_>,
         users: &BTreeMap<u32, String>,
-        act: bool,
-    ) -> Vec<(&'a Pinned, Holder)> {
+    ) -> Option<Vec<Stale>> {
         let spec = self.report.spec;
         let listeners = survey.in_the_way(&spec);
         self.report.asked_by = Some(context.caller.uid);
@@ -71,9 +78,9 @@ impl Job {
         self.report.listening = !listeners.is_empty();
         if !self.report.listening {
             self.without_listener(survey);
-            return Vec::new();
+            return None;
         }
-        let (pinned, judged): (Vec<&Pinned>, Vec<Judged>) = judged.into_iter().unzip();
+        let (pinned, judged): (Vec<Rc<Pinned>>, Vec<Judged>) = judged.into_iter().unzip();
         let plan = match plan(&listeners, &judged) {
             Plan::Clear if !survey.settled => Plan::Unseen,
             plan => plan,
@@ -89,35 +96,33 @@ impl Job {
         self.report.listeners.sort();
         self.report.listeners.dedup();
         for judged in &judged {
-            self.take(judged, context, users);
+            take(&mut self.report.holders, judged, Role::Holder, context, users);
         }
         match plan {
-            Plan::Clear if act => {
-                return pinned.into_iter().zip(judged.into_iter().map(|(holder, _)| holder)).collect();
-            }
-            Plan::Clear => self.close(Ok(Outcome::WouldClear)),
+            Plan::Clear => return Some(pinned.into_iter().zip(judged).collect()),
             Plan::Held | Plan::Unseen if taken_again => self.close(Ok(Outcome::Respawned)),
             Plan::Held => self.close(Ok(Outcome::Held)),
             Plan::Unseen => self.close(Ok(Outcome::Unseen)),
         }
-        Vec::new()
+        None
     }
 
-    /// Takes a holder into the report: each once, as it was last seen, or as it was when it was signalled.
-    fn take(&mut self, (holder, judgement): &Judged, context: &Context<'_>, users: &BTreeMap<u32, String>) {
-        let same = |known: &HolderReport| known.holder.facts.id == holder.facts.id;
-        if self.report.holders.iter().any(|known| same(known) && known.ending.fate != Fate::Untouched) {
-            return;
+    /// Takes in who is ended with the holders. Whether that can be done.
+    pub(crate) fn join(
+        &mut self,
+        group: &Group,
+        context: &Context<'_>,
+        users: &BTreeMap<u32, String>,
+    ) -> bool {
+        for ((_, judged), member) in &group.members {
+            take(&mut self.report.members, judged, member.role, context, users);
         }
-        self.report.holders.retain(|known| !same(known));
-        let facts = &holder.facts;
-        self.report.holders.push(HolderReport {
-            holder: holder.clone(),
-            user: facts.uid.value().and_then(|uid| users.get(uid)).cloned(),
-            markers: facts.environ.value().map_or_else(Vec::new, |e| context.service.service.markers_in(e)),
-            judgement: judgement.clone(),
-            ending: Ending::new(Fate::Untouched),
-        });
+        if group.is_out_of_reach() {
+            self.close(Ok(Outcome::Unseen));
+            return false;
+        }
+        self.left.extend(group.left.iter().cloned());
+        true
     }
 
     /// Busy, and nobody listens: gone since the probe, or a socket that no table shows.
@@ -157,13 +162,46 @@ impl Job {
         self.report.holders.iter().any(|holder| matches!(holder.ending.fate, Fate::Ended))
     }
 
-    pub(crate) fn record(&mut self, endings: &BTreeMap<u32, Ending>) {
-        for report in &mut self.report.holders {
-            let ending = endings.get(&report.holder.facts.id.pid);
-            if let Some(ending) = ending.filter(|_| report.ending.fate == Fate::Untouched) {
-                report.ending = ending.clone();
+    /// Takes in what came of the targets of its group.
+    pub(crate) fn record(
+        &mut self,
+        targets: &[Target],
+        group: usize,
+        context: &Context<'_>,
+        users: &BTreeMap<u32, String>,
+    ) {
+        let known = |pid| {
+            let mut known = self.report.holders.iter().chain(&self.report.members);
+            known.any(|process| process.holder.facts.id.pid == pid)
+        };
+        let new: Vec<&Target> =
+            targets.iter().filter(|target| target.group == group && !known(target.pid())).collect();
+        for target in new {
+            take(&mut self.report.members, &target.judged, target.role, context, users);
+        }
+        for process in self.report.holders.iter_mut().chain(&mut self.report.members) {
+            let target = targets.iter().find(|target| target.judged.0.facts.id == process.holder.facts.id);
+            let Some(target) = target.filter(|_| process.ending.fate == Fate::Untouched) else { continue };
+            process.ending = target.ending.clone();
+            if process.role == Role::Offspring && target.ending.ended_after.is_none() {
+                self.left.push(target.pinned.clone());
             }
         }
+    }
+
+    /// It was only asked for.
+    pub(crate) fn would_clear(&mut self) {
+        self.close(Ok(Outcome::WouldClear));
+    }
+
+    /// What is still there of what the instances started.
+    pub(crate) fn count_remainder(&mut self) -> Result<(), Error> {
+        self.report.remainder = match self.report.status {
+            // Nothing has lost its parent.
+            Ok(Outcome::WouldClear) => kin::memory(self.left.iter()),
+            _ => kin::remainder(&self.left)?,
+        };
+        Ok(())
     }
 
     /// After the signals: answered, or another round. The bind comes first: a process that is still there may
@@ -188,6 +226,30 @@ impl Job {
         self.report.unsettled = true;
         self.close(Ok(if signalled { Outcome::Survived } else { Outcome::Unseen }));
     }
+}
+
+/// Takes a process into the report: each once, as it was last seen, or as it was when it was signalled.
+pub(crate) fn take(
+    into: &mut Vec<ProcessReport>,
+    (holder, judgement): &Judged,
+    role: Role,
+    context: &Context<'_>,
+    users: &BTreeMap<u32, String>,
+) {
+    let same = |known: &ProcessReport| known.holder.facts.id == holder.facts.id;
+    if into.iter().any(|known| same(known) && known.ending.fate != Fate::Untouched) {
+        return;
+    }
+    into.retain(|known| !same(known));
+    let facts = &holder.facts;
+    into.push(ProcessReport {
+        role,
+        holder: holder.clone(),
+        user: facts.uid.value().and_then(|uid| users.get(uid)).cloned(),
+        markers: facts.environ.value().map_or_else(Vec::new, |e| context.service.service.markers_in(e)),
+        judgement: judgement.clone(),
+        ending: Ending::new(Fate::Untouched),
+    });
 }
 
 fn unproven(spec: &PortSpec) -> Error {

@@ -42,8 +42,10 @@ mod report;
 mod script;
 mod sentence;
 mod service;
+mod targets;
 #[cfg(test)]
 mod testing;
+mod tree;
 mod verdict;
 
 pub use error::Error;
@@ -55,8 +57,11 @@ pub use identity::{Evidence, Identity, Trace};
 pub use liveness::{Liveness, Protection, Supervisor};
 pub use policy::{Policy, Signal, SignalError};
 pub use port::{Listener, PortSpec, PortSpecError};
-pub use report::{Connections, Ending, Fate, HolderReport, Outcome, PortReport, Progress, Report};
+pub use report::{
+    Connections, Ending, Fate, Memory, Outcome, PortReport, ProcessReport, Progress, Report, SweepReport,
+};
 pub use service::{Marker, OffspringSign, Runtime, Service};
+pub use tree::Role;
 pub use verdict::{Judgement, Rule, Verdict};
 
 #[cfg(doctest)]

@@ -44,6 +44,13 @@ pub(crate) fn status_nested(bytes: &[u8]) -> Option<bool> {
     Some(status_numbers(bytes, b"NSpid:")?.count() > 1)
 }
 
+/// Pss of /proc/PID/smaps_rollup, in bytes (proc_pid_smaps(5); kernel 4.14 and later).
+pub(crate) fn pss(bytes: &[u8]) -> Option<u64> {
+    let line = bytes.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"Pss:"))?;
+    let kib: u64 = std::str::from_utf8(line.strip_suffix(b"kB")?).ok()?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
 fn status_numbers<'a>(bytes: &'a [u8], field: &[u8]) -> Option<impl Iterator<Item = Option<u32>> + 'a> {
     // The kernel escapes a newline in the Name line, so no process can write a line of its own here.
     let line = bytes.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(field))?;

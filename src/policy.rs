@@ -23,6 +23,8 @@ pub struct Policy {
     pub(crate) kill: bool,
     pub(crate) protect: Vec<u32>,
     pub(crate) allow: Allow,
+    pub(crate) tree: bool,
+    pub(crate) sweep: bool,
 }
 
 /// What may be ended beside stale instances.
@@ -39,7 +41,7 @@ impl Policy {
         let protect = Vec::new();
         let allow = Allow { any_owner: false, live: false, offspring: false };
         let grace = Duration::from_secs(10);
-        Self { service, grace, signal: Signal::TERM, kill: true, protect, allow }
+        Self { service, grace, signal: Signal::TERM, kill: true, protect, allow, tree: false, sweep: false }
     }
 
     /// How long an instance may take to end after the first signal. One deadline for all of them.
@@ -75,6 +77,21 @@ impl Policy {
     /// Ends instances that their supervisor runs now, too.
     pub const fn live(mut self, live: bool) -> Self {
         self.allow.live = live;
+        self
+    }
+
+    /// Ends what the ended instances have started, too: their descendants, whatever session or process group they
+    /// are in, and those that lost their parent and carry the same marker and run. Not what was moved to a cgroup
+    /// of its own, as systemd-run(1) `--scope` does: that was meant to outlive its starter.
+    pub const fn tree(mut self, tree: bool) -> Self {
+        self.tree = tree;
+        self
+    }
+
+    /// Ends what ended runs of the service left behind anywhere, too, whether or not it holds a port, and also
+    /// where the ports are free. What that was stands in [`Report::swept`](crate::Report::swept).
+    pub const fn sweep(mut self, sweep: bool) -> Self {
+        self.sweep = sweep;
         self
     }
 

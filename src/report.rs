@@ -7,6 +7,7 @@ use crate::facts::{Blind, Holder, Unit};
 use crate::policy::Signal;
 use crate::port::{Listener, PortSpec};
 use crate::service::Marker;
+use crate::tree::Role;
 use crate::verdict::Judgement;
 
 /// What was found and done, port by port, in the order they were asked for.
@@ -16,6 +17,42 @@ use crate::verdict::Judgement;
 pub struct Report {
     /// One for each port.
     pub ports: Vec<PortReport>,
+    /// What ended runs of the service had left behind, where the policy sweeps.
+    pub swept: Option<SweepReport>,
+}
+
+/// What ended runs of the service had left behind, and what came of it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SweepReport {
+    /// Whether it could be found out.
+    pub status: Result<(), Error>,
+    /// Each process once; those that stand in a port's report are not here.
+    pub processes: Vec<ProcessReport>,
+    /// What they had in memory before the first signal.
+    pub memory: Memory,
+    /// What they had started and is still there.
+    pub remainder: Memory,
+}
+
+impl Default for SweepReport {
+    fn default() -> Self {
+        let (memory, remainder) = (Memory::default(), Memory::default());
+        Self { status: Ok(()), processes: Vec::new(), memory, remainder }
+    }
+}
+
+/// What processes have in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Memory {
+    /// Of so many processes.
+    pub processes: usize,
+    /// Bytes. Each process's share of what it shares with others (Pss, proc_pid_smaps(5)); where that may not be
+    /// read, all that it has resident (Rss), which counts what is shared once for each process.
+    pub bytes: u64,
+    /// For at least one of them it is the Rss.
+    pub resident: bool,
 }
 
 /// What was found and done about one port.
@@ -29,7 +66,11 @@ pub struct PortReport {
     /// The listeners that stood in the way, of all that were seen.
     pub listeners: Vec<Listener>,
     /// Their holders, each once.
-    pub holders: Vec<HolderReport>,
+    pub holders: Vec<ProcessReport>,
+    /// What was ended with the holders, or would be, and holds no listener itself.
+    pub members: Vec<ProcessReport>,
+    /// What the ended instances started and is still there.
+    pub remainder: Memory,
     /// At the last look somebody still listened.
     pub listening: bool,
     /// Sockets of the port that do not listen, where nothing listened.
@@ -79,10 +120,12 @@ pub enum Outcome {
     Respawned,
 }
 
-/// A holder, what was decided about it, and what came of that.
+/// A process, what was decided about it, and what came of that.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct HolderReport {
+pub struct ProcessReport {
+    /// What it is to the port.
+    pub role: Role,
     /// The process.
     pub holder: Holder,
     /// The name of its user, where /etc/passwd has one.
@@ -95,7 +138,7 @@ pub struct HolderReport {
     pub ending: Ending,
 }
 
-/// What came of a holder.
+/// What came of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ending {
@@ -113,7 +156,7 @@ impl Ending {
     }
 }
 
-/// What became of a holder.
+/// What became of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fate {

@@ -1,35 +1,47 @@
 //! The answer about one port, in a sentence.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::error::Error;
 use crate::facts::{Blind, Seen};
 use crate::liveness::{Liveness, Supervisor};
-use crate::report::{Fate, HolderReport, Outcome, PortReport};
+use crate::report::{Fate, Memory, Outcome, PortReport, ProcessReport, SweepReport};
+use crate::tree::Role;
 use crate::verdict::Rule;
 
 impl PortReport {
     /// The answer in one sentence, without the port's name.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let count = |fate: fn(&Fate) -> bool| self.holders.iter().filter(|h| fate(&h.ending.fate)).count();
+        let count = |fate: fn(&Fate) -> bool| self.processes().filter(|p| fate(&p.ending.fate)).count();
         match &self.status {
-            Err(error) => {
-                let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-                format!("could not find out: {error}{}", cause.unwrap_or_default())
-            }
+            Err(error) => format!("could not find out: {}", cause(error)),
             Ok(Outcome::Free) => "free".to_owned(),
             Ok(Outcome::Cleared) => {
                 let ended = count(|fate| matches!(fate, Fate::Ended | Fate::EndedByItself));
                 let left = count(|fate| matches!(fate, Fate::Survived(_)));
-                let left = if left > 0 {
-                    format!(", {} let go of it and still there", processes(left))
-                } else {
-                    String::new()
+                let holds = |process: &ProcessReport| matches!(process.ending.fate, Fate::Survived(_));
+                let left = match left {
+                    0 => String::new(),
+                    left if self.holders.iter().any(holds) => {
+                        format!(", {} let go of it and still there", processes(left))
+                    }
+                    left => format!(", {} still there", processes(left)),
                 };
-                format!("cleared, {} ended{left}; a bind proves it", processes(ended))
+                format!(
+                    "cleared, {} ended{left}; a bind proves it{}",
+                    processes(ended),
+                    self.remaining("still there")
+                )
             }
-            Ok(Outcome::WouldClear) => format!("would be cleared, {} stale", processes(self.holders.len())),
+            Ok(Outcome::WouldClear) => {
+                let stale = processes(self.processes().count());
+                format!("would be cleared, {stale} stale{}", self.remaining("would live on"))
+            }
             Ok(Outcome::Held) => {
                 let mut text = "held, and left alone: nothing was signalled".to_owned();
-                let live = |holder: &HolderReport| match &holder.judgement.liveness {
+                let live = |holder: &ProcessReport| match &holder.judgement.liveness {
                     Liveness::Live(Supervisor::Unit(unit)) if holder.judgement.rule == Rule::Live => {
                         Some(unit.clone())
                     }
@@ -55,10 +67,27 @@ impl PortReport {
             }
             Ok(Outcome::Survived) => {
                 let survived = count(|fate| matches!(fate, Fate::Survived(_)));
-                format!("still held: {} signalled and still there", processes(survived))
+                let remaining = self.remaining("still there");
+                format!("still held: {} signalled and still there{remaining}", processes(survived))
             }
             Ok(Outcome::Respawned) => self.respawned(),
         }
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &ProcessReport> {
+        self.holders.iter().chain(&self.members)
+    }
+
+    /// What the ended instances started and is still there, and what would end it.
+    fn remaining(&self, there: &str) -> String {
+        if self.remainder.processes == 0 {
+            return String::new();
+        }
+        // With --tree it was tried.
+        let tried = self.members.iter().any(|member| member.role == Role::Offspring);
+        let how = if tried { "" } else { " (--tree ends that, too)" };
+        let left = processes(self.remainder.processes);
+        format!("; {left} started by it {there}, with {}{how}", self.remainder)
     }
 
     fn unseen(&self) -> String {
@@ -81,8 +110,8 @@ impl PortReport {
             return "its holders kept changing while they were looked at; nothing was signalled".to_owned();
         }
         let out_of_reach =
-            |h: &&HolderReport| !h.holder.facts.signalable || h.ending.fate == Fate::NotPermitted;
-        if let Some(holder) = self.holders.iter().find(out_of_reach) {
+            |h: &&ProcessReport| !h.holder.facts.signalable || h.ending.fate == Fate::NotPermitted;
+        if let Some(holder) = self.processes().find(out_of_reach) {
             let facts = &holder.holder.facts;
             return format!(
                 "process {} of {} may not be signalled from here{}",
@@ -91,7 +120,7 @@ impl PortReport {
                 sudo()
             );
         }
-        let unknown = |h: &&HolderReport| h.judgement.rule == Rule::Unknown || h.ending.fate == Fate::Unread;
+        let unknown = |h: &&ProcessReport| h.judgement.rule == Rule::Unknown || h.ending.fate == Fate::Unread;
         if let Some(holder) = self.holders.iter().find(unknown) {
             let facts = &holder.holder.facts;
             let why = holder.reason();
@@ -139,6 +168,54 @@ impl PortReport {
             facts.id.pid
         )
     }
+}
+
+impl SweepReport {
+    /// What was swept, in one sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        if let Err(error) = &self.status {
+            return format!("could not find out what is left over: {}", cause(error));
+        }
+        if self.processes.is_empty() {
+            return "nothing is left over".to_owned();
+        }
+        let of = |fate: fn(&Fate) -> bool| self.processes.iter().filter(|p| fate(&p.ending.fate)).count();
+        let ended = of(|fate| matches!(fate, Fate::Ended | Fate::EndedByItself));
+        let untouched = of(|fate| matches!(fate, Fate::Untouched));
+        let others = self.processes.len() - ended - untouched;
+        let runs: BTreeSet<&str> = self.processes.iter().filter_map(|p| p.holder.facts.run()).collect();
+        let runs = match runs.len() {
+            0 => String::new(),
+            1 => " of an ended run".to_owned(),
+            runs => format!(" of {runs} ended runs"),
+        };
+        let what = if untouched > 0 {
+            format!("{}{runs} would be ended", processes(untouched))
+        } else {
+            format!("{}{runs} ended", processes(ended))
+        };
+        let others = if others > 0 { format!(", {} not", processes(others)) } else { String::new() };
+        let left = match self.remainder.processes {
+            0 => String::new(),
+            left => format!("; {} started by them still there, with {}", processes(left), self.remainder),
+        };
+        format!("{what}{others}, with {}{left}", self.memory)
+    }
+}
+
+impl fmt::Display for Memory {
+    /// In MiB, and whether that is all they have resident.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mebibytes = self.bytes as f64 / f64::from(1 << 20);
+        write!(f, "{mebibytes:.1} MiB{}", if self.resident { " resident" } else { "" })
+    }
+}
+
+/// What could not be done, and why.
+fn cause(error: &Error) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    format!("{error}{}", cause.unwrap_or_default())
 }
 
 fn uid(uid: &Seen<u32>) -> String {

@@ -31,6 +31,8 @@ pub enum Rule {
     EndLive,
     /// Offspring that nobody looks after, and the policy ends offspring.
     EndOffspring,
+    /// Part of an instance that is ended: forked from it, or started by it where the policy ends its tree.
+    Tree,
     /// The caller, its ancestors and descendants, PID 1, and what the policy names.
     Protected,
     /// Its supervisor runs it now.

@@ -264,12 +264,13 @@ fn b09_a_thread_with_a_table_of_its_own() {
     other.answers();
     drop(other);
 
-    // Beside a socket that the whole process has, and in a process that only inherited the other's.
+    // Beside a socket that the whole process has. Its child inherited both and is seen to; it is its launcher.
     let gateway = start(Fixture::gateway());
     gateway.listen_also("[::1]:18789");
     let child = gateway.fork();
     let run = portclear(&JSON);
     cleared(&run, &[gateway.process(), &child]);
-    assert_eq!(inodes(&run, gateway.process()).len(), 2, "{run}");
+    assert_eq!(inodes(&run, &child).len(), 2, "{run}");
+    assert_eq!(run.process(gateway.pid())["role"], "launcher", "{run}");
     bystander.answers();
 }

@@ -31,7 +31,7 @@ const SLACK: Duration = Duration::from_millis(1500);
 
 /// When a signal was sent, by the document, counted from the first signal of the call.
 fn sent_after(run: &Run, pid: u32, signal: &str) -> Duration {
-    let holder = run.holder(pid);
+    let holder = run.process(pid);
     let mut signals = holder["signals"].as_array().unwrap().iter();
     let sent = signals.find(|sent| sent["signal"] == signal);
     let ms = sent.and_then(|sent| sent["after_ms"].as_u64());
@@ -74,7 +74,7 @@ fn d02_a_server_that_needs_a_while_finishes() {
     assert_eq!(gateway.status().code(), Some(0));
     assert_eq!(gateway.signals(), ["TERM"]);
     assert_eq!(run.sent(gateway.pid()), ["SIGTERM"], "{run}");
-    assert_eq!(run.holder(gateway.pid())["outcome"], "ended", "{run}");
+    assert_eq!(run.process(gateway.pid())["outcome"], "ended", "{run}");
     let drained = Duration::from_millis(1500);
     assert!(run.elapsed >= drained && run.elapsed < drained + SLACK, "{run}");
     assert!(can_bind(GATEWAY));
@@ -114,7 +114,7 @@ fn stubborn(also: fn(&Fixture)) {
     assert_eq!(gateway.status().signal(), Some(libc::SIGKILL));
     assert_eq!(gateway.signals(), ["TERM"]);
     assert_eq!(run.sent(gateway.pid()), ["SIGTERM", "SIGKILL"], "{run}");
-    assert_eq!(run.holder(gateway.pid())["outcome"], "ended", "{run}");
+    assert_eq!(run.process(gateway.pid())["outcome"], "ended", "{run}");
     assert_eq!(run.json()["ports"][0]["status"], "cleared", "{run}");
     let grace = Duration::from_millis(500);
     let killed = sent_after(&run, gateway.pid(), "SIGKILL");
@@ -142,7 +142,7 @@ fn d03_no_kill_sends_none() {
     gateway.answers();
     assert_eq!(gateway.signals(), ["TERM"]);
     assert_eq!(run.sent(gateway.pid()), ["SIGTERM"], "{run}");
-    assert_eq!(run.holder(gateway.pid())["outcome"], "survived", "{run}");
+    assert_eq!(run.process(gateway.pid())["outcome"], "survived", "{run}");
     let port = &run.json()["ports"][0];
     assert_eq!(port["status"], "survived", "{run}");
     assert_eq!(port["sentence"], "still held: 1 process signalled and still there", "{run}");
@@ -176,7 +176,7 @@ fn d05_a_zombie_is_gone() {
     assert_eq!(gateway.process().state(), Some('Z'));
     assert_eq!(run.status, 0, "{run}");
     assert_eq!(run.sent(gateway.pid()), ["SIGTERM"], "{run}");
-    assert_eq!(run.holder(gateway.pid())["outcome"], "ended", "{run}");
+    assert_eq!(run.process(gateway.pid())["outcome"], "ended", "{run}");
     assert!(run.elapsed < Duration::from_secs(5), "{run}");
     bystander.answers();
 }

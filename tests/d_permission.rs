@@ -62,7 +62,7 @@ fn d06_to_read_is_not_to_signal() {
     let gateway = Fixture::gateway().start();
     let run = reader(&["18789", "--json"]).run();
     assert_eq!(run.status, 4, "{run}");
-    let holder = run.holder(gateway.pid());
+    let holder = run.process(gateway.pid());
     assert_eq!((&holder["verdict"], &holder["rule"]), (&"stale".into(), &"stale-instance".into()), "{run}");
     assert_eq!(run.sent(gateway.pid()), [""; 0], "{run}");
     let pid = gateway.pid();
@@ -84,7 +84,7 @@ fn d06_one_out_of_reach_spares_the_other() {
     let run = reader(&["18789", "--json"]).run();
     assert_eq!(run.status, 4, "{run}");
     for gateway in [&own, &others] {
-        let holder = run.holder(gateway.pid());
+        let holder = run.process(gateway.pid());
         assert_eq!((&holder["verdict"], &holder["outcome"]), (&"stale".into(), &"untouched".into()), "{run}");
         assert_eq!(run.sent(gateway.pid()), [""; 0], "{run}");
         assert_eq!(gateway.signals(), [""; 0]);
@@ -114,7 +114,7 @@ fn d06_refused_at_the_signal_is_not_dead() {
     let run = run.finish();
     assert_eq!(run.status, 4, "{run}");
     assert!(gateway.is_alive() && !can_bind(GATEWAY));
-    assert_eq!(run.holder(gateway.pid())["outcome"], "not-permitted", "{run}");
+    assert_eq!(run.process(gateway.pid())["outcome"], "not-permitted", "{run}");
     assert_eq!(run.sent(gateway.pid()), [""; 0], "{run}");
     assert!(sentence(&run, 0).contains("may not be signalled from here"), "{run}");
     bystander.answers();

@@ -43,8 +43,8 @@ fn d08_a_survivor_is_never_0() {
     hold.is_held();
     assert!(!can_bind(GATEWAY) && !child.is_alive());
     assert_eq!(run.json()["ports"][0]["status"], "survived", "{run}");
-    assert_eq!(run.holder(gateway.pid())["outcome"], "survived", "{run}");
-    assert_eq!(run.holder(child.pid())["outcome"], "ended", "{run}");
+    assert_eq!(run.process(gateway.pid())["outcome"], "survived", "{run}");
+    assert_eq!(run.process(child.pid())["outcome"], "ended", "{run}");
     drop(hold);
     let run = portclear(&["18789"]);
     assert_eq!(run.status, 0, "{run}");
@@ -80,7 +80,7 @@ fn d08_free_is_free_though_the_process_is_there() {
     assert_eq!(run.status, 0, "{run}");
     assert!(gateway.is_alive() && can_bind(GATEWAY));
     assert_eq!(gateway.signals(), ["TERM"]);
-    assert_eq!(run.holder(gateway.pid())["outcome"], "survived", "{run}");
+    assert_eq!(run.process(gateway.pid())["outcome"], "survived", "{run}");
     assert_eq!(
         sentence(&run, 0),
         "cleared, 0 processes ended, 1 process let go of it and still there; a bind proves it"
@@ -157,7 +157,7 @@ fn d09_time_wait_left_by_what_was_ended_is_said() {
     close_second(client);
     let run = traced.finish();
     assert_eq!(run.status, 4, "{run}");
-    assert_eq!(run.holder(gateway.pid())["outcome"], "ended", "{run}");
+    assert_eq!(run.process(gateway.pid())["outcome"], "ended", "{run}");
     assert_eq!(sentence(&run, 0), "nobody listens; one socket in TIME_WAIT, for a minute at most");
     bystander.answers();
 }
@@ -190,8 +190,8 @@ fn d10_a_respawn_is_named_and_not_chased() {
     let run = traced.finish();
     assert_eq!(run.status, 6, "{run}");
     assert_eq!(run.json()["ports"][0]["status"], "respawned", "{run}");
-    assert_eq!(run.holder(gateway.pid())["outcome"], "ended", "{run}");
-    let holder = run.holder(respawn.pid());
+    assert_eq!(run.process(gateway.pid())["outcome"], "ended", "{run}");
+    let holder = run.process(respawn.pid());
     assert_eq!((&holder["rule"], &holder["outcome"]), (&"newer".into(), &"untouched".into()), "{run}");
     let shell = std::fs::canonicalize("/bin/sh").unwrap();
     let shell = shell.file_name().unwrap().display();

@@ -41,7 +41,7 @@ fn e02_an_older_one_of_the_same_second_is_ended() {
         let run = run.finish();
         assert_eq!(run.status, 0, "{run}");
         assert!(!gateway.is_alive());
-        assert_eq!(run.holder(gateway.pid())["start_ticks"], started, "{run}");
+        assert_eq!(run.process(gateway.pid())["start_ticks"], started, "{run}");
         [started, called]
     });
     bystander.answers();
@@ -58,7 +58,7 @@ fn e02_a_younger_one_of_the_same_second_is_spared() {
         let started = gateway.process().stat().starttime;
         let run = run.finish();
         assert_eq!(run.status, 3, "{run}");
-        let holder = run.holder(gateway.pid());
+        let holder = run.process(gateway.pid());
         assert_eq!((&holder["rule"], &holder["identity"]), (&"newer".into(), &"instance".into()), "{run}");
         assert_eq!(holder["start_ticks"], started, "{run}");
         gateway.answers();
@@ -86,7 +86,7 @@ fn at_every_limit_left_alone(holder: &Fixture, rule: &str) {
     }
     assert_eq!(runs[0].status, 1, "{}", runs[0]);
     let last = runs.last().unwrap();
-    assert_eq!((last.status, &last.holder(holder.pid())["rule"]), (3, &rule.into()), "{last}");
+    assert_eq!((last.status, &last.process(holder.pid())["rule"]), (3, &rule.into()), "{last}");
     holder.answers();
     assert_eq!(holder.signals(), [""; 0]);
     bystander.answers();
@@ -146,7 +146,7 @@ fn e05_entries_that_vanish_change_no_answer() {
         for _ in 0..50 {
             let run = portclear(&["18789", "--json"]);
             assert_eq!(run.status, 3, "{run}");
-            assert_eq!(run.holder(foreign.pid())["rule"], "foreign", "{run}");
+            assert_eq!(run.process(foreign.pid())["rule"], "foreign", "{run}");
             let run = portclear(&["18792"]);
             assert_eq!((run.status, &run.stdout[..]), (0, ""), "{run}");
         }

@@ -139,7 +139,7 @@ fn e03_exec_between_scan_and_signal() {
     assert_eq!(run.status, 3, "{run}");
     gateway.answers();
     assert_eq!(gateway.signals(), [""; 0]);
-    let holder = run.holder(gateway.pid());
+    let holder = run.process(gateway.pid());
     assert_eq!((&holder["rule"], &holder["outcome"]), (&"foreign".into(), &"untouched".into()), "{run}");
     assert_eq!(run.sent(gateway.pid()), [""; 0], "{run}");
     bystander.answers();
@@ -162,8 +162,8 @@ fn e03_exec_of_one_of_two_spares_both() {
         assert_eq!(gateway.signals(), [""; 0]);
         assert_eq!(run.sent(gateway.pid()), [""; 0], "{run}");
     }
-    assert_eq!(run.holder(stays.pid())["rule"], "stale-instance", "{run}");
-    assert_eq!(run.holder(changes.pid())["rule"], "foreign", "{run}");
+    assert_eq!(run.process(stays.pid())["rule"], "stale-instance", "{run}");
+    assert_eq!(run.process(changes.pid())["rule"], "foreign", "{run}");
     bystander.answers();
 }
 
@@ -178,7 +178,7 @@ fn e03_exec_between_term_and_kill() {
     let run = run.finish();
     assert_eq!(run.status, 3, "{run}");
     gateway.answers();
-    assert_eq!(run.holder(gateway.pid())["outcome"], "changed", "{run}");
+    assert_eq!(run.process(gateway.pid())["outcome"], "changed", "{run}");
     assert_eq!(run.sent(gateway.pid()), ["SIGTERM"], "{run}");
     let sentence = "held by what a signalled process became, and left alone";
     assert_eq!(run.json()["ports"][0]["sentence"], sentence, "{run}");
@@ -196,7 +196,7 @@ fn e03_exec_that_let_go_of_the_port() {
     let run = run.finish();
     assert_eq!(run.status, 0, "{run}");
     assert!(gateway.is_alive() && can_bind(GATEWAY));
-    assert_eq!(run.holder(gateway.pid())["outcome"], "changed", "{run}");
+    assert_eq!(run.process(gateway.pid())["outcome"], "changed", "{run}");
     assert_eq!(run.sent(gateway.pid()), ["SIGTERM"], "{run}");
     bystander.answers();
 }
@@ -230,7 +230,7 @@ fn e04_the_holder_ends_before_the_signal() {
     gateway.status();
     let run = run.finish();
     assert_eq!(run.status, 0, "{run}");
-    assert_eq!(run.holder(gateway.pid())["outcome"], "ended-by-itself", "{run}");
+    assert_eq!(run.process(gateway.pid())["outcome"], "ended-by-itself", "{run}");
     assert_eq!(run.sent(gateway.pid()), [""; 0], "{run}");
     bystander.answers();
 }
@@ -256,7 +256,7 @@ fn forked(at: At, on_term: OnTerm, signals: &[&str]) {
     assert!(!gateway.is_alive() && !child.is_alive() && can_bind(GATEWAY));
     for pid in [gateway.pid(), child.pid()] {
         assert_eq!(run.sent(pid), signals, "{run}");
-        assert_eq!(run.holder(pid)["outcome"], "ended", "{run}");
+        assert_eq!(run.process(pid)["outcome"], "ended", "{run}");
     }
     // Where SIGKILL follows at once, the child may have had no time to tell.
     assert!(gateway.signals_of(child.pid()).len() <= 1);

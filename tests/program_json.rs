@@ -37,7 +37,13 @@ fn fields(prefix: &str, value: &Value, found: &mut Vec<(String, Value)>) {
             for (key, value) in object {
                 let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
                 found.push((path.clone(), value.clone()));
-                fields(&path, value, found);
+                // What is said once of a process and of memory holds wherever there is one.
+                let alike = match path.as_str() {
+                    "ports[].members" | "swept.processes" => "ports[].holders",
+                    "swept.memory" | "swept.remainder" => "ports[].remainder",
+                    _ => &path,
+                };
+                fields(alike, value, found);
             }
         }
         Value::Array(array) => array.iter().for_each(|one| fields(&format!("{prefix}[]"), one, found)),
@@ -74,7 +80,10 @@ fn documents() -> Vec<Run> {
     in_flight.sockets_in_flight();
     let namespace = PidNs::new();
     let contained = Fixture::gateway_on("127.0.0.1:1006").inside(&namespace).start();
-    let lines: [&[&str]; 10] = [
+    let launcher = Fixture::gateway_on("127.0.0.1:1007").start();
+    let worker = Fixture::silent().start_below(&launcher);
+    let child = Fixture::silent().package("other").start_below(&launcher);
+    let lines: [&[&str]; 12] = [
         &["1002"],
         &["1003"],
         &["1004", "--no-kill", "--grace", "100ms"],
@@ -85,11 +94,14 @@ fn documents() -> Vec<Run> {
         &["18789", "1001"],
         &["1003", "--any-owner", "--dry-run"],
         &[NOT_OURS],
+        &["1007", "--dry-run", "--tree"],
+        &["1007", "--sweep"],
     ];
     let runs = lines.map(|line| portclear(&[line, &["--json"]].concat()));
-    for spared in [&agent, &foreign, &in_flight, &contained] {
+    for spared in [&agent, &foreign, &in_flight, &contained, &child] {
         assert!(spared.is_alive());
     }
+    worker.has_ended();
     runs.into()
 }
 
@@ -121,7 +133,7 @@ fn the_fields_are_those_of_the_documentation() {
         ("identity", &["foreign", "instance", "offspring"]),
         ("liveness", &["live", "protected", "unsupervised"]),
         ("verdict", &["spare", "stale"]),
-        ("rule", &["any-owner", "foreign", "live", "offspring", "protected", "stale-instance"]),
+        ("rule", &["any-owner", "foreign", "live", "offspring", "protected", "stale-instance", "tree"]),
         ("outcome", &["ended", "survived", "untouched"]),
     ];
     for (name, words) in expected {
@@ -243,6 +255,8 @@ fn values_of_a_stubborn_one_and_of_a_free_port() {
         "unreadable": 0,
         "listeners": [],
         "holders": [],
+        "members": [],
+        "remainder": { "processes": 0, "bytes": 0, "resident": false },
     });
     assert_eq!(*free, exact, "{run}");
     bystander.answers();

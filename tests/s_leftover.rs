@@ -28,7 +28,7 @@ fn is_judged(sd: &Sd, port: u16, pid: u32, exit: i32, fields: &[(&str, &str)]) {
     sd.process(pid);
     let run = sd.portclear(&["--dry-run", "--json", &port.to_string()]);
     assert_eq!(run.status, exit, "{run}");
-    let holder = run.holder(pid);
+    let holder = run.process(pid);
     for (key, value) in fields {
         assert_eq!(holder[*key], *value, "{key}: {run}");
     }
@@ -141,7 +141,7 @@ fn nobody_looks_after_it(sd: &Sd, start: impl Fn(&str, &[String]) -> Running) {
     let foreign = [("identity", "foreign"), ("liveness", "unsupervised"), ("rule", "foreign")];
     is_judged(sd, web, theirs, 3, &foreign);
     let run = sd.portclear(&["--dry-run", "--json", &port.to_string()]);
-    assert!(run.holder(old)["unit"].is_null(), "{run}");
+    assert!(run.process(old)["unit"].is_null(), "{run}");
 
     let process = sd.process(old);
     let server = sd.install(sd.gateway(port));

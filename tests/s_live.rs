@@ -126,7 +126,7 @@ fn c06_a_cleaner_that_began_before_the_start_spares_the_new_gateway(sd: &Sd) {
     other.kill();
     let run = cleaner.finish();
     assert_eq!(run.status, 6, "{run}");
-    assert_eq!((run.sent(main), &run.holder(main)["rule"]), (Vec::new(), &json!("live")), "{run}");
+    assert_eq!((run.sent(main), &run.process(main)["rule"]), (Vec::new(), &json!("live")), "{run}");
     assert_eq!(sd.until_answers(port), main);
     assert_eq!(unit.signals_of(main), [""; 0]);
     is_live(sd, &unit, port, main);

@@ -33,7 +33,7 @@ pub(crate) fn ended(run: &Run, pid: u32, rule: &str) {
     assert_eq!(run.status, 0, "{run}");
     let port = run.json()["ports"][0].take();
     assert_eq!(port["holders"].as_array().map(Vec::len), Some(1), "{run}");
-    let holder = run.holder(pid);
+    let holder = run.process(pid);
     assert_eq!([&port["status"], &holder["rule"], &holder["outcome"]], ["cleared", rule, "ended"], "{run}");
     assert_eq!(run.sent(pid), ["SIGTERM"], "{run}");
     assert!(can_bind(&format!("127.0.0.1:{}", port["port"])), "{run}");

@@ -55,6 +55,12 @@ pub(crate) struct Args {
     /// End instances that a unit or a container runs now, too
     #[arg(long, help_heading = "What to do")]
     live: bool,
+    /// End what the ended instances have started, too, but for what has a cgroup of its own
+    #[arg(long, help_heading = "What to do")]
+    tree: bool,
+    /// End all that ended runs of the service left behind, too, also where the port is free
+    #[arg(long, help_heading = "What to do")]
+    sweep: bool,
     /// End what an instance started and nobody looks after, too
     #[arg(long, help_heading = "What to do")]
     offspring: bool,
@@ -144,7 +150,9 @@ impl Args {
             .kill(!self.no_kill)
             .any_owner(self.any_owner)
             .live(self.live)
-            .offspring(self.offspring);
+            .offspring(self.offspring)
+            .tree(self.tree)
+            .sweep(self.sweep);
         for pid in self.protect {
             policy = policy.protect(pid);
         }
@@ -251,6 +259,7 @@ fn after_help() -> String {
     let mut text = "Examples:\n  \
         portclear 18789                      end a stale OpenClaw gateway on this port\n  \
         portclear -n 18789                   say what would be done\n  \
+        portclear --sweep 18789              and end all that its ended runs left behind\n  \
         portclear --package my-app 8080      the same for a Node program of another name\n  \
         portclear --exe /usr/bin/my-app 8080  and for any other program\n\n\
         Exit status (of several ports the highest):\n"

@@ -44,7 +44,9 @@ impl Exit {
     }
 
     pub(crate) fn of(report: &Report) -> Self {
-        report.ports.iter().map(Self::of_port).max().unwrap_or(Self::Free)
+        let unswept = report.swept.as_ref().is_some_and(|swept| swept.status.is_err());
+        let swept = if unswept { Self::Error } else { Self::Free };
+        report.ports.iter().map(Self::of_port).fold(swept, Self::max)
     }
 
     pub(crate) const fn code(self) -> u8 {

@@ -4,8 +4,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use portclear::{
-    Facts, Fate, HolderReport, Identity, Liveness, Manager, Outcome, PortReport, Report, Rule, Verdict,
-    escape,
+    Facts, Fate, Identity, Liveness, Manager, Memory, Outcome, PortReport, ProcessReport, Report, Role, Rule,
+    SweepReport, Verdict, escape,
 };
 use serde_json::{Map, Value, json};
 
@@ -19,6 +19,7 @@ pub(crate) fn document(report: &Report, exit: Exit) -> Value {
         "schema": SCHEMA,
         "exit": exit.code(),
         "ports": report.ports.iter().map(port).collect::<Vec<_>>(),
+        "swept": report.swept.as_ref().map(swept),
     })
 }
 
@@ -39,11 +40,27 @@ fn port(port: &PortReport) -> Value {
         "connected": port.connections.connected,
         "time_wait": port.connections.time_wait,
         "unreadable": port.unreadable,
-        "holders": port.holders.iter().map(holder).collect::<Vec<_>>(),
+        "holders": port.holders.iter().map(process).collect::<Vec<_>>(),
+        "members": port.members.iter().map(process).collect::<Vec<_>>(),
+        "remainder": memory(&port.remainder),
     })
 }
 
-fn holder(report: &HolderReport) -> Value {
+fn swept(report: &SweepReport) -> Value {
+    json!({
+        "status": if report.status.is_ok() { "swept" } else { "error" },
+        "sentence": report.sentence(),
+        "memory": memory(&report.memory),
+        "processes": report.processes.iter().map(process).collect::<Vec<_>>(),
+        "remainder": memory(&report.remainder),
+    })
+}
+
+fn memory(memory: &Memory) -> Value {
+    json!({ "processes": memory.processes, "bytes": memory.bytes, "resident": memory.resident })
+}
+
+fn process(report: &ProcessReport) -> Value {
     let facts = &report.holder.facts;
     let exe = facts.exe.value();
     let markers = report
@@ -51,6 +68,7 @@ fn holder(report: &HolderReport) -> Value {
         .iter()
         .map(|marker| (escape(marker.key.as_bytes()), Value::from(escape(marker.value.as_bytes()))));
     json!({
+        "role": role(report.role),
         "pid": facts.id.pid,
         "start_ticks": facts.id.start_ticks,
         "started": facts.started.map(|time| humantime::format_rfc3339_seconds(time).to_string()),
@@ -116,6 +134,17 @@ const fn status(port: &PortReport) -> &'static str {
     }
 }
 
+const fn role(role: Role) -> &'static str {
+    match role {
+        Role::Holder => "holder",
+        Role::Launcher => "launcher",
+        Role::Worker => "worker",
+        Role::Offspring => "offspring",
+        Role::Leftover => "leftover",
+        _ => "other",
+    }
+}
+
 const fn identity(identity: &Identity) -> &'static str {
     match identity {
         Identity::Instance(_) => "instance",
@@ -150,6 +179,7 @@ const fn rule(rule: Rule) -> &'static str {
         Rule::AnyOwner => "any-owner",
         Rule::EndLive => "end-live",
         Rule::EndOffspring => "end-offspring",
+        Rule::Tree => "tree",
         Rule::OtherInstance => "other-instance",
         Rule::Protected => "protected",
         Rule::Live => "live",

@@ -3,6 +3,7 @@
 mod args;
 mod dropin;
 mod exit;
+mod group;
 mod journal;
 mod json;
 mod live;
@@ -85,6 +86,25 @@ fn show(request: &Request, report: &Report) -> io::Result<()> {
             text::block(&mut out, port, request.verbose)?;
         } else {
             text::lines(&mut out, port, prefix(out_is_journal), request.verbose)?;
+        }
+    }
+    if let Some(swept) = &report.swept {
+        let prefix = |journal: bool| match (journal, &swept.status) {
+            (false, _) => "",
+            (true, Ok(())) => journal::prefix(Exit::Free),
+            (true, Err(_)) => journal::prefix(Exit::Error),
+        };
+        let mut err = io::stderr();
+        if swept.status.is_err() {
+            let _ = writeln!(err, "{}portclear: sweep: {}", prefix(err_is_journal), swept.sentence());
+        }
+        if !request.quiet && err_is_journal && !out_is_journal {
+            let _ = text::swept_lines(&mut err, swept, prefix(true), request.verbose);
+        }
+        if !request.quiet && block {
+            text::swept_block(&mut out, swept, request.verbose)?;
+        } else if !request.quiet {
+            text::swept_lines(&mut out, swept, prefix(out_is_journal), request.verbose)?;
         }
     }
     out.flush()

@@ -1,13 +1,14 @@
-//! The report for people: a block on a terminal, a line per holder elsewhere.
+//! The report for people: a block on a terminal, lines elsewhere.
 
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use portclear::{Facts, Fate, HolderReport, Outcome, PortReport, Verdict, escape};
+use portclear::{Facts, Outcome, PortReport, ProcessReport, SweepReport, Verdict, escape};
 
 use crate::cli::exit::Exit;
+use crate::cli::group::{ending, groups, pids, span, what};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -21,42 +22,53 @@ fn style(port: &PortReport) -> Style {
     color.on_default().bold()
 }
 
-/// One line per holder, and one for the port; each after `prefix`. A port that was cleared of one holder is
-/// one event, and one line.
+/// One line per holder and for what belongs to them, and one for the port; each after `prefix`. A port that was
+/// cleared of one holder is one event, and one line.
 pub(crate) fn lines(out: &mut impl Write, port: &PortReport, prefix: &str, verbose: bool) -> io::Result<()> {
     if matches!(port.status, Ok(Outcome::Free)) && !verbose {
         return Ok(());
     }
-    let one_line =
-        !prefix.is_empty() && port.holders.len() == 1 && matches!(port.status, Ok(Outcome::Cleared));
+    let alone = port.holders.len() == 1 && port.members.is_empty() && port.remainder.processes == 0;
+    let one_line = !prefix.is_empty() && alone && matches!(port.status, Ok(Outcome::Cleared));
+    let head =
+        format!("{prefix}portclear: port {}: {}", port.spec, if one_line { "cleared of " } else { "" });
     for holder in &port.holders {
-        let facts = &holder.holder.facts;
-        writeln!(
-            out,
-            "{prefix}portclear: port {}: {}{} (pid {}, {}, exe {}, unit {}, run {}, age {}) on {}: {}: {}{}",
-            port.spec,
-            if one_line { "cleared of " } else { "" },
-            facts.name(),
-            facts.id.pid,
-            user(holder),
-            exe(facts),
-            unit(facts),
-            facts.run().unwrap_or("-"),
-            time(facts.age),
-            addresses(port, holder),
-            verdict(holder),
-            holder.reason(),
-            ending(holder).map(|ending| format!(": {ending}")).unwrap_or_default(),
-        )?;
+        line(out, &head, &[holder], &format!(" on {}", addresses(port, holder)))?;
+    }
+    for group in groups(&port.members, verbose) {
+        line(out, &head, &group, "")?;
     }
     // What could not be found out is said on standard error.
     match port.status {
-        Ok(_) if !one_line => writeln!(out, "{prefix}portclear: port {}: {}", port.spec, port.sentence()),
+        Ok(_) if !one_line => writeln!(out, "{head}{}", port.sentence()),
         _ => Ok(()),
     }
 }
 
-/// A paragraph per holder below a line for the port.
+/// The same for what was swept.
+pub(crate) fn swept_lines(
+    out: &mut impl Write,
+    swept: &SweepReport,
+    prefix: &str,
+    verbose: bool,
+) -> io::Result<()> {
+    if swept.processes.is_empty() && !verbose {
+        return Ok(());
+    }
+    let head = format!("{prefix}portclear: sweep: ");
+    for group in groups(&swept.processes, verbose) {
+        line(out, &head, &group, "")?;
+    }
+    if swept.status.is_ok() { writeln!(out, "{head}{}", swept.sentence()) } else { Ok(()) }
+}
+
+fn line(out: &mut impl Write, head: &str, group: &[&ProcessReport], on: &str) -> io::Result<()> {
+    let Some(first) = group.first() else { return Ok(()) };
+    let ending = ending(group).map(|ending| format!(": {ending}")).unwrap_or_default();
+    writeln!(out, "{head}{}{on}: {}: {}{ending}", what(group), verdict(first), first.reason())
+}
+
+/// A paragraph per holder, and for what belongs to them, below a line for the port.
 pub(crate) fn block(out: &mut impl Write, port: &PortReport, verbose: bool) -> io::Result<()> {
     if matches!(port.status, Ok(Outcome::Free)) && !verbose {
         return Ok(());
@@ -67,40 +79,66 @@ pub(crate) fn block(out: &mut impl Write, port: &PortReport, verbose: bool) -> i
         writeln!(out, "{BOLD}port {}{BOLD:#}: {style}{}{style:#}", port.spec, port.sentence())?;
     }
     for holder in &port.holders {
-        let facts = &holder.holder.facts;
-        writeln!(out, "\n  {BOLD}{}{BOLD:#} (pid {})", facts.name(), facts.id.pid)?;
-        let mut row = |name: &str, value: String| writeln!(out, "    {DIM}{name:<9}{DIM:#} {value}");
-        row("verdict", format!("{}: {}", verdict(holder), holder.reason()))?;
-        if let Some(ending) = ending(holder) {
-            row("done", ending)?;
-        }
-        row("listens", addresses(port, holder))?;
-        row("exe", exe(facts))?;
-        if let Some(command) = facts.command() {
-            row("command", command)?;
-        }
-        row("started", format!("{} ago by {}", time(facts.age), user(holder)))?;
-        row("lineage", lineage(holder))?;
-        if let Some(unit) = facts.unit() {
-            let run = facts.run().map(|run| format!(", run {run}")).unwrap_or_default();
-            row("unit", format!("{unit}{run}"))?;
-        }
-        if !holder.markers.is_empty() {
-            row("markers", markers(holder))?;
-        }
-        row("memory", format!("{:.1} MiB resident", facts.rss as f64 / f64::from(1 << 20)))?;
+        paragraph(out, &[holder], Some(addresses(port, holder)))?;
+    }
+    for group in groups(&port.members, verbose) {
+        paragraph(out, &group, None)?;
     }
     Ok(())
 }
 
-fn verdict(holder: &HolderReport) -> &'static str {
+/// The same for what was swept.
+pub(crate) fn swept_block(out: &mut impl Write, swept: &SweepReport, verbose: bool) -> io::Result<()> {
+    if swept.processes.is_empty() && !verbose {
+        return Ok(());
+    }
+    if swept.status.is_ok() {
+        writeln!(out, "{BOLD}sweep{BOLD:#}: {}", swept.sentence())?;
+    }
+    groups(&swept.processes, verbose).iter().try_for_each(|group| paragraph(out, group, None))
+}
+
+fn paragraph(out: &mut impl Write, group: &[&ProcessReport], listens: Option<String>) -> io::Result<()> {
+    let Some(first) = group.first() else { return Ok(()) };
+    let facts = &first.holder.facts;
+    let times = if group.len() > 1 { format!("{} × ", group.len()) } else { String::new() };
+    writeln!(out, "\n  {BOLD}{times}{}{BOLD:#} ({})", facts.name(), pids(group))?;
+    let mut row = |name: &str, value: String| writeln!(out, "    {DIM}{name:<9}{DIM:#} {value}");
+    row("verdict", format!("{}: {}", verdict(first), first.reason()))?;
+    if let Some(ending) = ending(group) {
+        row("done", ending)?;
+    }
+    if let Some(listens) = listens {
+        row("listens", listens)?;
+    }
+    row("exe", exe(facts))?;
+    if let Some(command) = facts.command().filter(|_| group.len() == 1) {
+        row("command", command)?;
+    }
+    let ages = group.iter().map(|process| process.holder.facts.age);
+    row("started", format!("{} ago by {}", span(ages, time), user(first)))?;
+    if group.len() == 1 {
+        row("lineage", lineage(first))?;
+    }
+    if let Some(unit) = facts.unit() {
+        let run = facts.run().map(|run| format!(", run {run}")).unwrap_or_default();
+        row("unit", format!("{unit}{run}"))?;
+    }
+    if !first.markers.is_empty() {
+        row("markers", markers(first))?;
+    }
+    let rss: u64 = group.iter().map(|process| process.holder.facts.rss).sum();
+    row("memory", format!("{:.1} MiB resident", rss as f64 / f64::from(1 << 20)))
+}
+
+fn verdict(holder: &ProcessReport) -> &'static str {
     match holder.judgement.verdict {
         Verdict::Stale => "stale",
         Verdict::Spare => "spared",
     }
 }
 
-fn user(holder: &HolderReport) -> String {
+pub(crate) fn user(holder: &ProcessReport) -> String {
     match (holder.holder.facts.uid.value(), &holder.user) {
         (Some(uid), Some(name)) => format!("uid {uid} {}", escape(name.as_bytes())),
         (Some(uid), None) => format!("uid {uid}"),
@@ -108,7 +146,7 @@ fn user(holder: &HolderReport) -> String {
     }
 }
 
-fn exe(facts: &Facts) -> String {
+pub(crate) fn exe(facts: &Facts) -> String {
     match facts.exe.value() {
         Some(exe) if exe.replaced => {
             format!("{} (replaced on disk)", escape(exe.path.as_os_str().as_bytes()))
@@ -118,16 +156,16 @@ fn exe(facts: &Facts) -> String {
     }
 }
 
-fn unit(facts: &Facts) -> String {
+pub(crate) fn unit(facts: &Facts) -> String {
     facts.unit().map_or_else(|| "-".to_owned(), |unit| unit.to_string())
 }
 
-fn addresses(port: &PortReport, holder: &HolderReport) -> String {
+fn addresses(port: &PortReport, holder: &ProcessReport) -> String {
     let held = port.listeners.iter().filter(|listener| holder.holder.inodes.contains(&listener.inode));
     held.map(|listener| listener.local.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-fn lineage(holder: &HolderReport) -> String {
+fn lineage(holder: &ProcessReport) -> String {
     let mut line: Vec<String> = Vec::new();
     if !holder.holder.ancestry.complete {
         line.push("…".to_owned());
@@ -137,36 +175,19 @@ fn lineage(holder: &HolderReport) -> String {
     line.join(" → ")
 }
 
-fn markers(holder: &HolderReport) -> String {
+fn markers(holder: &ProcessReport) -> String {
     let pair = |marker: &portclear::Marker| {
         format!("{}={}", escape(marker.key.as_bytes()), escape(marker.value.as_bytes()))
     };
     holder.markers.iter().map(pair).collect::<Vec<_>>().join(" ")
 }
 
-fn ending(holder: &HolderReport) -> Option<String> {
-    let ending = &holder.ending;
-    let mut parts: Vec<String> =
-        ending.signals.iter().map(|(signal, after)| format!("{signal} after {}", millis(*after))).collect();
-    parts.push(match ending.fate {
-        Fate::Untouched => return None,
-        Fate::Ended => format!("gone after {}", millis(ending.ended_after.unwrap_or_default())),
-        Fate::EndedByItself => "ended before a signal reached it".to_owned(),
-        Fate::Changed => "became another program, and was spared".to_owned(),
-        Fate::Unread => "could not be read again, and was spared".to_owned(),
-        Fate::NotPermitted => "may not be signalled from here".to_owned(),
-        Fate::Survived(state) => format!("still there (state {state})"),
-        _ => return None,
-    });
-    Some(parts.join(", "))
-}
-
-fn millis(duration: Duration) -> String {
+pub(crate) fn millis(duration: Duration) -> String {
     format!("{} ms", duration.as_millis())
 }
 
 /// The two largest units: nobody asks for the milliseconds of a day.
-fn time(duration: Duration) -> String {
+pub(crate) fn time(duration: Duration) -> String {
     let seconds = Duration::from_secs(duration.as_secs());
     let text = humantime::format_duration(seconds).to_string();
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")

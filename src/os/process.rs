@@ -1,6 +1,7 @@
 //! Read the facts of a process: pin it, read, check that it still lives. Only then do they belong to the
 //! process that will be signalled.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
@@ -82,6 +83,19 @@ impl Pinned {
     /// The state's letter, for what would not end.
     pub(crate) fn state(&self) -> char {
         self.root.stat().map_or('?', |stat| stat.state)
+    }
+
+    /// What it has in memory, in bytes, and whether that is all it has resident: its share of what it shares with
+    /// others may be read by those alone who may trace it. `None`: it has ended.
+    pub(crate) fn memory(&self) -> Option<(u64, bool)> {
+        let share = read(&self.root, "smaps_rollup", self.pid).map(|bytes| flat_map(&bytes, parse::pss));
+        let resident =
+            self.root.stat().map(|stat| stat.rss.saturating_mul(rustix::param::page_size() as u64));
+        // Where not even that can be asked, it is counted all the same: a figure for people hangs on it alone.
+        self.pidfd.is_alive().unwrap_or(true).then(|| match share {
+            Ok(Seen::Value(bytes)) => (bytes, false),
+            _ => (resident.unwrap_or_default(), true),
+        })
     }
 
     fn directory(&self) -> Result<File, Error> {
@@ -171,25 +185,43 @@ fn outside(cgroup: &Seen<PathBuf>) -> bool {
     cgroup.value().is_some_and(|path| path.components().any(|part| part == Component::ParentDir))
 }
 
-/// The line of parents of a process, with the facts of each.
-pub(crate) fn ancestry(pid: u32, service: &Service) -> Result<Ancestry, Error> {
-    let ids = ancestry::line(pid)?;
-    let mut line = Vec::with_capacity(ids.ids.len());
-    for id in &ids.ids {
-        let facts = match Pinned::open(id.pid)? {
-            Some(pinned) => pinned.facts(service)?,
-            None => None,
-        };
-        match facts {
-            Some(facts) if facts.id == *id => line.push(facts),
-            // PID 1 may be hidden; every other parent that cannot be read leaves the line broken.
-            _ if id.pid == 1 => {}
-            _ => {
-                return Ok(Ancestry { line, complete: false });
+/// The path of a process's cgroup, where it can be read: for telling at little cost what is not worth pinning.
+pub(crate) fn cgroup(pid: u32) -> Option<PathBuf> {
+    std::fs::read(format!("/proc/{pid}/cgroup")).ok().and_then(|bytes| parse::cgroup(&bytes))
+}
+
+/// The facts of parents that were read in one look: many processes have the same ones.
+#[derive(Debug, Default)]
+pub(crate) struct Known(BTreeMap<ProcessId, Facts>);
+
+impl Known {
+    /// The line of parents of a process, with the facts of each.
+    pub(crate) fn ancestry(&mut self, pid: u32, service: &Service) -> Result<Ancestry, Error> {
+        let ids = ancestry::line(pid)?;
+        let mut line = Vec::with_capacity(ids.ids.len());
+        for id in &ids.ids {
+            if let Some(facts) = self.0.get(id) {
+                line.push(facts.clone());
+                continue;
+            }
+            let facts = match Pinned::open(id.pid)? {
+                Some(pinned) => pinned.facts(service)?,
+                None => None,
+            };
+            match facts {
+                Some(facts) if facts.id == *id => {
+                    self.0.insert(*id, facts.clone());
+                    line.push(facts);
+                }
+                // PID 1 may be hidden; every other parent that cannot be read leaves the line broken.
+                _ if id.pid == 1 => {}
+                _ => {
+                    return Ok(Ancestry { line, complete: false });
+                }
             }
         }
+        Ok(Ancestry { line, complete: ids.complete })
     }
-    Ok(Ancestry { line, complete: ids.complete })
 }
 
 /// Device and inode of a file, where it exists.

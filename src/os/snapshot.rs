@@ -1,8 +1,52 @@
-//! What sysinfo knows of the whole machine: its users. Taken only when needed.
+//! What sysinfo knows of the whole machine: its processes and users. Taken only when needed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use sysinfo::Users;
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, Users};
+
+use crate::error::Error;
+
+/// Every process, and whose child it is: at one moment, and before the first signal, for a process that has lost
+/// its parent is another's child.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    children: BTreeMap<u32, Vec<u32>>,
+    pub(crate) pids: BTreeSet<u32>,
+}
+
+impl Snapshot {
+    pub(crate) fn take() -> Result<Self, Error> {
+        let fail =
+            |cause: &str| Error::new("cannot list the processes", std::io::Error::other(cause.to_owned()));
+        let mut system = System::new().map_err(|error| fail(&error.to_string()))?;
+        let kind = ProcessRefreshKind::nothing().without_tasks();
+        system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
+        let mut snapshot = Self { children: BTreeMap::new(), pids: BTreeSet::new() };
+        for (pid, process) in system.processes() {
+            snapshot.pids.insert(pid.as_u32());
+            if let Some(parent) = process.parent() {
+                snapshot.children.entry(parent.as_u32()).or_default().push(pid.as_u32());
+            }
+        }
+        // sysinfo has no word for a /proc that cannot be read: the caller is missing then.
+        if snapshot.pids.contains(&std::process::id()) {
+            Ok(snapshot)
+        } else {
+            Err(fail("the caller is not among them"))
+        }
+    }
+
+    /// Everything below these processes.
+    pub(crate) fn below(&self, pids: &BTreeSet<u32>) -> BTreeSet<u32> {
+        let mut below = BTreeSet::new();
+        let mut queue: Vec<u32> = pids.iter().copied().collect();
+        while let Some(pid) = queue.pop() {
+            let children = self.children.get(&pid).into_iter().flatten();
+            queue.extend(children.filter(|child| below.insert(**child)));
+        }
+        below
+    }
+}
 
 /// Names of users by uid. Only for people to read: no decision asks for a name.
 pub(crate) fn user_names() -> BTreeMap<u32, String> {

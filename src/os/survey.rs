@@ -1,10 +1,12 @@
 //! Listeners, their holders, their facts: one consistent look at all of it.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::error::Error;
 use crate::facts::{Holder, Seen};
-use crate::os::process::{Pinned, ancestry};
+use crate::os::kin::Pin;
+use crate::os::process::{Known, Pinned};
 use crate::os::sockets::{Table, table};
 use crate::os::{holders, pidfd};
 use crate::port::{Listener, PortSpec};
@@ -14,7 +16,7 @@ use crate::service::Service;
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
     pub(crate) table: Table,
-    pub(crate) holders: Vec<(Pinned, Holder)>,
+    pub(crate) holders: Vec<Pin>,
     pub(crate) unreadable: usize,
     /// Nothing changed while it was looked at.
     pub(crate) settled: bool,
@@ -65,6 +67,7 @@ fn look(specs: &[PortSpec], service: &Service) -> Result<Survey, Error> {
     }
     let scan = holders::scan(&inodes)?;
     survey.unreadable = scan.unreadable;
+    let mut known = Known::default();
     for pid in scan.holders {
         let Some(pinned) = Pinned::open(pid)? else {
             survey.settled = false;
@@ -79,8 +82,8 @@ fn look(specs: &[PortSpec], service: &Service) -> Result<Survey, Error> {
             survey.settled = false;
             continue;
         };
-        let ancestry = ancestry(pid, service)?;
-        survey.holders.push((pinned, Holder { facts, inodes: held, ancestry }));
+        let ancestry = known.ancestry(pid, service)?;
+        survey.holders.push((Rc::new(pinned), Holder { facts, inodes: held, ancestry }));
     }
     let held = |inode: &u64| survey.holders.iter().any(|(_, holder)| holder.inodes.contains(inode));
     if survey.settled && !inodes.iter().all(held) {

@@ -1,12 +1,16 @@
 //! End processes: ask, wait, make sure. Through their pidfds alone, all side by side, with one deadline.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::os::pidfd::{self, PidFd, Sent};
 use crate::os::process::Pinned;
+use crate::plan::Judged;
 use crate::policy::{Policy, Signal};
 use crate::report::{Ending, Fate, Progress};
+use crate::tree::Role;
 
 /// What SIGKILL may take, after the grace: a process in the middle of a large exit or a slow write.
 const KILL_WAIT: Duration = Duration::from_secs(2);
@@ -28,7 +32,8 @@ pub(crate) enum Recheck {
 /// The times of one call, set at its first signal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
-    start: Instant,
+    pub(crate) start: Instant,
+    half: Instant,
     grace: Instant,
     end: Instant,
 }
@@ -37,59 +42,231 @@ impl Deadline {
     pub(crate) fn new(grace: Duration) -> Self {
         let start = Instant::now();
         // A century is as good as for ever, and no clock overflows on it.
-        let grace = start + grace.min(Duration::from_secs(100 * 365 * 86_400));
-        Self { start, grace, end: grace + KILL_WAIT }
+        let grace = grace.min(Duration::from_secs(100 * 365 * 86_400));
+        let (half, grace) = (start + grace / 2, start + grace);
+        Self { start, half, grace, end: grace + KILL_WAIT }
     }
 }
 
 pub(crate) type Observer<'a> = Option<&'a mut dyn FnMut(&Progress)>;
 
-struct Target<'a> {
-    pid: u32,
-    pinned: &'a Pinned,
-    ending: Ending,
+/// A process that is to be ended.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) pinned: Rc<Pinned>,
+    pub(crate) judged: Judged,
+    pub(crate) role: Role,
+    /// The topmost process of its instance, which is asked first.
+    pub(crate) top: Option<u32>,
+    /// Which of the groups of a round it is of.
+    pub(crate) group: usize,
+    pub(crate) ending: Ending,
 }
 
-/// Ends the targets, which were all rechecked a moment ago. Every one of them is tried, whatever happens to
-/// another; an error is given beside what is known by then. Before SIGKILL, at the end of the grace, each is
-/// rechecked again.
+impl Target {
+    pub(crate) fn pid(&self) -> u32 {
+        self.judged.0.facts.id.pid
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.ending.fate, Fate::Survived(_))
+    }
+
+    fn was_sent(&self, signal: Signal) -> bool {
+        self.ending.signals.iter().any(|(sent, _)| *sent == signal)
+    }
+}
+
+/// What has come to the targets since they were looked up.
+pub(crate) type Newcomers<'a> = &'a dyn Fn(&[Target]) -> Result<Vec<Target>, Error>;
+
+/// What the rest of the flow knows of the targets.
+#[derive(Clone, Copy)]
+pub(crate) struct Look<'a> {
+    /// Reads the facts of one again.
+    pub(crate) recheck: &'a dyn Fn(&Target) -> Recheck,
+    pub(crate) newcomers: Newcomers<'a>,
+}
+
+/// Why a wait is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wake {
+    Ended,
+    Time,
+    Failed,
+}
+
+/// Ends the targets, of which the holders were rechecked a moment ago. Every one of them is tried, whatever happens to
+/// another; an error is given beside what is known by then.
+///
+/// The topmost process of each instance is asked first, and the rest when it is gone or at half the grace, so
+/// that a launcher may end its workers itself: a server that takes a second signal for "at once" gets one.
 pub(crate) fn terminate(
-    targets: &[(u32, &Pinned)],
+    targets: Vec<Target>,
     policy: &Policy,
     deadline: Deadline,
-    recheck: &dyn Fn(u32, &Pinned) -> Recheck,
-    mut observer: Observer<'_>,
-) -> (Vec<Ending>, Option<Error>) {
-    let mut targets: Vec<Target<'_>> = targets
-        .iter()
-        .map(|(pid, pinned)| Target { pid: *pid, pinned, ending: Ending::new(Fate::Survived('?')) })
-        .collect();
-    let mut error = None;
-    for target in &mut targets {
-        keep(&mut error, send(target, policy.signal, deadline.start));
+    look: Look<'_>,
+    observer: Observer<'_>,
+) -> (Vec<Target>, Option<Error>) {
+    let mut ending = Termination { targets, policy, deadline, look, observer, error: None };
+    if !ending.ask() && policy.kill {
+        ending.kill();
     }
-    let then = policy.kill.then_some(Signal::KILL);
-    keep(&mut error, wait(&mut targets, deadline.start, deadline.grace, then, &mut observer));
-    if policy.kill {
-        for target in targets.iter_mut().filter(|target| is_open(target)) {
-            match recheck(target.pid, target.pinned) {
-                Recheck::Stale => keep(&mut error, send(target, Signal::KILL, deadline.start)),
-                Recheck::Ending => {}
-                Recheck::Gone => end(target, deadline.start),
-                Recheck::Changed => target.ending.fate = Fate::Changed,
-                Recheck::Unread => target.ending.fate = Fate::Unread,
-            }
-        }
-        keep(&mut error, wait(&mut targets, deadline.start, deadline.end, None, &mut observer));
-    }
-    for target in targets.iter_mut().filter(|target| is_open(target)) {
+    for target in ending.targets.iter_mut().filter(|target| target.is_open()) {
         target.ending.fate = Fate::Survived(target.pinned.state());
     }
-    (targets.into_iter().map(|target| target.ending).collect(), error)
+    (ending.targets, ending.error)
 }
 
-fn is_open(target: &Target<'_>) -> bool {
-    matches!(target.ending.fate, Fate::Survived(_))
+struct Termination<'a, 'o> {
+    targets: Vec<Target>,
+    policy: &'a Policy,
+    deadline: Deadline,
+    look: Look<'a>,
+    observer: Observer<'o>,
+    error: Option<Error>,
+}
+
+impl Termination<'_, '_> {
+    /// Whether all have ended in the grace.
+    fn ask(&mut self) -> bool {
+        let Deadline { start, half, grace, .. } = self.deadline;
+        let signal = self.policy.signal;
+        for target in self.targets.iter_mut().filter(|target| target.top.is_none()) {
+            // The holders go together or not at all, and were found to be the same together.
+            if target.role == Role::Holder || (self.look.recheck)(target).holds(target, start) {
+                keep(&mut self.error, send(target, signal, start));
+            }
+        }
+        loop {
+            let asleep = self.ask_the_rest();
+            let in_time = Instant::now() < grace;
+            if !self.is_any_open() && in_time && self.take_newcomers() {
+                continue;
+            }
+            let over = !in_time || !self.is_any_open();
+            if over || self.wait(if asleep { half } else { grace }) == Wake::Failed {
+                return !self.is_any_open() && in_time;
+            }
+        }
+    }
+
+    /// Asks whose topmost process is gone, or all of them at half the grace. Whether there are others yet.
+    fn ask_the_rest(&mut self) -> bool {
+        let Deadline { start, half, .. } = self.deadline;
+        let at_work: BTreeSet<u32> =
+            self.targets.iter().filter(|target| target.is_open()).map(Target::pid).collect();
+        let due = Instant::now() >= half;
+        let mut asleep = false;
+        for target in &mut self.targets {
+            if !target.is_open() || !target.ending.signals.is_empty() {
+                continue;
+            }
+            if !due && target.top.is_some_and(|top| at_work.contains(&top)) {
+                asleep = true;
+                continue;
+            }
+            if (self.look.recheck)(target).holds(target, start) {
+                keep(&mut self.error, send(target, self.policy.signal, start));
+            }
+        }
+        asleep
+    }
+
+    /// At the end of the grace, what is left is looked at again, and what has come to it since.
+    fn kill(&mut self) {
+        let Deadline { start, end, .. } = self.deadline;
+        loop {
+            for target in self.targets.iter_mut().filter(|target| target.is_open()) {
+                if !target.was_sent(Signal::KILL) && (self.look.recheck)(target).holds(target, start) {
+                    keep(&mut self.error, send(target, Signal::KILL, start));
+                }
+            }
+            if Instant::now() >= end {
+                return;
+            }
+            if self.take_newcomers() {
+                continue;
+            }
+            while self.is_any_open() && self.wait(end) == Wake::Ended {}
+            if Instant::now() >= end || !self.take_newcomers() {
+                return;
+            }
+        }
+    }
+
+    fn is_any_open(&self) -> bool {
+        self.targets.iter().any(Target::is_open)
+    }
+
+    fn take_newcomers(&mut self) -> bool {
+        match (self.look.newcomers)(&self.targets) {
+            Ok(new) if new.is_empty() => false,
+            Ok(new) => {
+                self.targets.extend(new);
+                true
+            }
+            Err(error) => {
+                self.error.get_or_insert(error);
+                false
+            }
+        }
+    }
+
+    /// Waits until one of them has ended, or the time is over.
+    fn wait(&mut self, until: Instant) -> Wake {
+        let Deadline { start, grace, end, .. } = self.deadline;
+        loop {
+            let open: Vec<usize> = (0..self.targets.len())
+                .filter(|at| self.targets.get(*at).is_some_and(Target::is_open))
+                .collect();
+            let now = Instant::now();
+            let left = until.saturating_duration_since(now);
+            if left.is_zero() {
+                return Wake::Time;
+            }
+            let targets = open.iter().filter_map(|at| self.targets.get(*at));
+            let pidfds: Vec<&PidFd> = targets.clone().map(|target| &target.pinned.pidfd).collect();
+            let mut turn = left;
+            if let Some(observe) = &mut self.observer {
+                let pids = targets.map(Target::pid).collect();
+                let asks = now < grace;
+                let then = (asks && self.policy.kill).then_some(Signal::KILL);
+                let left = if asks { grace } else { end }.saturating_duration_since(now);
+                observe(&Progress { pids, elapsed: start.elapsed(), left, then });
+                turn = turn.min(TICK);
+            }
+            let ended = match pidfd::wait(&pidfds, turn) {
+                Ok(ended) => ended,
+                Err(error) => {
+                    self.error.get_or_insert(error);
+                    return Wake::Failed;
+                }
+            };
+            for at in ended.iter().filter_map(|at| open.get(*at)) {
+                if let Some(target) = self.targets.get_mut(*at) {
+                    ended_now(target, start);
+                }
+            }
+            if !ended.is_empty() {
+                return Wake::Ended;
+            }
+        }
+    }
+}
+
+impl Recheck {
+    /// Whether it may be signalled. Where not, the target is told its fate.
+    fn holds(self, target: &mut Target, start: Instant) -> bool {
+        match self {
+            Self::Stale => return true,
+            Self::Ending => {}
+            Self::Gone => ended_now(target, start),
+            Self::Changed => target.ending.fate = Fate::Changed,
+            Self::Unread => target.ending.fate = Fate::Unread,
+        }
+        false
+    }
 }
 
 fn keep(error: &mut Option<Error>, result: Result<(), Error>) {
@@ -98,7 +275,7 @@ fn keep(error: &mut Option<Error>, result: Result<(), Error>) {
     }
 }
 
-fn send(target: &mut Target<'_>, signal: Signal, start: Instant) -> Result<(), Error> {
+fn send(target: &mut Target, signal: Signal, start: Instant) -> Result<(), Error> {
     match target.pinned.pidfd.send(signal)? {
         Sent::Delivered => {
             target.ending.signals.push((signal, start.elapsed()));
@@ -107,48 +284,14 @@ fn send(target: &mut Target<'_>, signal: Signal, start: Instant) -> Result<(), E
                 target.pinned.pidfd.resume()?;
             }
         }
-        Sent::Gone => end(target, start),
+        Sent::Gone => ended_now(target, start),
         Sent::NotPermitted => target.ending.fate = Fate::NotPermitted,
     }
     Ok(())
 }
 
-fn end(target: &mut Target<'_>, start: Instant) {
+fn ended_now(target: &mut Target, start: Instant) {
     let asked = !target.ending.signals.is_empty();
     target.ending.fate = if asked { Fate::Ended } else { Fate::EndedByItself };
     target.ending.ended_after = Some(start.elapsed());
-}
-
-/// Waits until every target has ended or the time is over.
-fn wait(
-    targets: &mut [Target<'_>],
-    start: Instant,
-    until: Instant,
-    then: Option<Signal>,
-    observer: &mut Observer<'_>,
-) -> Result<(), Error> {
-    loop {
-        let open: Vec<usize> =
-            (0..targets.len()).filter(|at| targets.get(*at).is_some_and(is_open)).collect();
-        let left = until.saturating_duration_since(Instant::now());
-        if open.is_empty() || left.is_zero() {
-            return Ok(());
-        }
-        let pidfds: Vec<&PidFd> =
-            open.iter().filter_map(|at| targets.get(*at)).map(|target| &target.pinned.pidfd).collect();
-        let turn = match observer {
-            Some(observe) => {
-                let pids = open.iter().filter_map(|at| targets.get(*at)).map(|target| target.pid).collect();
-                observe(&Progress { pids, elapsed: start.elapsed(), left, then });
-                left.min(TICK)
-            }
-            None => left,
-        };
-        let ended = pidfd::wait(&pidfds, turn)?;
-        for at in ended.into_iter().filter_map(|at| open.get(at)) {
-            if let Some(target) = targets.get_mut(*at) {
-                end(target, start);
-            }
-        }
-    }
 }

@@ -238,21 +238,30 @@ impl Run {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self}"))
     }
 
-    /// What the document says of a holder, by the pid that portclear sees.
+    /// What the document says of a holder or of what belongs to one, by the pid that portclear sees.
     #[track_caller]
-    pub(crate) fn holder(&self, pid: u32) -> Value {
+    pub(crate) fn process(&self, pid: u32) -> Value {
+        let found = self.processes().into_iter().find(|process| process["pid"] == pid);
+        found.unwrap_or_else(|| panic!("no process {pid}: {self}"))
+    }
+
+    /// All that the document speaks of: holders, what belongs to them, what was swept.
+    pub(crate) fn processes(&self) -> Vec<Value> {
         let json = self.json();
-        let ports = json["ports"].as_array().into_iter().flatten();
-        let mut holders = ports.flat_map(|port| port["holders"].as_array().into_iter().flatten());
-        let found = holders.find(|holder| holder["pid"] == pid).cloned();
-        found.unwrap_or_else(|| panic!("no holder {pid}: {self}"))
+        let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let mut all: Vec<Value> = list(&json["ports"])
+            .iter()
+            .flat_map(|port| [list(&port["holders"]), list(&port["members"])].concat())
+            .collect();
+        all.extend(list(&json["swept"]["processes"]));
+        all
     }
 
     /// The signals that the document says a holder was sent.
     #[track_caller]
     pub(crate) fn sent(&self, pid: u32) -> Vec<String> {
-        let holder = self.holder(pid);
-        let signals = holder["signals"].as_array().expect("signals").iter();
+        let process = self.process(pid);
+        let signals = process["signals"].as_array().expect("signals").iter();
         signals.map(|sent| sent["signal"].as_str().expect("a name").to_owned()).collect()
     }
 }

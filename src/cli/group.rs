@@ -1,0 +1,103 @@
+//! Processes that differ in nothing a reader asks about, shown together: a gateway starts MCP servers by the dozen.
+
+use std::time::Duration;
+
+use portclear::{Fate, ProcessReport};
+
+use crate::cli::text::{exe, millis, time, unit, user};
+
+/// More pids are counted: the line is for recognising the processes.
+const PIDS: usize = 8;
+
+/// In the order of their first, alike together; each for itself where all is wanted.
+pub(crate) fn groups(processes: &[ProcessReport], each: bool) -> Vec<Vec<&ProcessReport>> {
+    let mut groups: Vec<(String, Vec<&ProcessReport>)> = Vec::new();
+    for process in processes {
+        let key = key(process);
+        match groups.iter_mut().find(|(known, _)| !each && *known == key) {
+            Some((_, group)) => group.push(process),
+            None => groups.push((key, vec![process])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+fn key(process: &ProcessReport) -> String {
+    let facts = &process.holder.facts;
+    format!(
+        "{:?} {} {} {} {} {:?} {} {:?}",
+        process.role,
+        facts.name(),
+        exe(facts),
+        user(process),
+        unit(facts),
+        facts.run(),
+        process.reason(),
+        std::mem::discriminant(&process.ending.fate),
+    )
+}
+
+/// `node (pid 7, …)`, `14 × node (pids 7, 8, …)`: what they are.
+pub(crate) fn what(group: &[&ProcessReport]) -> String {
+    let Some(first) = group.first() else { return String::new() };
+    let facts = &first.holder.facts;
+    let times = if group.len() > 1 { format!("{} × ", group.len()) } else { String::new() };
+    let ages = group.iter().map(|process| process.holder.facts.age);
+    format!(
+        "{times}{} ({}, {}, exe {}, unit {}, run {}, age {})",
+        facts.name(),
+        pids(group),
+        user(first),
+        exe(facts),
+        unit(facts),
+        facts.run().unwrap_or("-"),
+        span(ages, time),
+    )
+}
+
+pub(crate) fn pids(group: &[&ProcessReport]) -> String {
+    let pids: Vec<String> =
+        group.iter().take(PIDS).map(|process| process.holder.facts.id.pid.to_string()).collect();
+    match group.len() {
+        1 => format!("pid {}", pids.concat()),
+        n if n > PIDS => format!("pids {} and {} more", pids.join(", "), n - PIDS),
+        _ => format!("pids {}", pids.join(", ")),
+    }
+}
+
+/// What was sent to them and what came of it; `None` where nothing was done.
+pub(crate) fn ending(group: &[&ProcessReport]) -> Option<String> {
+    let first = group.first()?;
+    let signals = group.iter().map(|process| process.ending.signals.len()).max().unwrap_or_default();
+    let mut parts: Vec<String> = Vec::new();
+    for at in 0..signals {
+        let sent = || group.iter().filter_map(|process| process.ending.signals.get(at));
+        if let Some((signal, _)) = sent().next() {
+            parts.push(format!("{signal} after {}", span(sent().map(|(_, after)| *after), millis)));
+        }
+    }
+    parts.push(match first.ending.fate {
+        Fate::Untouched => return None,
+        Fate::Ended => {
+            format!(
+                "gone after {}",
+                span(group.iter().filter_map(|process| process.ending.ended_after), millis)
+            )
+        }
+        Fate::EndedByItself => "ended before a signal reached it".to_owned(),
+        Fate::Changed => "became another program, and was spared".to_owned(),
+        Fate::Unread => "could not be read again, and was spared".to_owned(),
+        Fate::NotPermitted => "may not be signalled from here".to_owned(),
+        Fate::Survived(state) => format!("still there (state {state})"),
+        _ => return None,
+    });
+    Some(parts.join(", "))
+}
+
+/// `1 ms`, or `1 ms to 14 ms`.
+pub(crate) fn span(times: impl Iterator<Item = Duration>, show: fn(Duration) -> String) -> String {
+    let times: Vec<Duration> = times.collect();
+    let shown = |time: Option<&Duration>| show(time.copied().unwrap_or_default());
+    let (least, most) = (shown(times.iter().min()), shown(times.iter().max()));
+    if least == most { most } else { format!("{least} to {most}") }
+}
