@@ -45,6 +45,7 @@ mod service;
 mod targets;
 #[cfg(test)]
 mod testing;
+mod ties;
 mod tree;
 mod verdict;
 

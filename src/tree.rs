@@ -5,12 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::facts::{Facts, Record, Seen};
-use crate::identity::{Identity, marked};
+use crate::identity::Identity;
 use crate::liveness::Liveness;
 use crate::plan::Judged;
 use crate::service::Service;
-use crate::verdict::{Judgement, Verdict};
+use crate::ties::{Ties, of_one_run};
 
 /// What a process is to the port, or to the instance that holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,15 +42,14 @@ pub(crate) struct Member {
 pub(crate) fn family(base: &[&Judged], near: &[Judged], service: &Service, since: u64) -> Vec<Member> {
     let at_pid: BTreeMap<u32, usize> =
         near.iter().enumerate().map(|(at, (holder, _))| (holder.facts.id.pid, at)).collect();
-    let mut family = Family { near, members: BTreeMap::new(), ties: Ties { service, since } };
+    let mut family = Family { near, at_pid, members: BTreeMap::new(), ties: Ties { service, since } };
     let mut top: Vec<(&Judged, bool)> = Vec::new();
     for judged in base {
         let mut child: &Judged = judged;
         top.push((child, true));
-        while let Some(at) = at_pid.get(&child.0.facts.ppid)
-            && let Some(parent) = near.get(*at)
+        while let Some((at, parent)) = family.parent(child)
             && family.ties.same_instance(parent, child)
-            && family.add(*at, Role::Launcher, None)
+            && family.add(at, Role::Launcher, None)
         {
             top.push((parent, true));
             child = parent;
@@ -60,7 +58,9 @@ pub(crate) fn family(base: &[&Judged], near: &[Judged], service: &Service, since
     family.below(top);
     for judged in base {
         for (at, orphan) in near.iter().enumerate() {
-            let orphan_of = || family.ties.is_orphan(orphan, judged) && family.is_told(judged);
+            let orphan_of = || {
+                family.ties.is_orphan(orphan, judged) && family.is_told(judged) && !family.is_anothers(orphan)
+            };
             if !family.members.contains_key(&at) && (orphan_of() || family.ties.is_late_fork(orphan, judged))
             {
                 family.add(at, Role::Offspring, Some(judged.0.facts.id.pid));
@@ -73,6 +73,7 @@ pub(crate) fn family(base: &[&Judged], near: &[Judged], service: &Service, since
 
 struct Family<'a> {
     near: &'a [Judged],
+    at_pid: BTreeMap<u32, usize>,
     ties: Ties<'a>,
     members: BTreeMap<usize, Member>,
 }
@@ -80,6 +81,24 @@ struct Family<'a> {
 impl<'a> Family<'a> {
     fn add(&mut self, at: usize, role: Role, below: Option<u32>) -> bool {
         self.members.insert(at, Member { at, role, below }).is_none()
+    }
+
+    fn parent(&self, of: &Judged) -> Option<(usize, &'a Judged)> {
+        let at = *self.at_pid.get(&of.0.facts.ppid)?;
+        Some((at, self.near.get(at)?))
+    }
+
+    /// Whether it is below an instance that is not ended: a successor has the run of what executed it.
+    fn is_anothers(&self, process: &Judged) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut child = process;
+        while let Some((at, parent)) = self.parent(child).filter(|(at, _)| seen.insert(*at)) {
+            if matches!(parent.1.identity, Identity::Instance(_)) && !self.members.contains_key(&at) {
+                return true;
+            }
+            child = parent;
+        }
+        false
     }
 
     /// Takes in what is below these, which are of the instance itself or started by it.
@@ -113,109 +132,6 @@ impl<'a> Family<'a> {
     }
 }
 
-/// What ties two processes together.
-struct Ties<'a> {
-    service: &'a Service,
-    since: u64,
-}
-
-impl Ties<'_> {
-    /// Whether two processes, parent and child, are one instance.
-    fn same_instance(&self, one: &Judged, other: &Judged) -> bool {
-        let instance = |(_, judgement): &Judged| matches!(judgement.identity, Identity::Instance(_));
-        let stale = |judged: &Judged, of: &Judged| {
-            judged.1.verdict == Verdict::Stale || self.is_late_fork(judged, of)
-        };
-        let (a, b) = (&one.0.facts, &other.0.facts);
-        instance(one)
-            && instance(other)
-            && stale(one, other)
-            && stale(other, one)
-            && a.run() == b.run()
-            && same_place(a, b)
-            && self.same_keys(a, b)
-    }
-
-    /// Whether a child of a member is ended with its tree.
-    fn belongs(&self, (holder, judgement): &Judged, parent: &Judged) -> bool {
-        let (facts, of) = (&holder.facts, &parent.0.facts);
-        let instance = matches!(judgement.identity, Identity::Instance(_));
-        // What the instance executed since the call began may be its successor.
-        let successor = instance && self.is_late(facts) && !forked_from(facts, of);
-        may_be_ended(judgement, facts)
-            && same_place(facts, of)
-            && !successor
-            && (!instance || self.same_keys(facts, of))
-            && (!of_current_run(facts) || matches!(parent.1.liveness, Liveness::Live(_)))
-    }
-
-    /// Whether a process that has lost its parent is of the same service and run as one that is to be ended.
-    fn is_orphan(&self, (holder, judgement): &Judged, (base, why): &Judged) -> bool {
-        let (facts, of) = (&holder.facts, &base.facts);
-        let marked =
-            |facts: &Facts| facts.environ.value().is_some_and(|environ| marked(environ, self.service));
-        let offspring = matches!(judgement.identity, Identity::Offspring(_));
-        let alike = match (&judgement.liveness, &why.liveness) {
-            (Liveness::Leftover, Liveness::Leftover) => offspring || judgement.verdict == Verdict::Stale,
-            // The instance's own run, which was to be ended although it lives.
-            (Liveness::Live(theirs), Liveness::Live(own)) => theirs == own && offspring,
-            (Liveness::Unsupervised, Liveness::Unsupervised) => offspring && !self.is_late(facts),
-            _ => false,
-        };
-        alike
-            && may_be_ended(judgement, facts)
-            && marked(facts)
-            && marked(of)
-            && of_one_run(facts, of)
-            && same_place(facts, of)
-            && self.same_keys(facts, of)
-    }
-
-    /// Whether the process was forked, since the call began, from one that is to be ended.
-    fn is_late_fork(&self, (holder, judgement): &Judged, (base, _): &Judged) -> bool {
-        let facts = &holder.facts;
-        self.is_late(facts)
-            && forked_from(facts, &base.facts)
-            && same_place(facts, &base.facts)
-            && may_be_ended(judgement, facts)
-            && !of_current_run(facts)
-    }
-
-    fn is_late(&self, facts: &Facts) -> bool {
-        facts.id.start_ticks >= self.since
-    }
-
-    fn same_keys(&self, one: &Facts, other: &Facts) -> bool {
-        let keys = |facts: &Facts| facts.environ.value().map(|environ| self.service.instance_of(environ));
-        keys(one).is_some() && keys(one) == keys(other)
-    }
-}
-
-/// Whether it executes the very same image: nothing was executed between the two (`Image`).
-fn forked_from(facts: &Facts, of: &Facts) -> bool {
-    let file = |facts: &Facts| facts.exe.value().map(|exe| exe.file);
-    file(facts).is_some() && file(facts) == file(of) && facts.image == of.image
-}
-
-/// Not what may not be judged, and not what is to live in any case.
-fn may_be_ended(judgement: &Judgement, facts: &Facts) -> bool {
-    !matches!(judgement.liveness, Liveness::Protected(_))
-        && judgement.identity != Identity::Unknown
-        && facts.nested == Seen::Value(false)
-}
-
-fn of_current_run(facts: &Facts) -> bool {
-    matches!(&facts.record, Record::Current { run, .. } if facts.run() == Some(run))
-}
-
-fn of_one_run(one: &Facts, other: &Facts) -> bool {
-    one.run().is_some() && one.run() == other.run()
-}
-
-fn same_place(one: &Facts, other: &Facts) -> bool {
-    one.cgroup.value().is_some() && one.cgroup == other.cgroup
-}
-
 /// The topmost process above `pid` of those that are to be ended, by who is below whom.
 pub(crate) fn top(pid: u32, below: &BTreeMap<u32, u32>) -> Option<u32> {
     let mut seen = BTreeSet::from([pid]);
@@ -227,4 +143,169 @@ pub(crate) fn top(pid: u32, below: &BTreeMap<u32, u32>) -> Option<u32> {
         next = *parent;
     }
     top
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Environ, Exe, Image, Record, Seen};
+    use crate::identity::{Evidence, Trace};
+    use crate::liveness::{Protection, Supervisor};
+    use crate::testing::{ancestors, facts, holder};
+    use crate::verdict::{Judgement, Rule, Verdict};
+    use std::ffi::OsString;
+    use std::time::SystemTime;
+
+    /// The call begins at tick 1000. Older processes start at ten times their pid.
+    const SINCE: u64 = 1_000;
+    const RUN: &str = "11111111111111111111111111111111";
+    const NEXT: &str = "22222222222222222222222222222222";
+
+    fn service() -> Service {
+        let mut service = Service::new("gw").markers(vec![crate::Marker::new("MARK", "gw")]);
+        service.instance_keys = vec!["PROFILE".into()];
+        service
+    }
+
+    /// A process in words: `instance`, `offspring`, `foreign` or `unknown`, and what else there is to it.
+    fn process(pid: u32, ppid: u32, words: &str) -> Judged {
+        let has = |word: &str| words.split(' ').any(|one| one == word);
+        let mut facts = facts(pid, if has("late") { SINCE } else { u64::from(pid) * 10 });
+        facts.ppid = ppid;
+        let identity = match words.split(' ').next() {
+            Some("instance") => Identity::Instance(Evidence::Executable),
+            Some("offspring") => Identity::Offspring(Trace::OtherExecutable),
+            Some("foreign") => Identity::Foreign,
+            _ => Identity::Unknown,
+        };
+        facts.exe = Seen::Value(Exe { path: "/opt/gw".into(), replaced: false, file: (9, 9) });
+        facts.image = Image { stack: if has("fork") { 7 } else { u64::from(pid) }, arguments: None };
+        facts.cgroup = Seen::Value(if has("scope") { "/a.scope" } else { "/gw.service" }.into());
+        facts.nested = Seen::Value(has("nested"));
+        let run = if has("next") { Some(NEXT) } else { (!has("no-run")).then_some(RUN) };
+        let mut environ: Vec<(OsString, OsString)> = Vec::new();
+        environ.extend(run.map(|run| ("INVOCATION_ID".into(), run.into())));
+        environ.extend((!has("plain")).then(|| ("MARK".into(), "gw".into())));
+        environ.extend(has("profile").then(|| ("PROFILE".into(), "b".into())));
+        facts.environ = Seen::Value(Environ(environ));
+        facts.record = Record::Current { run: NEXT.to_owned(), since: SystemTime::UNIX_EPOCH };
+        let liveness = if has("protected") {
+            Liveness::Protected(Protection::Ancestor)
+        } else if has("by-hand") {
+            Liveness::Unsupervised
+        } else if has("next") || has("live") {
+            Liveness::Live(Supervisor::Unit(facts.unit().unwrap()))
+        } else {
+            Liveness::Leftover
+        };
+        let stale =
+            matches!(identity, Identity::Instance(_)) && !has("late") && liveness == Liveness::Leftover
+                || has("by-hand") && words.starts_with("instance") && !has("late") && !has("profile");
+        let (verdict, rule) =
+            if stale { (Verdict::Stale, Rule::StaleInstance) } else { (Verdict::Spare, Rule::Offspring) };
+        (holder(facts, ancestors(&[1], true)), Judgement { identity, liveness, verdict, rule })
+    }
+
+    /// Each of the second list is beside the holder, pid 50 below 40, of the first.
+    #[test]
+    fn who_belongs_to_a_holder() {
+        use Role::{Launcher, Offspring, Worker};
+        type Near<'a> = (u32, u32, &'a str, Option<Role>);
+        let table: [(&str, &[Near<'_>]); 14] = [
+            ("instance", &[(40, 1, "instance", Some(Launcher)), (30, 1, "instance", Some(Offspring))]),
+            ("instance", &[(40, 30, "instance", Some(Launcher)), (30, 1, "instance", Some(Launcher))]),
+            ("instance", &[(40, 30, "offspring", Some(Offspring)), (30, 1, "instance", Some(Offspring))]),
+            ("instance", &[(40, 1, "instance next", None), (41, 40, "offspring next", None)]),
+            ("instance", &[(40, 1, "instance profile", None)]),
+            ("instance", &[(40, 1, "instance scope", None)]),
+            ("instance", &[(40, 1, "instance protected", None)]),
+            // Siblings of the holder below its launcher are workers, and what each started goes with it.
+            (
+                "instance",
+                &[
+                    (40, 1, "instance", Some(Launcher)),
+                    (51, 40, "instance", Some(Worker)),
+                    (52, 51, "offspring", Some(Offspring)),
+                    (53, 52, "foreign plain", Some(Offspring)),
+                    (54, 53, "instance", Some(Offspring)),
+                ],
+            ),
+            (
+                "instance",
+                &[
+                    (51, 50, "instance profile", None),
+                    (52, 51, "offspring profile", None),
+                    (53, 50, "offspring scope", None),
+                    (54, 53, "offspring scope", None),
+                    (55, 50, "offspring protected", None),
+                    (56, 50, "offspring nested", None),
+                    (57, 50, "unknown", None),
+                    (58, 50, "offspring next", None),
+                ],
+            ),
+            // What it executed since the call began may be its successor; what it forked is none.
+            (
+                "instance fork",
+                &[
+                    (51, 50, "instance late", None),
+                    (52, 51, "offspring late", None),
+                    (53, 50, "instance late fork", Some(Worker)),
+                    (54, 50, "offspring late", Some(Offspring)),
+                    (55, 1, "instance late fork", Some(Offspring)),
+                    (56, 1, "instance late", None),
+                ],
+            ),
+            // By the run: whoever carries the marker, and what is below that.
+            (
+                "instance",
+                &[
+                    (51, 1, "offspring", Some(Offspring)),
+                    (52, 51, "foreign plain no-run", Some(Offspring)),
+                    (53, 1, "offspring late", Some(Offspring)),
+                    (54, 1, "offspring no-run", None),
+                    (55, 1, "offspring next", None),
+                    (56, 1, "offspring plain", None),
+                    (57, 1, "offspring profile", None),
+                    (58, 1, "foreign", None),
+                    (59, 1, "offspring by-hand", None),
+                ],
+            ),
+            (
+                "instance no-run",
+                &[(51, 1, "offspring no-run", None), (52, 50, "offspring no-run", Some(Offspring))],
+            ),
+            // Of one run and started by hand: nobody's, where a second instance lives.
+            (
+                "instance by-hand",
+                &[(51, 1, "offspring by-hand", Some(Offspring)), (52, 1, "offspring by-hand late", None)],
+            ),
+            (
+                "instance by-hand",
+                &[
+                    (51, 1, "offspring by-hand", None),
+                    (52, 50, "offspring by-hand", Some(Offspring)),
+                    (53, 1, "instance by-hand", None),
+                ],
+            ),
+        ];
+        for (base, near) in table {
+            let parent = if near.iter().any(|(pid, ..)| *pid == 40) { 40 } else { 1 };
+            let base = process(50, parent, base);
+            let processes: Vec<Judged> =
+                near.iter().map(|(pid, ppid, words, _)| process(*pid, *ppid, words)).collect();
+            let members = family(&[&base], &processes, &service(), SINCE);
+            for (at, (pid, _, words, expected)) in near.iter().enumerate() {
+                let role = members.iter().find(|member| member.at == at).map(|member| member.role);
+                assert_eq!(role, *expected, "{pid} {words}, of {near:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_topmost_is_asked_first() {
+        let below = BTreeMap::from([(5, 4), (4, 3), (9, 8), (8, 9)]);
+        for (pid, expected) in [(5, Some(3)), (4, Some(3)), (3, None), (7, None), (9, Some(8))] {
+            assert_eq!(top(pid, &below), expected, "{pid}");
+        }
+    }
 }

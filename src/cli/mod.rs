@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use anstream::AutoStream;
 use anyhow::Context;
 use clap::Parser;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use portclear::Report;
 
 use crate::cli::args::{Args, Command, Request};
@@ -40,6 +41,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn run(request: &Request) -> anyhow::Result<Exit> {
+    raise_descriptor_limit();
     let report = if request.dry_run {
         portclear::inspect(&request.ports, &request.policy)
     } else if request.quiet || request.json || !io::stderr().is_terminal() {
@@ -53,6 +55,16 @@ fn run(request: &Request) -> anyhow::Result<Exit> {
         other => other.context("cannot write the report")?,
     }
     Ok(Exit::of(&report))
+}
+
+/// Each process that is to be ended is held by two descriptors, and there may be hundreds; the soft limit is often
+/// 1024 for the sake of select(2), which nothing here uses. Where it cannot be raised, fewer are ended at once.
+fn raise_descriptor_limit() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
 }
 
 fn show(request: &Request, report: &Report) -> io::Result<()> {

@@ -1,0 +1,113 @@
+//! What ties two processes to one instance. Pure; `tree` has the tests.
+
+use crate::facts::{Facts, Record, Seen};
+use crate::identity::{Identity, marked};
+use crate::liveness::Liveness;
+use crate::plan::Judged;
+use crate::service::Service;
+use crate::verdict::{Judgement, Verdict};
+
+/// What ties two processes together.
+pub(crate) struct Ties<'a> {
+    pub(crate) service: &'a Service,
+    /// When the call began, in clock ticks.
+    pub(crate) since: u64,
+}
+
+impl Ties<'_> {
+    /// Whether two processes, parent and child, are one instance.
+    pub(crate) fn same_instance(&self, one: &Judged, other: &Judged) -> bool {
+        let instance = |(_, judgement): &Judged| matches!(judgement.identity, Identity::Instance(_));
+        let stale = |judged: &Judged, of: &Judged| {
+            judged.1.verdict == Verdict::Stale || self.is_late_fork(judged, of)
+        };
+        let (a, b) = (&one.0.facts, &other.0.facts);
+        instance(one)
+            && instance(other)
+            && stale(one, other)
+            && stale(other, one)
+            && a.run() == b.run()
+            && same_place(a, b)
+            && self.same_keys(a, b)
+    }
+
+    /// Whether a child of a member is ended with its tree.
+    pub(crate) fn belongs(&self, (holder, judgement): &Judged, parent: &Judged) -> bool {
+        let (facts, of) = (&holder.facts, &parent.0.facts);
+        let instance = matches!(judgement.identity, Identity::Instance(_));
+        // What the instance executed since the call began may be its successor.
+        let successor = instance && self.is_late(facts) && !forked_from(facts, of);
+        may_be_ended(judgement, facts)
+            && same_place(facts, of)
+            && !successor
+            && (!instance || self.same_keys(facts, of))
+            && (!of_current_run(facts) || matches!(parent.1.liveness, Liveness::Live(_)))
+    }
+
+    /// Whether a process that has lost its parent is of the same service and run as one that is to be ended.
+    pub(crate) fn is_orphan(&self, (holder, judgement): &Judged, (base, why): &Judged) -> bool {
+        let (facts, of) = (&holder.facts, &base.facts);
+        let marked =
+            |facts: &Facts| facts.environ.value().is_some_and(|environ| marked(environ, self.service));
+        let offspring = matches!(judgement.identity, Identity::Offspring(_));
+        let alike = match (&judgement.liveness, &why.liveness) {
+            (Liveness::Leftover, Liveness::Leftover) => offspring || judgement.verdict == Verdict::Stale,
+            // The instance's own run, which was to be ended although it lives.
+            (Liveness::Live(theirs), Liveness::Live(own)) => theirs == own && offspring,
+            (Liveness::Unsupervised, Liveness::Unsupervised) => offspring && !self.is_late(facts),
+            _ => false,
+        };
+        alike
+            && may_be_ended(judgement, facts)
+            && marked(facts)
+            && marked(of)
+            && of_one_run(facts, of)
+            && same_place(facts, of)
+            && self.same_keys(facts, of)
+    }
+
+    /// Whether the process was forked, since the call began, from one that is to be ended.
+    pub(crate) fn is_late_fork(&self, (holder, judgement): &Judged, (base, _): &Judged) -> bool {
+        let facts = &holder.facts;
+        self.is_late(facts)
+            && forked_from(facts, &base.facts)
+            && same_place(facts, &base.facts)
+            && may_be_ended(judgement, facts)
+            && !of_current_run(facts)
+    }
+
+    fn is_late(&self, facts: &Facts) -> bool {
+        facts.id.start_ticks >= self.since
+    }
+
+    fn same_keys(&self, one: &Facts, other: &Facts) -> bool {
+        let keys = |facts: &Facts| facts.environ.value().map(|environ| self.service.instance_of(environ));
+        keys(one).is_some() && keys(one) == keys(other)
+    }
+}
+
+/// Whether it executes the very same image: nothing was executed between the two (`Image`).
+fn forked_from(facts: &Facts, of: &Facts) -> bool {
+    let file = |facts: &Facts| facts.exe.value().map(|exe| exe.file);
+    file(facts).is_some() && file(facts) == file(of) && facts.image == of.image
+}
+
+/// Not what may not be judged, and not what is to live in any case.
+fn may_be_ended(judgement: &Judgement, facts: &Facts) -> bool {
+    !matches!(judgement.liveness, Liveness::Protected(_))
+        && judgement.identity != Identity::Unknown
+        && facts.nested == Seen::Value(false)
+}
+
+fn of_current_run(facts: &Facts) -> bool {
+    matches!(&facts.record, Record::Current { run, .. } if facts.run() == Some(run))
+}
+
+/// Whether both were started in one run of a unit.
+pub(crate) fn of_one_run(one: &Facts, other: &Facts) -> bool {
+    one.run().is_some() && one.run() == other.run()
+}
+
+fn same_place(one: &Facts, other: &Facts) -> bool {
+    one.cgroup.value().is_some() && one.cgroup == other.cgroup
+}
