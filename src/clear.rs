@@ -2,13 +2,14 @@
 //! left behind.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Instant;
 
 use crate::error::Error;
 use crate::facts::Holder;
 use crate::identity::Resolved;
 use crate::job::{Job, take};
-use crate::os::process::file_id;
+use crate::os::process::{Pinned, file_id};
 use crate::os::snapshot::Snapshot;
 use crate::os::survey::{Survey, survey};
 use crate::os::terminate::{Deadline, Look, Observer, Recheck, Target, terminate};
@@ -172,9 +173,9 @@ fn look(
 
 fn judged(survey: &Survey, spec: &PortSpec, context: &Context<'_>) -> Vec<Stale> {
     let inodes: Vec<u64> = survey.in_the_way(spec).iter().map(|listener| listener.inode).collect();
-    let of_port = |(_, holder): &&kin::Pin| holder.inodes.iter().any(|inode| inodes.contains(inode));
+    let of_port = |(_, holder): &&(_, Holder)| holder.inodes.iter().any(|inode| inodes.contains(inode));
     let judged =
-        |(pinned, holder): &kin::Pin| (pinned.clone(), (Holder::clone(holder), judge(holder, context)));
+        |(pinned, holder): &(Rc<Pinned>, Holder)| (pinned.clone(), (holder.clone(), judge(holder, context)));
     survey.holders.iter().filter(of_port).map(judged).collect()
 }
 

@@ -83,6 +83,8 @@ impl Policy {
     /// Ends what the ended instances have started, too: their descendants, whatever session or process group they
     /// are in, and those that lost their parent and carry the same marker and run. Not what was moved to a cgroup
     /// of its own, as systemd-run(1) `--scope` does: that was meant to outlive its starter.
+    /// Each of them takes two file descriptors while it is ended; where RLIMIT_NOFILE does not suffice for all, the
+    /// rest is left alone.
     pub const fn tree(mut self, tree: bool) -> Self {
         self.tree = tree;
         self

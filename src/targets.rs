@@ -39,7 +39,7 @@ impl Group {
         let holders: Vec<&Holder> = base.iter().map(|(_, (holder, _))| holder).collect();
         let near = kin::near(&holders, snapshot, context.service.service)?;
         let mut group = Self { base, ..Self::default() };
-        for (stale, member) in select(group.base.iter().map(|(_, judged)| judged), near, context) {
+        for (stale, member) in select(group.base.iter().map(|(_, judged)| judged), near, context)? {
             if tree || member.role != Role::Offspring {
                 group.members.push((stale, member));
             } else {
@@ -60,35 +60,35 @@ impl Group {
 
 fn select<'a>(
     base: impl Iterator<Item = &'a Judged>,
-    near: Vec<kin::Pin>,
+    near: Vec<Holder>,
     context: &Context<'_>,
-) -> Vec<(Stale, Member)> {
-    let (pinned, mut judged): (Vec<Rc<Pinned>>, Vec<Judged>) = near
-        .into_iter()
-        .map(|(pinned, holder)| {
-            let judgement = judge(&holder, context);
-            (pinned, (holder, judgement))
-        })
-        .unzip();
+) -> Result<Vec<(Stale, Member)>, Error> {
     let base: Vec<&Judged> = base.collect();
-    let members = family(&base, &judged, context.service.service, context.caller.id.start_ticks);
-    let member = |member: Member| {
-        let (_, judgement) = judged.get_mut(member.at)?;
+    let near: Vec<Judged> = near.into_iter().map(|holder| judged(holder, context)).collect();
+    let members = family(&base, &near, context.service.service, context.caller.id.start_ticks);
+    let wanted = members.into_iter().filter_map(|member| Some((near.get(member.at)?, member)));
+    let pinned = kin::pin(wanted, |((holder, _), _)| holder.facts.id)?;
+    let member = |(pinned, ((holder, judgement), member)): (Rc<Pinned>, (&Judged, Member))| {
+        let mut judgement = judgement.clone();
         if judgement.verdict == Verdict::Spare {
             (judgement.verdict, judgement.rule) = (Verdict::Stale, Rule::Tree);
         }
-        Some(((pinned.get(member.at)?.clone(), judged.get(member.at)?.clone()), member))
+        ((pinned, (holder.clone(), judgement)), member)
     };
-    members.into_iter().filter_map(member).collect()
+    Ok(pinned.into_iter().map(member).collect())
+}
+
+fn judged(holder: Holder, context: &Context<'_>) -> Judged {
+    let judgement = judge(&holder, context);
+    (holder, judgement)
 }
 
 /// What ended runs of the service left behind anywhere.
 pub(crate) fn leftovers(snapshot: &Snapshot, context: &Context<'_>) -> Result<Vec<Stale>, Error> {
-    let judged = |(pinned, holder): kin::Pin| {
-        let judgement = judge(&holder, context);
-        matches!(judgement.rule, Rule::StaleLeftover | Rule::OwnUnit).then_some((pinned, (holder, judgement)))
-    };
-    Ok(kin::in_services(snapshot, context.service.service)?.into_iter().filter_map(judged).collect())
+    let near = kin::in_services(snapshot, context.service.service)?;
+    let left_over = |(_, judgement): &Judged| matches!(judgement.rule, Rule::StaleLeftover | Rule::OwnUnit);
+    let stale = near.into_iter().map(|holder| judged(holder, context)).filter(left_over);
+    kin::pin(stale, |(holder, _)| holder.facts.id)
 }
 
 /// All that is to be ended, each process once, and who is to be asked before whom. What holds a port is that
@@ -130,7 +130,7 @@ pub(crate) fn newcomers(targets: &[Target], context: &Context<'_>) -> Result<Vec
     let holders: Vec<&Holder> = targets.iter().map(|target| &target.judged.0).collect();
     let since = context.caller.id.start_ticks;
     let near = kin::newcomers(&holders, since, context.service.service)?;
-    let judged = targets.iter().map(|target| &target.judged);
+    let base = targets.iter().map(|target| &target.judged);
     let group =
         |pid: Option<u32>| targets.iter().find(|target| Some(target.pid()) == pid).map(|target| target.group);
     let target = |((pinned, judged), member): (Stale, Member)| Target {
@@ -141,7 +141,7 @@ pub(crate) fn newcomers(targets: &[Target], context: &Context<'_>) -> Result<Vec
         group: group(member.below).unwrap_or_default(),
         ending: Ending::new(Fate::Survived('?')),
     };
-    Ok(select(judged, near, context).into_iter().map(target).collect())
+    Ok(select(base, near, context)?.into_iter().map(target).collect())
 }
 
 /// The same process by its pidfd, and still what was judged: it may have executed another program since.

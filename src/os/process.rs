@@ -80,6 +80,12 @@ impl Pinned {
         Ok(None)
     }
 
+    /// `None`: it has ended, or may not be read.
+    pub(crate) fn id(&self) -> Option<ProcessId> {
+        let stat = self.root.stat().ok()?;
+        Some(ProcessId { pid: self.pid, start_ticks: stat.starttime })
+    }
+
     /// The state's letter, for what would not end.
     pub(crate) fn state(&self) -> char {
         self.root.stat().map_or('?', |stat| stat.state)

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::facts::{Holder, Seen};
-use crate::os::kin::Pin;
 use crate::os::process::{Known, Pinned};
 use crate::os::sockets::{Table, table};
 use crate::os::{holders, pidfd};
@@ -16,7 +15,7 @@ use crate::service::Service;
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
     pub(crate) table: Table,
-    pub(crate) holders: Vec<Pin>,
+    pub(crate) holders: Vec<(Rc<Pinned>, Holder)>,
     pub(crate) unreadable: usize,
     /// Nothing changed while it was looked at.
     pub(crate) settled: bool,
