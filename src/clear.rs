@@ -69,7 +69,7 @@ fn rounds(
     let users = snapshot::user_names();
     let mut deadline = None;
     for _ in 0..ROUNDS {
-        let (mut of_job, mut groups) = (Vec::new(), Vec::new());
+        let (mut of_job, mut groups, mut sweep_status) = (Vec::new(), Vec::new(), Ok(()));
         let to_clear = look(jobs, &context, &users)?;
         let sweeps = policy.sweep && swept.is_none();
         if !to_clear.is_empty() || sweeps {
@@ -88,7 +88,9 @@ fn rounds(
                 }
             }
             if sweeps {
-                groups.push(Group::of(leftovers(&snapshot, &context)?, &snapshot, &context, policy.tree)?);
+                let (group, status) = sweep_group(jobs, &snapshot, &context, policy.tree);
+                groups.push(group);
+                sweep_status = status;
             }
         }
         let sweep = sweeps.then_some(of_job.len());
@@ -104,8 +106,9 @@ fn rounds(
         if act && !targets.iter().all(is_same) {
             targets.retain(of_sweep);
         }
-        let memory =
-            kin::memory(targets.iter().filter(|target| of_sweep(target)).map(|target| &target.pinned));
+        let swept_ids =
+            targets.iter().filter(|target| of_sweep(target)).map(|target| target.judged.0.facts.id);
+        let memory = kin::memory(&swept_ids.collect::<Vec<_>>());
         let (targets, error) = if act && !targets.is_empty() {
             let look = Look {
                 recheck: &|target| recheck(&target.pinned, &target.judged, &context),
@@ -127,8 +130,8 @@ fn rounds(
         if let Some(group) = sweep.and_then(|at| groups.get(at)) {
             let mut report = sweep_report(&targets, sweep, &context, &users);
             report.memory = memory;
-            report.remainder =
-                if act { kin::remainder(&group.left)? } else { kin::memory(group.left.iter()) };
+            report.status = sweep_status;
+            report.remainder = if act { kin::remainder(&group.left)? } else { kin::memory(&group.left) };
             *swept = Some(report);
         }
         if let Some(error) = error {
@@ -177,6 +180,27 @@ fn judged(survey: &Survey, spec: &PortSpec, context: &Context<'_>) -> Vec<Stale>
     let judged =
         |(pinned, holder): &(Rc<Pinned>, Holder)| (pinned.clone(), (holder.clone(), judge(holder, context)));
     survey.holders.iter().filter(of_port).map(judged).collect()
+}
+
+/// What there is to sweep. What goes wrong with it is no reason to leave a port alone.
+fn sweep_group(
+    jobs: &[Job],
+    snapshot: &Snapshot,
+    context: &Context<'_>,
+    tree: bool,
+) -> (Group, Result<(), Error>) {
+    let holders = jobs.iter().flat_map(|job| &job.report.holders);
+    let of_ports = holders.map(|process| process.holder.facts.id).collect();
+    let found = leftovers(snapshot, &of_ports, context).and_then(|(found, error)| {
+        let mut group = Group::of(found.base, snapshot, context, tree)?;
+        group.left.extend(found.left);
+        Ok((group, error))
+    });
+    match found {
+        Ok((group, None)) => (group, Ok(())),
+        Ok((group, Some(error))) => (group, Err(error)),
+        Err(error) => (Group::default(), Err(error)),
+    }
 }
 
 fn sweep_report(

@@ -9,6 +9,7 @@ use crate::facts::Facts;
 use crate::identity::{Evidence, Identity, Trace};
 use crate::liveness::{Liveness, Protection, Supervisor};
 use crate::report::ProcessReport;
+use crate::tree::Role;
 use crate::verdict::Rule;
 
 /// Longer command lines are cut: the line is for recognising a process, not for running it again.
@@ -43,7 +44,7 @@ fn command_line(argv: &[OsString]) -> String {
         shown.push(match (hide_next, bytes.contains(&b'=') && secret(name)) {
             (true, _) => "…".to_owned(),
             (false, true) => format!("{}=…", escape(name)),
-            (false, false) => escape(bytes),
+            (false, false) => without_credentials(bytes),
         });
         hide_next = !hide_next && bytes.starts_with(b"-") && !bytes.contains(&b'=') && secret(name);
     }
@@ -54,7 +55,35 @@ fn command_line(argv: &[OsString]) -> String {
     }
 }
 
+/// An argument without what logs in: `Authorization: …` as a whole, and of a URL the user and password.
+fn without_credentials(bytes: &[u8]) -> String {
+    let lower = bytes.to_ascii_lowercase();
+    let has = |word: &[u8]| lower.windows(word.len()).any(|part| part == word);
+    if has(b"authorization") || has(b"bearer ") {
+        return "…".to_owned();
+    }
+    let host = bytes.windows(3).position(|part| part == b"://").map(|at| at + 3);
+    let user = host.and_then(|host| bytes.get(host..)).and_then(|rest| {
+        rest.split(|b| *b == b'/').next().and_then(|authority| authority.iter().rposition(|b| *b == b'@'))
+    });
+    match (host, user) {
+        (Some(host), Some(user)) => {
+            let (before, after) = (bytes.get(..host), bytes.get(host + user..));
+            format!("{}…{}", escape(before.unwrap_or_default()), escape(after.unwrap_or_default()))
+        }
+        _ => escape(bytes),
+    }
+}
+
 impl ProcessReport {
+    /// The command line for people. Of what an instance started it is nobody's to show: an MCP server is often
+    /// given its keys there.
+    #[must_use]
+    pub fn command(&self) -> Option<String> {
+        let shown = self.role == Role::Holder || matches!(self.judgement.identity, Identity::Instance(_));
+        self.holder.facts.command().filter(|_| shown)
+    }
+
     /// Why it was judged as it was: one clause, after "stale:" or "spared:".
     #[must_use]
     pub fn reason(&self) -> String {
@@ -199,6 +228,9 @@ mod tests {
             ("run API_KEY=abc x", "run API_KEY=… x"),
             ("gw --password --token", "gw --password …"),
             ("gw tokens.txt", "gw tokens.txt"),
+            ("mcp postgres://u:pw@db/x?a=b@c", "mcp postgres://…@db/x?a=b@c"),
+            ("mcp http://db/u:pw@x", "mcp http://db/u:pw@x"),
+            ("mcp --header Authorization:abc", "mcp --header …"),
         ];
         for (line, shown) in table {
             let argv: Vec<OsString> = line.split(' ').map(OsString::from).collect();

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::escape;
@@ -231,7 +232,7 @@ pub struct Holder {
 #[non_exhaustive]
 pub struct Ancestry {
     /// Each of them, as far as it could be read.
-    pub line: Vec<Facts>,
+    pub line: Vec<Arc<Facts>>,
     /// It is known up to PID 1, or to the edge of the pid namespace.
     pub complete: bool,
 }

@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Seen};
 use crate::service::{OffspringSign, Service};
@@ -90,7 +91,7 @@ pub(crate) fn identity(facts: &Facts, ancestry: &Ancestry, service: &Resolved<'_
 
 fn marked_without_lineage(facts: &Facts, exe: &Exe, ancestry: &Ancestry, service: &Resolved<'_>) -> Identity {
     let worker_of = || {
-        let same = |ancestor: &&Facts| {
+        let same = |ancestor: &&Arc<Facts>| {
             let theirs = ancestor.exe.value();
             theirs.is_some_and(|theirs| theirs.file == exe.file) && own_lineage(ancestor, service).is_some()
         };
@@ -241,7 +242,7 @@ mod tests {
     fn a_worker_runs_what_its_ancestor_runs() {
         let node = "/usr/bin/node";
         let worker = Identity::Instance(Evidence::WorkerOf(42));
-        let below = |exe, entry| Ancestry { line: vec![process(exe, entry, MARK)], complete: true };
+        let below = |exe, entry| Ancestry { line: vec![process(exe, entry, MARK).into()], complete: true };
         let gateway = below(node, "openclaw gateway");
         let bun = below("/usr/bin/bun", "openclaw gateway");
         let agent = below(node, "openclaw agent");

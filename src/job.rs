@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::facts::ProcessId;
 use crate::os::kin;
 use crate::os::probe::{Probe, probe};
 use crate::os::process::Pinned;
@@ -23,8 +24,8 @@ pub(crate) struct Job {
     pub(crate) open: bool,
     /// It was busy once while nobody listened.
     unexplained: bool,
-    /// What the ended instances started, and the policy does not end.
-    left: Vec<Rc<Pinned>>,
+    /// What belongs to the ended instances, and is not ended.
+    left: Vec<ProcessId>,
     start: Instant,
 }
 
@@ -121,7 +122,7 @@ impl Job {
             self.close(Ok(Outcome::Unseen));
             return false;
         }
-        self.left.extend(group.left.iter().cloned());
+        self.left.extend(&group.left);
         true
     }
 
@@ -181,10 +182,8 @@ impl Job {
         }
         for process in self.report.holders.iter_mut().chain(&mut self.report.members) {
             let target = targets.iter().find(|target| target.judged.0.facts.id == process.holder.facts.id);
-            let Some(target) = target.filter(|_| process.ending.fate == Fate::Untouched) else { continue };
-            process.ending = target.ending.clone();
-            if process.role == Role::Offspring && target.ending.ended_after.is_none() {
-                self.left.push(target.pinned.clone());
+            if let Some(target) = target.filter(|_| process.ending.fate == Fate::Untouched) {
+                process.ending = target.ending.clone();
             }
         }
     }
@@ -198,7 +197,7 @@ impl Job {
     pub(crate) fn count_remainder(&mut self) -> Result<(), Error> {
         self.report.remainder = match self.report.status {
             // Nothing has lost its parent.
-            Ok(Outcome::WouldClear) => kin::memory(self.left.iter()),
+            Ok(Outcome::WouldClear) => kin::memory(&self.left),
             _ => kin::remainder(&self.left)?,
         };
         Ok(())

@@ -35,6 +35,17 @@ pub struct SweepReport {
     pub remainder: Memory,
 }
 
+impl SweepReport {
+    /// Whether all of it has ended, or would.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let is_over = |process: &ProcessReport| {
+            matches!(process.ending.fate, Fate::Untouched | Fate::Ended | Fate::EndedByItself)
+        };
+        self.status.is_ok() && self.remainder.processes == 0 && self.processes.iter().all(is_over)
+    }
+}
+
 impl Default for SweepReport {
     fn default() -> Self {
         let (memory, remainder) = (Memory::default(), Memory::default());

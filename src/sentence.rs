@@ -83,9 +83,14 @@ impl PortReport {
         if self.remainder.processes == 0 {
             return String::new();
         }
-        // With --tree it was tried.
-        let tried = self.members.iter().any(|member| member.role == Role::Offspring);
-        let how = if tried { "" } else { " (--tree ends that, too)" };
+        let swept = self.holders.iter().any(|holder| holder.judgement.liveness == Liveness::Leftover);
+        let how = match self.status {
+            // With --tree it was tried.
+            _ if self.members.iter().any(|member| member.role == Role::Offspring) => "",
+            Ok(Outcome::WouldClear) => " (--tree ends that, too)",
+            _ if swept => " (--tree would have ended that, too; --sweep ends what carries the marker)",
+            _ => " (--tree would have ended that, too)",
+        };
         let left = processes(self.remainder.processes);
         format!("; {left} started by it {there}, with {}{how}", self.remainder)
     }
@@ -195,7 +200,7 @@ impl SweepReport {
         } else {
             format!("{}{runs} ended", processes(ended))
         };
-        let others = if others > 0 { format!(", {} not", processes(others)) } else { String::new() };
+        let others = if others > 0 { format!(", {} still there", processes(others)) } else { String::new() };
         let left = match self.remainder.processes {
             0 => String::new(),
             left => format!("; {} started by them still there, with {}", processes(left), self.remainder),

@@ -1,11 +1,11 @@
 //! Whom a round ends: the holders of each port, with each its instance and its tree, and what is swept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::error::Error;
-use crate::facts::{Holder, Seen};
-use crate::identity::Identity;
+use crate::facts::{Environ, Holder, ProcessId, Seen, Unit};
+use crate::identity::{Identity, marked};
 use crate::liveness::Liveness;
 use crate::os::kin;
 use crate::os::process::Pinned;
@@ -13,8 +13,8 @@ use crate::os::snapshot::Snapshot;
 use crate::os::terminate::{Recheck, Target};
 use crate::plan::Judged;
 use crate::report::{Ending, Fate};
-use crate::tree::{Member, Role, family, top};
-use crate::verdict::{Context, Judgement, Rule, Verdict, judge};
+use crate::tree::{Member, Role, family};
+use crate::verdict::{Context, Judgement, Rule, Verdict, judge, other_instance};
 
 /// A process that is to be ended, pinned.
 pub(crate) type Stale = (Rc<Pinned>, Judged);
@@ -24,8 +24,8 @@ pub(crate) type Stale = (Rc<Pinned>, Judged);
 pub(crate) struct Group {
     pub(crate) base: Vec<Stale>,
     pub(crate) members: Vec<(Stale, Member)>,
-    /// Offspring that is not to be ended.
-    pub(crate) left: Vec<Rc<Pinned>>,
+    /// What belongs to them and is not ended: offspring, and where the descriptors do not suffice for all.
+    pub(crate) left: Vec<ProcessId>,
 }
 
 impl Group {
@@ -39,13 +39,9 @@ impl Group {
         let holders: Vec<&Holder> = base.iter().map(|(_, (holder, _))| holder).collect();
         let near = kin::near(&holders, snapshot, context.service.service)?;
         let mut group = Self { base, ..Self::default() };
-        for (stale, member) in select(group.base.iter().map(|(_, judged)| judged), near, context)? {
-            if tree || member.role != Role::Offspring {
-                group.members.push((stale, member));
-            } else {
-                group.left.push(stale.0);
-            }
-        }
+        let base = group.base.iter().map(|(pinned, judged)| (pinned.as_ref(), judged));
+        let selected = select(base, near, context, |member| tree || member.role != Role::Offspring)?;
+        (group.members, group.left) = selected;
         Ok(group)
     }
 
@@ -58,16 +54,25 @@ impl Group {
     }
 }
 
+/// Those that are wanted, pinned, and the rest.
+type Selected = (Vec<(Stale, Member)>, Vec<ProcessId>);
+
+/// Who belongs to `base`.
 fn select<'a>(
-    base: impl Iterator<Item = &'a Judged>,
+    base: impl Iterator<Item = (&'a Pinned, &'a Judged)>,
     near: Vec<Holder>,
     context: &Context<'_>,
-) -> Result<Vec<(Stale, Member)>, Error> {
-    let base: Vec<&Judged> = base.collect();
+    wanted: impl Fn(&Member) -> bool,
+) -> Result<Selected, Error> {
+    // Now, after all the others were read: who has ended is nobody's parent, and its pid may be another's.
+    let base: Vec<(&Judged, bool)> =
+        base.map(|(pinned, judged)| Ok((judged, pinned.pidfd.is_alive()?))).collect::<Result<_, Error>>()?;
     let near: Vec<Judged> = near.into_iter().map(|holder| judged(holder, context)).collect();
+    let id = |member: &Member| near.get(member.at).map(|(holder, _)| holder.facts.id);
     let members = family(&base, &near, context.service.service, context.caller.id.start_ticks);
-    let wanted = members.into_iter().filter_map(|member| Some((near.get(member.at)?, member)));
-    let pinned = kin::pin(wanted, |((holder, _), _)| holder.facts.id)?;
+    let (members, left): (Vec<Member>, Vec<Member>) = members.into_iter().partition(&wanted);
+    let members = members.into_iter().filter_map(|member| Some((near.get(member.at)?, member)));
+    let pins = kin::pin(members, |((holder, _), _)| holder.facts.id)?;
     let member = |(pinned, ((holder, judgement), member)): (Rc<Pinned>, (&Judged, Member))| {
         let mut judgement = judgement.clone();
         if judgement.verdict == Verdict::Spare {
@@ -75,7 +80,9 @@ fn select<'a>(
         }
         ((pinned, (holder.clone(), judgement)), member)
     };
-    Ok(pinned.into_iter().map(member).collect())
+    let rest = pins.rest.into_iter().map(|((holder, _), _)| holder.facts.id);
+    let left = left.iter().filter_map(id).chain(rest).collect();
+    Ok((pins.pinned.into_iter().map(member).collect(), left))
 }
 
 fn judged(holder: Holder, context: &Context<'_>) -> Judged {
@@ -83,12 +90,29 @@ fn judged(holder: Holder, context: &Context<'_>) -> Judged {
     (holder, judgement)
 }
 
-/// What ended runs of the service left behind anywhere.
-pub(crate) fn leftovers(snapshot: &Snapshot, context: &Context<'_>) -> Result<Vec<Stale>, Error> {
-    let near = kin::in_services(snapshot, context.service.service)?;
-    let left_over = |(_, judgement): &Judged| matches!(judgement.rule, Rule::StaleLeftover | Rule::OwnUnit);
-    let stale = near.into_iter().map(|holder| judged(holder, context)).filter(left_over);
-    kin::pin(stale, |(holder, _)| holder.facts.id)
+/// What ended runs of the service left behind anywhere, but for what is in the way of a port: that is judged with
+/// the port. And what went wrong with one of them.
+///
+/// By its marker, or in the caller's own unit: a gateway that was started by cron.service, whose run may have ended
+/// long ago, is nothing that a run of the service left.
+pub(crate) fn leftovers(
+    snapshot: &Snapshot,
+    ports: &BTreeSet<ProcessId>,
+    context: &Context<'_>,
+) -> Result<(Group, Option<Error>), Error> {
+    let service = context.service.service;
+    let wanted = |unit: &Unit, environ: &Environ| marked(environ, service) || context.caller.owns(unit);
+    let (near, error) = kin::in_services(snapshot, service, wanted);
+    let left_over = |(holder, judgement): &Judged| match judgement.rule {
+        Rule::OwnUnit => true,
+        Rule::StaleLeftover => !other_instance(holder, context),
+        _ => false,
+    };
+    let elsewhere = near.into_iter().filter(|holder| !ports.contains(&holder.facts.id));
+    let stale = elsewhere.map(|holder| judged(holder, context)).filter(left_over);
+    let pins = kin::pin(stale, |(holder, _)| holder.facts.id)?;
+    let left = pins.rest.into_iter().map(|(holder, _)| holder.facts.id).collect();
+    Ok((Group { base: pins.pinned, left, ..Group::default() }, error))
 }
 
 /// All that is to be ended, each process once, and who is to be asked before whom. What holds a port is that
@@ -110,15 +134,11 @@ pub(crate) fn targets(groups: &[Group], sweep: Option<usize>) -> Vec<Target> {
             group.members.iter().for_each(|(stale, member)| add(stale, member.role, member.below, at));
         }
     }
-    let below: BTreeMap<u32, u32> = all
-        .iter()
-        .filter_map(|(pid, (_, _, below, _))| Some((*pid, below.filter(|parent| all.contains_key(parent))?)))
-        .collect();
-    let target = |(pid, (stale, role, _, group)): (&u32, &(&Stale, Role, Option<u32>, usize))| Target {
+    let target = |(pid, (stale, role, below, group)): (&u32, &(&Stale, Role, Option<u32>, usize))| Target {
         pinned: stale.0.clone(),
         judged: stale.1.clone(),
         role: *role,
-        top: top(*pid, &below),
+        below: below.filter(|parent| parent != pid && all.contains_key(parent)),
         group: *group,
         ending: Ending::new(Fate::Survived('?')),
     };
@@ -127,21 +147,21 @@ pub(crate) fn targets(groups: &[Group], sweep: Option<usize>) -> Vec<Target> {
 
 /// What has come to the trees of the targets since the call began.
 pub(crate) fn newcomers(targets: &[Target], context: &Context<'_>) -> Result<Vec<Target>, Error> {
-    let holders: Vec<&Holder> = targets.iter().map(|target| &target.judged.0).collect();
-    let since = context.caller.id.start_ticks;
-    let near = kin::newcomers(&holders, since, context.service.service)?;
-    let base = targets.iter().map(|target| &target.judged);
+    let known: Vec<&Holder> = targets.iter().map(|target| &target.judged.0).collect();
+    let near = kin::newcomers(&known, context.caller.id.start_ticks, context.service.service)?;
+    let base = targets.iter().map(|target| (target.pinned.as_ref(), &target.judged));
     let group =
         |pid: Option<u32>| targets.iter().find(|target| Some(target.pid()) == pid).map(|target| target.group);
     let target = |((pinned, judged), member): (Stale, Member)| Target {
         pinned,
         judged,
         role: member.role,
-        top: None,
+        below: member.below,
         group: group(member.below).unwrap_or_default(),
         ending: Ending::new(Fate::Survived('?')),
     };
-    Ok(select(base, near, context)?.into_iter().map(target).collect())
+    let (members, _) = select(base, near, context, |_| true)?;
+    Ok(members.into_iter().map(target).collect())
 }
 
 /// The same process by its pidfd, and still what was judged: it may have executed another program since.
@@ -150,10 +170,13 @@ pub(crate) fn recheck(pinned: &Pinned, (holder, before): &Judged, context: &Cont
         Ok(Some(facts)) if facts.exe == Seen::Gone => Recheck::Ending,
         Ok(Some(facts)) => {
             let moved = facts.cgroup != holder.facts.cgroup || facts.nested != holder.facts.nested;
+            let executed = facts.image != holder.facts.image;
             let now = judge(&Holder { facts, ..holder.clone() }, context);
             match before.rule {
+                // It was put where it outlives.
+                _ if moved => Recheck::Changed,
                 Rule::Tree if now.identity == Identity::Unknown => Recheck::Unread,
-                Rule::Tree if !moved && is_still_of_the_tree(before, &now) => Recheck::Stale,
+                Rule::Tree if is_still_of_the_tree(before, &now, executed) => Recheck::Stale,
                 Rule::Tree => Recheck::Changed,
                 _ if now.verdict == Verdict::Stale => Recheck::Stale,
                 _ if now.rule == Rule::Unknown => Recheck::Unread,
@@ -165,8 +188,10 @@ pub(crate) fn recheck(pinned: &Pinned, (holder, before): &Judged, context: &Cont
     }
 }
 
-/// Offspring may execute what it likes and is offspring still; but not become an instance.
-fn is_still_of_the_tree(before: &Judgement, now: &Judgement) -> bool {
+/// Offspring may execute what it likes and is offspring still. An instance that was executed since may be the
+/// successor, and what a late fork has executed is not what was judged.
+fn is_still_of_the_tree(before: &Judgement, now: &Judgement, executed: bool) -> bool {
     let instance = |judgement: &Judgement| matches!(judgement.identity, Identity::Instance(_));
-    !matches!(now.liveness, Liveness::Protected(_)) && (instance(before) || !instance(now))
+    let same = !executed || !instance(before) && !instance(now);
+    same && !matches!(now.liveness, Liveness::Protected(_))
 }

@@ -29,7 +29,7 @@ pub(crate) fn facts(pid: u32, start_ticks: u64) -> Facts {
 }
 
 pub(crate) fn ancestors(pids: &[u32], complete: bool) -> Ancestry {
-    Ancestry { line: pids.iter().map(|pid| facts(*pid, 10)).collect(), complete }
+    Ancestry { line: pids.iter().map(|pid| facts(*pid, 10).into()).collect(), complete }
 }
 
 pub(crate) fn holder(facts: Facts, ancestry: Ancestry) -> Holder {

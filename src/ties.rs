@@ -18,14 +18,11 @@ impl Ties<'_> {
     /// Whether two processes, parent and child, are one instance.
     pub(crate) fn same_instance(&self, one: &Judged, other: &Judged) -> bool {
         let instance = |(_, judgement): &Judged| matches!(judgement.identity, Identity::Instance(_));
-        let stale = |judged: &Judged, of: &Judged| {
-            judged.1.verdict == Verdict::Stale || self.is_late_fork(judged, of)
-        };
         let (a, b) = (&one.0.facts, &other.0.facts);
         instance(one)
             && instance(other)
-            && stale(one, other)
-            && stale(other, one)
+            && one.1.verdict == Verdict::Stale
+            && other.1.verdict == Verdict::Stale
             && a.run() == b.run()
             && same_place(a, b)
             && self.same_keys(a, b)

@@ -3,7 +3,7 @@
 //! The tree is by parent and by run, never by process group or session. A process in another cgroup than its
 //! instance was moved there to outlive it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::identity::Identity;
 use crate::liveness::Liveness;
@@ -38,13 +38,18 @@ pub(crate) struct Member {
 }
 
 /// Who of the processes `near` belongs to the instances of `base`, which are to be ended in a call that began at
-/// `since`, in clock ticks.
-pub(crate) fn family(base: &[&Judged], near: &[Judged], service: &Service, since: u64) -> Vec<Member> {
+/// `since`, in clock ticks. With each of them, whether it is alive: the pid of who has ended may be another's.
+pub(crate) fn family(
+    base: &[(&Judged, bool)],
+    near: &[Judged],
+    service: &Service,
+    since: u64,
+) -> Vec<Member> {
     let at_pid: BTreeMap<u32, usize> =
         near.iter().enumerate().map(|(at, (holder, _))| (holder.facts.id.pid, at)).collect();
     let mut family = Family { near, at_pid, members: BTreeMap::new(), ties: Ties { service, since } };
     let mut top: Vec<(&Judged, bool)> = Vec::new();
-    for judged in base {
+    for (judged, _) in base.iter().filter(|(_, alive)| *alive) {
         let mut child: &Judged = judged;
         top.push((child, true));
         while let Some((at, parent)) = family.parent(child)
@@ -56,13 +61,13 @@ pub(crate) fn family(base: &[&Judged], near: &[Judged], service: &Service, since
         }
     }
     family.below(top);
-    for judged in base {
+    for (judged, _) in base {
         for (at, orphan) in near.iter().enumerate() {
-            let orphan_of = || {
-                family.ties.is_orphan(orphan, judged) && family.is_told(judged) && !family.is_anothers(orphan)
-            };
-            if !family.members.contains_key(&at) && (orphan_of() || family.ties.is_late_fork(orphan, judged))
-            {
+            if family.members.contains_key(&at) || !has_lost_its_parent(orphan) {
+                continue;
+            }
+            let told = family.ties.is_orphan(orphan, judged) && family.is_told(judged);
+            if told || family.ties.is_late_fork(orphan, judged) {
                 family.add(at, Role::Offspring, Some(judged.0.facts.id.pid));
                 family.below(vec![(orphan, false)]);
             }
@@ -86,19 +91,6 @@ impl<'a> Family<'a> {
     fn parent(&self, of: &Judged) -> Option<(usize, &'a Judged)> {
         let at = *self.at_pid.get(&of.0.facts.ppid)?;
         Some((at, self.near.get(at)?))
-    }
-
-    /// Whether it is below an instance that is not ended: a successor has the run of what executed it.
-    fn is_anothers(&self, process: &Judged) -> bool {
-        let mut seen = BTreeSet::new();
-        let mut child = process;
-        while let Some((at, parent)) = self.parent(child).filter(|(at, _)| seen.insert(*at)) {
-            if matches!(parent.1.identity, Identity::Instance(_)) && !self.members.contains_key(&at) {
-                return true;
-            }
-            child = parent;
-        }
-        false
     }
 
     /// Takes in what is below these, which are of the instance itself or started by it.
@@ -128,27 +120,23 @@ impl<'a> Family<'a> {
                 && !self.members.contains_key(&at)
                 && of_one_run(&other.0.facts, &base.0.facts)
         };
-        base.1.liveness != Liveness::Unsupervised || !self.near.iter().enumerate().any(rival)
+        base.1.liveness == Liveness::Leftover || !self.near.iter().enumerate().any(rival)
     }
 }
 
-/// The topmost process above `pid` of those that are to be ended, by who is below whom.
-pub(crate) fn top(pid: u32, below: &BTreeMap<u32, u32>) -> Option<u32> {
-    let mut seen = BTreeSet::from([pid]);
-    let mut top = None;
-    let mut next = pid;
-    // A pid that was reused while the tree was read could close a circle.
-    while let Some(parent) = below.get(&next).filter(|parent| seen.insert(**parent)) {
-        top = Some(*parent);
-        next = *parent;
+/// It is the child of init or of a manager: of nobody in its own cgroup or run.
+fn has_lost_its_parent((holder, _): &Judged) -> bool {
+    match holder.ancestry.line.first() {
+        Some(parent) if parent.id.pid == 1 => true,
+        Some(parent) => parent.cgroup != holder.facts.cgroup && !of_one_run(parent, &holder.facts),
+        None => holder.ancestry.complete,
     }
-    top
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Environ, Exe, Image, Record, Seen};
+    use crate::facts::{Environ, Exe, Facts, Image, Record, Seen};
     use crate::identity::{Evidence, Trace};
     use crate::liveness::{Protection, Supervisor};
     use crate::testing::{ancestors, facts, holder};
@@ -203,7 +191,9 @@ mod tests {
                 || has("by-hand") && words.starts_with("instance") && !has("late") && !has("profile");
         let (verdict, rule) =
             if stale { (Verdict::Stale, Rule::StaleInstance) } else { (Verdict::Spare, Rule::Offspring) };
-        (holder(facts, ancestors(&[1], true)), Judgement { identity, liveness, verdict, rule })
+        let mut above = ancestors(&[ppid], true);
+        above.line[0] = Facts { cgroup: facts.cgroup.clone(), ..Facts::clone(&above.line[0]) }.into();
+        (holder(facts, above), Judgement { identity, liveness, verdict, rule })
     }
 
     /// Each of the second list is beside the holder, pid 50 below 40, of the first.
@@ -211,7 +201,7 @@ mod tests {
     fn who_belongs_to_a_holder() {
         use Role::{Launcher, Offspring, Worker};
         type Near<'a> = (u32, u32, &'a str, Option<Role>);
-        let table: [(&str, &[Near<'_>]); 14] = [
+        let table: [(&str, &[Near<'_>]); 15] = [
             ("instance", &[(40, 1, "instance", Some(Launcher)), (30, 1, "instance", Some(Offspring))]),
             ("instance", &[(40, 30, "instance", Some(Launcher)), (30, 1, "instance", Some(Launcher))]),
             ("instance", &[(40, 30, "offspring", Some(Offspring)), (30, 1, "instance", Some(Offspring))]),
@@ -249,12 +239,14 @@ mod tests {
                 &[
                     (51, 50, "instance late", None),
                     (52, 51, "offspring late", None),
-                    (53, 50, "instance late fork", Some(Worker)),
+                    (53, 50, "instance late fork", Some(Offspring)),
                     (54, 50, "offspring late", Some(Offspring)),
                     (55, 1, "instance late fork", Some(Offspring)),
                     (56, 1, "instance late", None),
                 ],
             ),
+            // A fork of it that is another's child is another's.
+            ("instance fork", &[(60, 59, "instance late fork", None), (59, 1, "foreign", None)]),
             // By the run: whoever carries the marker, and what is below that.
             (
                 "instance",
@@ -293,19 +285,11 @@ mod tests {
             let base = process(50, parent, base);
             let processes: Vec<Judged> =
                 near.iter().map(|(pid, ppid, words, _)| process(*pid, *ppid, words)).collect();
-            let members = family(&[&base], &processes, &service(), SINCE);
+            let members = family(&[(&base, true)], &processes, &service(), SINCE);
             for (at, (pid, _, words, expected)) in near.iter().enumerate() {
                 let role = members.iter().find(|member| member.at == at).map(|member| member.role);
                 assert_eq!(role, *expected, "{pid} {words}, of {near:?}");
             }
-        }
-    }
-
-    #[test]
-    fn the_topmost_is_asked_first() {
-        let below = BTreeMap::from([(5, 4), (4, 3), (9, 8), (8, 9)]);
-        for (pid, expected) in [(5, Some(3)), (4, Some(3)), (3, None), (7, None), (9, Some(8))] {
-            assert_eq!(top(pid, &below), expected, "{pid}");
         }
     }
 }

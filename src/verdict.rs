@@ -108,7 +108,7 @@ fn inherited(holder: &Holder, context: &Context<'_>) -> bool {
 
 /// Whether the holder is an instance of another profile or state folder. Only a caller that carries the marker
 /// is an instance of some profile itself.
-fn other_instance(holder: &Holder, context: &Context<'_>) -> bool {
+pub(crate) fn other_instance(holder: &Holder, context: &Context<'_>) -> bool {
     match (&context.caller.instance, &holder.facts.environ) {
         (Some(callers), Seen::Value(environ)) => context.service.service.instance_of(environ) != *callers,
         _ => false,
@@ -307,7 +307,8 @@ mod tests {
             facts.exe = Seen::Value(Exe { path: "/opt/gw".into(), replaced: false, file: (9, 9) });
             facts
         };
-        let below = |parent: Facts| holder(gateway(600), Ancestry { line: vec![parent], complete: true });
+        let below =
+            |parent: Facts| holder(gateway(600), Ancestry { line: vec![parent.into()], complete: true });
         // Its parent is an instance and the caller's ancestor; the one and not the other; neither.
         let own = judge(&below(gateway(400)), &context);
         assert_eq!(own.liveness, Liveness::Protected(Protection::SameInstance(400)));

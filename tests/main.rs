@@ -28,6 +28,12 @@ mod d_permission;
 mod d_refusals;
 mod e_limits;
 mod e_races;
+mod f_launcher;
+mod f_orphans;
+mod f_random;
+mod f_sweep;
+mod f_tree;
+mod f_units;
 mod g_guest;
 mod harness_self;
 mod harness_world;
@@ -77,6 +83,10 @@ fn main() -> ExitCode {
         d_refusals::cases(),
         e_limits::cases(),
         e_races::cases(),
+        f_launcher::cases(),
+        f_orphans::cases(),
+        f_tree::cases(),
+        f_random::cases(),
         g_guest::cases(),
         program::cases(),
         program_json::cases(),
@@ -97,6 +107,8 @@ fn main() -> ExitCode {
         s_hardened::cases(),
         s_evidence::cases(),
         s_recipes::cases(),
+        f_sweep::cases(),
+        f_units::cases(),
     ];
     let trials = cases.into_iter().flatten().map(support::case::Case::trial).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -25,7 +25,7 @@ pub(crate) fn groups(processes: &[ProcessReport], each: bool) -> Vec<Vec<&Proces
 fn key(process: &ProcessReport) -> String {
     let facts = &process.holder.facts;
     format!(
-        "{:?} {} {} {} {} {:?} {} {:?}",
+        "{:?} {} {} {} {} {:?} {} {:?} {}",
         process.role,
         facts.name(),
         exe(facts),
@@ -34,6 +34,7 @@ fn key(process: &ProcessReport) -> String {
         facts.run(),
         process.reason(),
         std::mem::discriminant(&process.ending.fate),
+        process.ending.signals.iter().map(|(signal, _)| signal.to_string()).collect::<String>(),
     )
 }
 

@@ -76,11 +76,11 @@ fn process(report: &ProcessReport) -> Value {
         "comm": escape(facts.comm.as_bytes()),
         "exe": exe.map(|exe| escape(exe.path.as_os_str().as_bytes())),
         "replaced": exe.map(|exe| exe.replaced),
-        "command": facts.command(),
+        "command": report.command(),
         "uid": facts.uid.value(),
         "user": report.user.as_ref().map(|user| escape(user.as_bytes())),
         "ppid": facts.ppid,
-        "lineage": report.holder.ancestry.line.iter().map(ancestor).collect::<Vec<_>>(),
+        "lineage": report.holder.ancestry.line.iter().map(|facts| ancestor(facts)).collect::<Vec<_>>(),
         "unit": facts.unit().map(|unit| escape(unit.name.as_bytes())),
         "manager": facts.unit().map(|unit| match unit.manager {
             Manager::System => "system".to_owned(),

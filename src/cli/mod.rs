@@ -103,7 +103,8 @@ fn show(request: &Request, report: &Report) -> io::Result<()> {
     if let Some(swept) = &report.swept {
         let prefix = |journal: bool| match (journal, &swept.status) {
             (false, _) => "",
-            (true, Ok(())) => journal::prefix(Exit::Free),
+            (true, Ok(())) if swept.is_whole() => journal::prefix(Exit::Free),
+            (true, Ok(())) => journal::prefix(Exit::Held),
             (true, Err(_)) => journal::prefix(Exit::Error),
         };
         let mut err = io::stderr();

@@ -112,7 +112,7 @@ fn paragraph(out: &mut impl Write, group: &[&ProcessReport], listens: Option<Str
         row("listens", listens)?;
     }
     row("exe", exe(facts))?;
-    if let Some(command) = facts.command().filter(|_| group.len() == 1) {
+    if let Some(command) = first.command().filter(|_| group.len() == 1) {
         row("command", command)?;
     }
     let ages = group.iter().map(|process| process.holder.facts.age);
@@ -170,7 +170,8 @@ fn lineage(holder: &ProcessReport) -> String {
     if !holder.holder.ancestry.complete {
         line.push("…".to_owned());
     }
-    let facts = holder.holder.ancestry.line.iter().rev().chain(std::iter::once(&holder.holder.facts));
+    let above = holder.holder.ancestry.line.iter().rev().map(std::sync::Arc::as_ref);
+    let facts = above.chain(std::iter::once(&holder.holder.facts));
     line.extend(facts.map(|facts| format!("{}({})", facts.name(), facts.id.pid)));
     line.join(" → ")
 }

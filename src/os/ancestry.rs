@@ -89,7 +89,7 @@ pub(crate) fn caller(service: &Service) -> Result<Caller, Error> {
     let unit =
         parse::cgroup(&std::fs::read("/proc/self/cgroup").map_err(fail)?).and_then(|path| parse::unit(&path));
     let own_run = std::env::var_os("INVOCATION_ID");
-    let of_current_run = match unit.as_ref().map(unit::record).transpose()? {
+    let of_current_run = match unit.as_ref().map(unit::record) {
         Some(Record::Current { run, .. }) => own_run.is_some_and(|own| own == run.as_str()),
         _ => false,
     };

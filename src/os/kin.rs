@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
-use crate::facts::{Facts, Holder, ProcessId, Seen};
+use crate::facts::{Environ, Facts, Holder, ProcessId, Seen, Unit};
 use crate::os::pidfd::{self, PidFd};
 use crate::os::process::{Known, Pinned, cgroup};
 use crate::os::snapshot::Snapshot;
@@ -47,17 +47,28 @@ pub(crate) fn newcomers(base: &[&Holder], since: u64, service: &Service) -> Resu
     Ok(look.found)
 }
 
-/// What is in a systemd service, and in no cgroup of its own below it.
-pub(crate) fn in_services(snapshot: &Snapshot, service: &Service) -> Result<Vec<Holder>, Error> {
+/// What is `wanted`, by its unit and environment, of all that is in a systemd service and in no cgroup of its own
+/// below it. And what went wrong with one of them: the others are found all the same.
+pub(crate) fn in_services(
+    snapshot: &Snapshot,
+    service: &Service,
+    wanted: impl Fn(&Unit, &Environ) -> bool,
+) -> (Vec<Holder>, Option<Error>) {
     let mut look = Look::new(&[], service);
+    let mut error = None;
     for pid in &snapshot.pids {
         let Some(path) = cgroup(*pid) else { continue };
         let unit = parse::unit(&path);
-        if unit.is_some() && path.parent().and_then(parse::unit) != unit {
-            look.read(*pid)?;
+        if path.parent().and_then(parse::unit) == unit {
+            continue;
+        }
+        if let Some(unit) = unit
+            && let Err(new) = look.read_if(*pid, &|environ| wanted(&unit, environ))
+        {
+            error.get_or_insert(new);
         }
     }
-    Ok(look.found)
+    (look.found, error)
 }
 
 struct Look<'a> {
@@ -77,18 +88,27 @@ impl<'a> Look<'a> {
 
     /// Takes the process in, if it is in one of the cgroups.
     fn at(&mut self, pid: u32) -> Result<(), Error> {
-        if cgroup(pid).is_some_and(|path| self.places.contains(&path)) { self.read(pid) } else { Ok(()) }
+        if cgroup(pid).is_some_and(|path| self.places.contains(&path)) {
+            self.read_if(pid, &|_| true)
+        } else {
+            Ok(())
+        }
     }
 
-    fn read(&mut self, pid: u32) -> Result<(), Error> {
+    fn read_if(&mut self, pid: u32, wanted: &dyn Fn(&Environ) -> bool) -> Result<(), Error> {
         if !self.seen.insert(pid) {
             return Ok(());
         }
         let Some(pinned) = Pinned::open(pid)? else { return Ok(()) };
+        if let Seen::Value(environ) = pinned.environ(self.service)?
+            && !wanted(&environ)
+        {
+            return Ok(());
+        }
         let Some(facts) = pinned.facts(self.service)?.filter(|facts: &Facts| facts.exe != Seen::Gone) else {
             return Ok(());
         };
-        let ancestry = self.known.ancestry(pid, self.service)?;
+        let ancestry = self.known.ancestry(&facts, self.service)?;
         self.found.push(Holder { facts, inodes: Vec::new(), ancestry });
         Ok(())
     }
@@ -97,19 +117,29 @@ impl<'a> Look<'a> {
 /// So many are let go of again, with two descriptors each, for what follows.
 const SPARE: usize = 8;
 
+/// Processes that were pinned, and those that the descriptors did not suffice for.
+#[derive(Debug)]
+pub(crate) struct Pins<T> {
+    pub(crate) pinned: Vec<(Rc<Pinned>, T)>,
+    pub(crate) rest: Vec<T>,
+}
+
 /// Pins those of the processes that are still what was read. Where the descriptors do not suffice for all, the
 /// first of them: the port is to be freed all the same.
 pub(crate) fn pin<T>(
-    wanted: impl Iterator<Item = T>,
+    mut wanted: impl Iterator<Item = T>,
     id: impl Fn(&T) -> ProcessId,
-) -> Result<Vec<(Rc<Pinned>, T)>, Error> {
-    let mut pins = Vec::new();
-    for wanted in wanted {
-        match Pinned::open(id(&wanted).pid) {
-            Ok(Some(pinned)) if pinned.id() == Some(id(&wanted)) => pins.push((Rc::new(pinned), wanted)),
-            Ok(_) => {}
+) -> Result<Pins<T>, Error> {
+    let mut pins = Pins { pinned: Vec::new(), rest: Vec::new() };
+    while let Some(next) = wanted.next() {
+        match still(id(&next)) {
+            Ok(Some(pinned)) => pins.pinned.push((Rc::new(pinned), next)),
+            Ok(None) => {}
             Err(error) if error.is_out_of_descriptors() => {
-                pins.truncate(pins.len().saturating_sub(SPARE));
+                let spare = pins.pinned.len().saturating_sub(SPARE);
+                pins.rest.extend(pins.pinned.drain(spare..).map(|(_, one)| one));
+                pins.rest.push(next);
+                pins.rest.extend(wanted);
                 break;
             }
             Err(error) => return Err(error),
@@ -118,15 +148,23 @@ pub(crate) fn pin<T>(
     Ok(pins)
 }
 
+/// The very process, if it has not ended.
+fn still(id: ProcessId) -> Result<Option<Pinned>, Error> {
+    let Some(pinned) = Pinned::open(id.pid)? else { return Ok(None) };
+    Ok((pinned.id()? == Some(id)).then_some(pinned))
+}
+
 /// What loses its parent often ends with it, within milliseconds: an MCP server whose input is closed.
 const LAST_BREATH: Duration = Duration::from_millis(100);
 
-/// What stays of the processes, once those that end by themselves have done so.
-pub(crate) fn remainder(pinned: &[Rc<Pinned>]) -> Result<Memory, Error> {
+/// What is still there of the processes, once those that end by themselves have done so.
+pub(crate) fn remainder(left: &[ProcessId]) -> Result<Memory, Error> {
     let deadline = Instant::now() + LAST_BREATH;
-    let mut open: Vec<&Rc<Pinned>> = pinned.iter().collect();
+    // As many as there are descriptors for; the others are counted without being waited for.
+    let mut open: Vec<PidFd> = left.iter().map_while(|id| PidFd::open(id.pid).ok()).flatten().collect();
+    open.truncate(open.len().saturating_sub(SPARE).max(open.len().min(SPARE)));
     while !open.is_empty() {
-        let pidfds: Vec<&PidFd> = open.iter().map(|pinned| &pinned.pidfd).collect();
+        let pidfds: Vec<&PidFd> = open.iter().collect();
         let ended = pidfd::wait(&pidfds, deadline.saturating_duration_since(Instant::now()))?;
         if ended.is_empty() {
             break;
@@ -135,16 +173,20 @@ pub(crate) fn remainder(pinned: &[Rc<Pinned>]) -> Result<Memory, Error> {
             open.swap_remove(at);
         }
     }
-    Ok(memory(open.into_iter()))
+    drop(open);
+    Ok(memory(left))
 }
 
-/// What the processes have in memory that are still there.
-pub(crate) fn memory<'a>(pinned: impl Iterator<Item = &'a Rc<Pinned>>) -> Memory {
+/// What the processes have in memory that are still there. One at a time: however many there are, it takes two
+/// descriptors.
+pub(crate) fn memory(processes: &[ProcessId]) -> Memory {
     let mut memory = Memory::default();
-    for (bytes, resident) in pinned.filter_map(|pinned| pinned.memory()) {
-        memory.processes += 1;
-        memory.bytes = memory.bytes.saturating_add(bytes);
-        memory.resident |= resident;
+    for id in processes {
+        if let Some((bytes, resident)) = still(*id).ok().flatten().and_then(|pinned| pinned.memory()) {
+            memory.processes += 1;
+            memory.bytes = memory.bytes.saturating_add(bytes);
+            memory.resident |= resident;
+        }
     }
     memory
 }

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use procfs::process::Process;
@@ -60,6 +61,12 @@ impl Pinned {
         holders::held(&self.directory()?, inodes)
     }
 
+    /// Of its environment what identity is read from, and of the rest nothing: for telling at little cost whose
+    /// facts are worth reading.
+    pub(crate) fn environ(&self, service: &Service) -> Result<Seen<Environ>, Error> {
+        read_environ(&self.root, self.pid, service)
+    }
+
     /// `None`: it has ended, or is about to.
     pub(crate) fn facts(&self, service: &Service) -> Result<Option<Facts>, Error> {
         for _ in 0..ATTEMPTS {
@@ -81,9 +88,11 @@ impl Pinned {
     }
 
     /// `None`: it has ended, or may not be read.
-    pub(crate) fn id(&self) -> Option<ProcessId> {
-        let stat = self.root.stat().ok()?;
-        Some(ProcessId { pid: self.pid, start_ticks: stat.starttime })
+    pub(crate) fn id(&self) -> Result<Option<ProcessId>, Error> {
+        match seen(self.root.stat(), self.pid)? {
+            Seen::Value(stat) => Ok(Some(ProcessId { pid: self.pid, start_ticks: stat.starttime })),
+            Seen::Denied | Seen::Gone => Ok(None),
+        }
     }
 
     /// The state's letter, for what would not end.
@@ -126,8 +135,7 @@ impl Pinned {
         let image = image.as_ref().unwrap_or(&self.root);
         let exe = read_exe(image, pid)?;
         let argv = map(read(image, "cmdline", pid)?, |bytes| parse::argv(&bytes));
-        let wanted = service.variables().chain(["PWD", "INVOCATION_ID"].map(AsRef::as_ref));
-        let environ = map(read(image, "environ", pid)?, |bytes| parse::environ(&bytes, wanted));
+        let environ = read_environ(image, pid, service)?;
         let entry = match (&exe, &argv) {
             (Seen::Value(exe), Seen::Value(argv)) => {
                 entry::entry(pid, image, exe, argv, environ.value().unwrap_or(&Environ::default()), service)?
@@ -140,7 +148,7 @@ impl Pinned {
         // After the environment: a run is on record before its first process starts.
         let record = match cgroup.value().and_then(|path| parse::unit(path)) {
             Some(_) if outside(&cgroup) => Record::Denied,
-            Some(unit) => unit::record(&unit)?,
+            Some(unit) => unit::record(&unit),
             None => Record::None,
         };
         Ok(Some(Facts {
@@ -196,17 +204,34 @@ pub(crate) fn cgroup(pid: u32) -> Option<PathBuf> {
     std::fs::read(format!("/proc/{pid}/cgroup")).ok().and_then(|bytes| parse::cgroup(&bytes))
 }
 
-/// The facts of parents that were read in one look: many processes have the same ones.
+/// The lines of parents that were read in one look: many processes have the same ones.
 #[derive(Debug, Default)]
-pub(crate) struct Known(BTreeMap<ProcessId, Facts>);
+pub(crate) struct Known {
+    facts: BTreeMap<ProcessId, Arc<Facts>>,
+    lines: BTreeMap<u32, (Arc<Facts>, Ancestry)>,
+}
 
 impl Known {
-    /// The line of parents of a process, with the facts of each.
-    pub(crate) fn ancestry(&mut self, pid: u32, service: &Service) -> Result<Ancestry, Error> {
+    /// The line of parents of a process whose facts were just read, with the facts of each.
+    pub(crate) fn ancestry(&mut self, facts: &Facts, service: &Service) -> Result<Ancestry, Error> {
+        let parent =
+            self.lines.get(&facts.ppid).filter(|(parent, _)| parent.id.start_ticks <= facts.id.start_ticks);
+        let ancestry = match parent {
+            Some((parent, above)) => {
+                let line = std::iter::once(parent).chain(&above.line).cloned().collect();
+                Ancestry { line, complete: above.complete }
+            }
+            None => self.read(facts.id.pid, service)?,
+        };
+        self.lines.insert(facts.id.pid, (Arc::new(facts.clone()), ancestry.clone()));
+        Ok(ancestry)
+    }
+
+    fn read(&mut self, pid: u32, service: &Service) -> Result<Ancestry, Error> {
         let ids = ancestry::line(pid)?;
         let mut line = Vec::with_capacity(ids.ids.len());
         for id in &ids.ids {
-            if let Some(facts) = self.0.get(id) {
+            if let Some(facts) = self.facts.get(id) {
                 line.push(facts.clone());
                 continue;
             }
@@ -216,7 +241,8 @@ impl Known {
             };
             match facts {
                 Some(facts) if facts.id == *id => {
-                    self.0.insert(*id, facts.clone());
+                    let facts = Arc::new(facts);
+                    self.facts.insert(*id, facts.clone());
                     line.push(facts);
                 }
                 // PID 1 may be hidden; every other parent that cannot be read leaves the line broken.
@@ -233,6 +259,11 @@ impl Known {
 /// Device and inode of a file, where it exists.
 pub(crate) fn file_id(path: &std::path::Path) -> Option<(u64, u64)> {
     std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+fn read_environ(image: &Process, pid: u32, service: &Service) -> Result<Seen<Environ>, Error> {
+    let wanted = service.variables().chain(["PWD", "INVOCATION_ID"].map(AsRef::as_ref));
+    Ok(map(read(image, "environ", pid)?, |bytes| parse::environ(&bytes, wanted)))
 }
 
 fn read_exe(image: &Process, pid: u32) -> Result<Seen<Exe>, Error> {

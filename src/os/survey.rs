@@ -81,7 +81,7 @@ fn look(specs: &[PortSpec], service: &Service) -> Result<Survey, Error> {
             survey.settled = false;
             continue;
         };
-        let ancestry = known.ancestry(pid, service)?;
+        let ancestry = known.ancestry(&facts, service)?;
         survey.holders.push((Rc::new(pinned), Holder { facts, inodes: held, ancestry }));
     }
     let held = |inode: &u64| survey.holders.iter().any(|(_, holder)| holder.inodes.contains(inode));

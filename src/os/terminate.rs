@@ -1,6 +1,6 @@
 //! End processes: ask, wait, make sure. Through their pidfds alone, all side by side, with one deadline.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -56,8 +56,8 @@ pub(crate) struct Target {
     pub(crate) pinned: Rc<Pinned>,
     pub(crate) judged: Judged,
     pub(crate) role: Role,
-    /// The topmost process of its instance, which is asked first.
-    pub(crate) top: Option<u32>,
+    /// The target that it is below of, which is asked before it.
+    pub(crate) below: Option<u32>,
     /// Which of the groups of a round it is of.
     pub(crate) group: usize,
     pub(crate) ending: Ending,
@@ -99,8 +99,8 @@ enum Wake {
 /// Ends the targets, of which the holders were rechecked a moment ago. Every one of them is tried, whatever happens to
 /// another; an error is given beside what is known by then.
 ///
-/// The topmost process of each instance is asked first, and the rest when it is gone or at half the grace, so
-/// that a launcher may end its workers itself: a server that takes a second signal for "at once" gets one.
+/// The topmost process of each instance is asked first, and each other one when all above it are gone, or at half
+/// the grace: a launcher may end its workers itself, and a server that takes a second signal for "at once" gets one.
 pub(crate) fn terminate(
     targets: Vec<Target>,
     policy: &Policy,
@@ -132,7 +132,7 @@ impl Termination<'_, '_> {
     fn ask(&mut self) -> bool {
         let Deadline { start, half, grace, .. } = self.deadline;
         let signal = self.policy.signal;
-        for target in self.targets.iter_mut().filter(|target| target.top.is_none()) {
+        for target in self.targets.iter_mut().filter(|target| target.below.is_none()) {
             // The holders go together or not at all, and were found to be the same together.
             if target.role == Role::Holder || (self.look.recheck)(target).holds(target, start) {
                 keep(&mut self.error, send(target, signal, start));
@@ -151,18 +151,18 @@ impl Termination<'_, '_> {
         }
     }
 
-    /// Asks whose topmost process is gone, or all of them at half the grace. Whether there are others yet.
+    /// Asks those with nobody above them any more, or all of them at half the grace. Whether there are others yet.
     fn ask_the_rest(&mut self) -> bool {
         let Deadline { start, half, .. } = self.deadline;
-        let at_work: BTreeSet<u32> =
-            self.targets.iter().filter(|target| target.is_open()).map(Target::pid).collect();
+        let above: BTreeMap<u32, (Option<u32>, bool)> =
+            self.targets.iter().map(|target| (target.pid(), (target.below, target.is_open()))).collect();
         let due = Instant::now() >= half;
         let mut asleep = false;
         for target in &mut self.targets {
             if !target.is_open() || !target.ending.signals.is_empty() {
                 continue;
             }
-            if !due && target.top.is_some_and(|top| at_work.contains(&top)) {
+            if !due && is_anybody_open(target.below, &above) {
                 asleep = true;
                 continue;
             }
@@ -176,6 +176,8 @@ impl Termination<'_, '_> {
     /// At the end of the grace, what is left is looked at again, and what has come to it since.
     fn kill(&mut self) {
         let Deadline { start, end, .. } = self.deadline;
+        // Before: afterwards they have lost their parents.
+        self.take_newcomers();
         loop {
             for target in self.targets.iter_mut().filter(|target| target.is_open()) {
                 if !target.was_sent(Signal::KILL) && (self.look.recheck)(target).holds(target, start) {
@@ -267,6 +269,19 @@ impl Recheck {
         }
         false
     }
+}
+
+/// Whether one of those above has not ended.
+fn is_anybody_open(mut next: Option<u32>, above: &BTreeMap<u32, (Option<u32>, bool)>) -> bool {
+    // Bounded, for a pid that was reused while the tree was read could close a circle.
+    for _ in 0..above.len() {
+        match next.and_then(|pid| above.get(&pid)) {
+            Some((_, true)) => return true,
+            Some((further, false)) => next = *further,
+            None => return false,
+        }
+    }
+    false
 }
 
 fn keep(error: &mut Option<Error>, result: Result<(), Error>) {

@@ -9,59 +9,50 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Component, Path};
 
-use crate::error::Error;
 use crate::facts::{Manager, Record, Unit};
 use crate::parse;
 
-pub(crate) fn record(unit: &Unit) -> Result<Record, Error> {
+pub(crate) fn record(unit: &Unit) -> Record {
     // Seen from a cgroup namespace below systemd's, a path names another unit than it says.
     if below_systemd() {
-        return Ok(Record::Denied);
+        return Record::Denied;
     }
     let record = match unit.manager {
-        Manager::System => read(Path::new("/run/systemd/units"), &unit.name)?,
+        Manager::System => read(Path::new("/run/systemd/units"), &unit.name),
         Manager::User(uid) => {
-            let record = read(Path::new(&format!("/run/user/{uid}/systemd/units")), &unit.name)?;
-            match record {
+            read(Path::new(&format!("/run/user/{uid}/systemd/units")), &unit.name).or_else(|| {
                 // The user's manager has ended, or its folder is hidden from here (ProtectHome=).
-                None => {
-                    match read(Path::new("/run/systemd/units"), format!("user@{uid}.service").as_ref())? {
-                        Some(Record::Inactive) => Some(Record::Inactive),
-                        _ => None,
-                    }
-                }
-                record => record,
-            }
+                let manager = read(Path::new("/run/systemd/units"), format!("user@{uid}.service").as_ref());
+                manager.filter(|record| *record == Record::Inactive)
+            })
         }
     };
     // A process in a service and no records at all: they are hidden, for somebody put it there.
-    Ok(record.unwrap_or(Record::Denied))
+    record.unwrap_or(Record::Denied)
 }
 
 /// `None`: there is no folder of records.
-fn read(folder: &Path, unit: &OsStr) -> Result<Option<Record>, Error> {
+fn read(folder: &Path, unit: &OsStr) -> Option<Record> {
     let mut name = OsString::from("invocation:");
     name.push(unit);
     let link = folder.join(name);
-    let look = || -> io::Result<Record> {
+    let look = || -> io::Result<Option<Record>> {
         let since = fs::symlink_metadata(&link)?.modified()?;
         let target = fs::read_link(&link)?;
-        let run = parse::run(target.as_os_str()).ok_or_else(|| io::Error::other("names no run"))?;
-        Ok(Record::Current { run: run.to_owned(), since })
+        let run = parse::run(target.as_os_str());
+        Ok(run.map(|run| Record::Current { run: run.to_owned(), since }))
     };
-    let fail = |error| {
-        Error::new(format!("cannot read {}", crate::escape(link.as_os_str().as_encoded_bytes())), error)
-    };
+    let denied = Some(Record::Denied);
     match look() {
-        Ok(record) => Ok(Some(record)),
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(Some(Record::Denied)),
+        Ok(Some(record)) => Some(record),
+        // A user's folder is the user's: what is no record there is as good as unreadable, and no error of the call.
+        Ok(None) => denied,
         Err(error) if error.kind() == ErrorKind::NotFound => match fs::symlink_metadata(folder) {
-            Ok(_) => Ok(Some(Record::Inactive)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(Some(Record::Denied)),
-            Err(error) => Err(fail(error)),
+            Ok(_) => Some(Record::Inactive),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(_) => denied,
         },
-        Err(error) => Err(fail(error)),
+        Err(_) => denied,
     }
 }
 

@@ -32,6 +32,8 @@ pub(crate) enum OnTerm {
     HandOver,
     /// Forks and ends: the child, which has executed nothing, holds the sockets and ends at its own signal.
     LeaveFork,
+    /// Passes it on to what was started below it, waits for that, and ends with 0 if all of it did.
+    Forward,
 }
 
 /// Begun by [`Fixture::gateway`], [`Fixture::other`] or [`Fixture::silent`]; [`Builder::start`] starts it.
@@ -143,6 +145,7 @@ impl Builder {
             OnTerm::Drain(ms) => json!(ms),
             OnTerm::HandOver => json!("hand-over"),
             OnTerm::LeaveFork => json!("leave-fork"),
+            OnTerm::Forward => json!("forward"),
         };
         self.set("on_term", value)
     }
@@ -162,6 +165,11 @@ impl Builder {
         let spawns = self.config.entry("spawns").or_insert_with(|| json!([]));
         spawns.as_array_mut().expect("a list").push(json!(argv));
         self
+    }
+
+    /// Starts again what was started below it and has ended.
+    pub(crate) fn respawns(self) -> Self {
+        self.set("respawns", json!(true))
     }
 
     pub(crate) fn arg0(mut self, bytes: &[u8]) -> Self {
@@ -199,7 +207,7 @@ impl Builder {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let channel = Channel::new(child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        self.ready(layout, channel, Some(child))
+        self.ready(layout, channel, Some(child), None)
     }
 
     /// The same as a child of another fixture: a launcher's worker, an agent's program.
@@ -225,7 +233,7 @@ impl Builder {
         let spawn =
             json!({ "do": "spawn", "argv": argv, "env": environment, "stdin": input, "stdout": output });
         parent.command(&spawn, COMMAND);
-        self.ready(layout, Channel::new(source, sink), None)
+        self.ready(layout, Channel::new(source, sink), None, Some(parent.pid()))
     }
 
     pub(super) fn layout(&self, parent: &Path) -> Layout {
@@ -268,11 +276,18 @@ impl Builder {
     }
 
     #[track_caller]
-    fn ready(self, layout: Layout, mut channel: Channel, child: Option<Child>) -> Fixture {
+    fn ready(
+        self,
+        layout: Layout,
+        mut channel: Channel,
+        child: Option<Child>,
+        parent: Option<u32>,
+    ) -> Fixture {
         let ready = channel.reply(COMMAND).unwrap_or_else(|why| panic!("the fixture does not start: {why}"));
         let forks = !self.wrapper.is_empty();
         let address = self.address().unwrap_or_default();
-        Fixture::new(layout, channel, child, forks, &ready, address)
+        let pid = |inner| parent.map_or(inner, |parent| super::pidns::outer(parent, inner));
+        Fixture::new(layout, channel, child, forks, &ready, pid, address)
     }
 
     fn address(&self) -> Option<&str> {

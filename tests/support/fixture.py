@@ -164,6 +164,7 @@ class Server:
                 return
             if number == signal.SIGCHLD:
                 self.reap()
+                self.respawn()
             else:
                 self.on_signal(signal.Signals(number).name.removeprefix("SIG"))
 
@@ -175,6 +176,12 @@ class Server:
         except ChildProcessError:
             pass
 
+    def respawn(self):
+        if config.get("respawns"):
+            for child in [one for one in self.kept if isinstance(one, subprocess.Popen) and one.poll() is not None]:
+                self.kept.remove(child)
+                self.do_spawn(**child.command)
+
     def on_signal(self, name):
         say(signal=name, pid=os.getpid())
         if config["on_term"] == "ignore":
@@ -183,6 +190,8 @@ class Server:
             self.hand_over()
         if config["on_term"] == "leave-fork":
             return self.leave_fork()
+        if config["on_term"] == "forward":
+            self.forward(name)
         # Like many servers: the second signal means "at once".
         if config["on_term"] == "exit" or self.drained_at is not None:
             os._exit(0 if self.drained_at is None else 1)
@@ -196,6 +205,16 @@ class Server:
         # Returns when the successor has executed.
         subprocess.Popen(argv, env=environment, pass_fds=numbers, preexec_fn=unblock)
         os._exit(0)
+
+    def forward(self, name):
+        children = [child for child in self.kept if isinstance(child, subprocess.Popen)]
+        for child in children:
+            child.send_signal(signal.Signals["SIG" + name])
+        failed = [child for child in children if child.wait() != 0]
+        # What came meanwhile is reported.
+        config["on_term"] = "ignore"
+        self.take_signals()
+        os._exit(1 if failed else 0)
 
     def leave_fork(self):
         if os.fork():
@@ -344,6 +363,7 @@ class Server:
         # Opening blocks until the test has opened its side.
         with open(stdin, "rb", buffering=0) as source, open(stdout, "wb", buffering=0) as sink:
             child = subprocess.Popen(argv, env=env, stdin=source, stdout=sink, preexec_fn=unblock)
+        child.command = {"argv": argv, "env": env, "stdin": stdin, "stdout": stdout}
         self.kept.append(child)
         return child.pid
 

@@ -54,12 +54,13 @@ impl Fixture {
         child: Option<Child>,
         forks: bool,
         ready: &Value,
+        outer: impl Fn(u32) -> u32,
         address: &str,
     ) -> Self {
         let inner_pid = number(&ready["pid"]);
         let pid = match &child {
             Some(child) if forks => only_child(child.id()),
-            _ => inner_pid,
+            _ => outer(inner_pid),
         };
         let workers = ready["workers"].as_array().into_iter().flatten();
         Self {
