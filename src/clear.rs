@@ -42,10 +42,12 @@ pub(crate) fn run(specs: &[PortSpec], policy: &Policy, act: bool, observer: Obse
 }
 
 fn rounds(jobs: &mut [Job], policy: &Policy, act: bool, mut observer: Observer<'_>) -> Result<(), Error> {
-    let executables = policy.service.executables.iter().map(|path| (path.clone(), file_id(path))).collect();
+    let paths = policy.service.executables.iter().map(|path| (path.clone(), file_id(path)));
+    let files = policy.service.files.iter().map(|(path, file)| (path.clone(), Some(*file)));
+    let service = Resolved { service: &policy.service, executables: paths.chain(files).collect() };
     let mut context = Context {
-        service: Resolved { service: &policy.service, executables },
-        caller: ancestry::caller(&policy.service)?,
+        caller: ancestry::caller(&service)?,
+        service,
         protect: &policy.protect,
         allow: policy.allow,
         inherited: Vec::new(),

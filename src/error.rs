@@ -29,6 +29,13 @@ impl std::error::Error for Error {
     }
 }
 
+/// With the kind that the system gave.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        Self::new(error.source.kind(), error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, PathBuf};
@@ -16,6 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::Error;
 use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Image, ProcessId, Record, Seen};
+use crate::os::ancestry::Line;
 use crate::os::pidfd::{self, PidFd};
 use crate::os::{ancestry, entry, holders, sockets, unit};
 use crate::parse;
@@ -173,7 +174,10 @@ fn outside(cgroup: &Seen<PathBuf>) -> bool {
 
 /// The line of parents of a process, with the facts of each.
 pub(crate) fn ancestry(pid: u32, service: &Service) -> Result<Ancestry, Error> {
-    let ids = ancestry::line(pid)?;
+    parents(&ancestry::line(pid)?, service)
+}
+
+pub(crate) fn parents(ids: &Line, service: &Service) -> Result<Ancestry, Error> {
     let mut line = Vec::with_capacity(ids.ids.len());
     for id in &ids.ids {
         let facts = match Pinned::open(id.pid)? {
@@ -190,6 +194,18 @@ pub(crate) fn ancestry(pid: u32, service: &Service) -> Result<Ancestry, Error> {
         }
     }
     Ok(Ancestry { line, complete: ids.complete })
+}
+
+/// What the calling process executes. In the calling thread's place: the leader may have exited.
+pub(crate) fn own_exe() -> Result<Exe, Error> {
+    let pid = std::process::id();
+    let thread = PathBuf::from(format!("/proc/self/task/{}", nix::unistd::gettid()));
+    let own = Process::new_with_root(thread).map_err(|error| fail(pid, error))?;
+    match read_exe(&own, pid)? {
+        Seen::Value(exe) => Ok(exe),
+        Seen::Denied => Err(Error::new(attempt(pid), io::Error::from(io::ErrorKind::PermissionDenied))),
+        Seen::Gone => Err(Error::new(attempt(pid), io::Error::from(io::ErrorKind::NotFound))),
+    }
 }
 
 /// Device and inode of a file, where it exists.
