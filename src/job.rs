@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::event;
 use crate::facts::Holder;
 use crate::os::probe::{Probe, probe};
 use crate::os::process::Pinned;
@@ -109,15 +110,20 @@ impl Job {
         if self.report.holders.iter().any(|known| same(known) && known.ending.fate != Fate::Untouched) {
             return;
         }
-        self.report.holders.retain(|known| !same(known));
+        let known = self.report.holders.iter().position(same).map(|at| self.report.holders.remove(at));
         let facts = &holder.facts;
-        self.report.holders.push(HolderReport {
+        let report = HolderReport {
             holder: holder.clone(),
             user: facts.uid.value().and_then(|uid| users.get(uid)).cloned(),
             markers: facts.environ.value().map_or_else(Vec::new, |e| context.service.service.markers_in(e)),
             judgement: judgement.clone(),
             ending: Ending::new(Fate::Untouched),
-        });
+        };
+        // Judged alike at every look, it is one event.
+        if known.is_none_or(|known| known.judgement != report.judgement) {
+            event::verdict(&self.report.spec, &report);
+        }
+        self.report.holders.push(report);
     }
 
     /// Busy, and nobody listens: gone since the probe, or a socket that no table shows.

@@ -25,9 +25,13 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("portclear rests on pidfds, sock_diag and /proc: it is for Linux alone");
 
+use std::net::{TcpListener, ToSocketAddrs};
+
+mod bind;
 mod clear;
 mod error;
 mod escape;
+mod event;
 mod explain;
 mod facts;
 mod identity;
@@ -46,7 +50,7 @@ mod service;
 mod testing;
 mod verdict;
 
-pub use error::Error;
+pub use error::{BindError, Error};
 pub use escape::escape;
 pub use facts::{
     Ancestry, Blind, Entry, Environ, Exe, Facts, Holder, Manager, ProcessId, Record, Seen, Unit,
@@ -79,4 +83,59 @@ pub fn clear(ports: &[PortSpec], policy: &Policy) -> Report {
 /// [`clear`], and `observe` is told what is waited for: at once, and then four times a second.
 pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: &mut dyn FnMut(&Progress)) -> Report {
     clear::run(ports, policy, true, Some(observe))
+}
+
+/// [`TcpListener::bind`], for a server that clears its own stale instances first: the one call before it serves.
+///
+/// A free address costs what `TcpListener::bind` costs, and nothing else is looked at. Only where that says
+/// EADDRINUSE are the holders of the port found and judged as by [`clear`], stale instances ended, and the
+/// bind made again. The listener that comes back is the proof, and nobody can take the port in between: where
+/// another server is faster, the look is made again, and its verdict decides.
+///
+/// ```
+/// use std::net::TcpListener;
+/// use portclear::{Policy, Service};
+///
+/// fn listen() -> Result<TcpListener, Box<dyn std::error::Error>> {
+///     let policy = Policy::new(Service::of_current_exe()?);
+///     Ok(portclear::bind("127.0.0.1:0", &policy)?)
+/// }
+/// # listen().map(drop)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Of two servers that call this at once the one that started later keeps the port; of two that started in
+/// the same clock tick (proc_pid_stat(5), field 22; usually 10 ms) the one that bound first. The other's error
+/// names it.
+///
+/// Several addresses are tried in turn, as `TcpListener::bind` does, each with all its holders. A `[::]` means
+/// both families, or IPv6 alone where `net.ipv6.bindv6only` is set. Port 0 clears nothing. As with
+/// `TcpListener`, SO_REUSEADDR is set, and connections of the last run in TIME_WAIT are in nobody's way.
+///
+/// It blocks: for a few milliseconds where the port is held, up to the policy's grace and two seconds where an
+/// instance does not end, and no longer than twice that where other servers keep taking the port. It starts no
+/// thread, installs no signal handler and prints nothing.
+///
+/// # In async code
+///
+/// ```
+/// # use portclear::{Policy, Service};
+/// async fn listen(at: &'static str, policy: Policy) -> std::io::Result<tokio::net::TcpListener> {
+///     let listener = tokio::task::spawn_blocking(move || portclear::bind(at, &policy)).await??;
+///     // The runtime's own sockets never block; one that it takes over must not either.
+///     listener.set_nonblocking(true)?;
+///     tokio::net::TcpListener::from_std(listener)
+/// }
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(listen("127.0.0.1:0", Policy::new(Service::of_current_exe()?)))?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Errors
+/// - The address is in use and stays so: by what is no stale instance, by one that did not end, or by somebody
+///   who cannot be seen. [`BindError::report`] says who and why, and its text is a sentence for the log.
+/// - The address does not resolve, or the system refuses it for another reason: EACCES (a port below
+///   `net.ipv4.ip_unprivileged_port_start`, ip(7)), EADDRNOTAVAIL, and so on. Nothing was looked at then.
+pub fn bind(address: impl ToSocketAddrs, policy: &Policy) -> Result<TcpListener, BindError> {
+    bind::bind(address.to_socket_addrs(), policy)
 }
