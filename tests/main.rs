@@ -19,6 +19,7 @@ mod b_missing;
 mod b_services;
 mod b_sockets;
 mod b_unseen;
+mod bind_server;
 mod c_asked;
 mod c_evidence;
 mod c_files;
@@ -31,6 +32,9 @@ mod e_races;
 mod g_guest;
 mod harness_self;
 mod harness_world;
+mod library_bind;
+mod library_races;
+mod library_refused;
 mod program;
 mod program_json;
 mod program_library;
@@ -55,7 +59,7 @@ use std::process::ExitCode;
 use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
-    if let Some(exit) = program_library::server() {
+    if let Some(exit) = program_library::server().or_else(bind_server::server) {
         return exit;
     }
     support::needs::enter_user_namespace();
@@ -85,6 +89,9 @@ fn main() -> ExitCode {
         program_secrets::cases(),
         program_streams::cases(),
         program_terminal::cases(),
+        library_bind::cases(),
+        library_races::cases(),
+        library_refused::cases(),
         harness_self::cases(),
         harness_world::cases(),
         s_systemd_self::cases(),
