@@ -62,8 +62,12 @@ fn bind_one(address: SocketAddr, policy: &Policy, start: Instant) -> Result<TcpL
         let Some(report) = report else {
             return Err(BindError::new(format!("cannot bind {address}"), refused));
         };
-        let first = pause.is_zero();
-        if !is_lost(&report) || (start.elapsed() >= patience && !first) {
+        let over = match after(&report) {
+            Next::Answer => true,
+            Next::Look => start.elapsed() >= patience && !pause.is_zero(),
+            Next::LookBriefly => pause >= longest,
+        };
+        if over {
             return Err(BindError::in_use(refused, whole(earlier, report, start)));
         }
         earlier.extend(report.holders.into_iter().filter(|holder| holder.ending.fate != Fate::Untouched));
@@ -74,13 +78,24 @@ fn bind_one(address: SocketAddr, policy: &Policy, start: Instant) -> Result<TcpL
     }
 }
 
-/// Another server was faster, or the holders changed too often for one look. What the next look shows decides:
-/// it may be newer than this one, and is then left alone.
-fn is_lost(report: &PortReport) -> bool {
+/// What follows on a look.
+enum Next {
+    /// It is the answer.
+    Answer,
+    /// Another server was faster, or the holders changed too often for one look. What the next look shows decides:
+    /// it may be newer than this one, and is then left alone.
+    Look,
+    /// Nobody listened. That is how several servers look that end each other meanwhile, and how a socket looks that
+    /// no table shows: that one stays.
+    LookBriefly,
+}
+
+fn after(report: &PortReport) -> Next {
     match report.status {
-        Ok(Outcome::Free | Outcome::Cleared) => true,
-        Ok(Outcome::Unseen | Outcome::Survived) => report.unsettled,
-        _ => false,
+        Ok(Outcome::Free | Outcome::Cleared) => Next::Look,
+        Ok(Outcome::Unseen | Outcome::Survived) if report.unsettled => Next::Look,
+        Ok(Outcome::Unseen) if !report.listening => Next::LookBriefly,
+        _ => Next::Answer,
     }
 }
 

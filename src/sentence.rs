@@ -3,7 +3,7 @@
 use crate::facts::{Blind, Seen};
 use crate::liveness::{Liveness, Supervisor};
 use crate::report::{Fate, HolderReport, Outcome, PortReport};
-use crate::verdict::Rule;
+use crate::verdict::{Rule, Verdict};
 
 /// More holders than these make no sentence.
 const HOLDERS: usize = 3;
@@ -25,7 +25,12 @@ impl PortReport {
             }
             Ok(_) => self.answer(false),
         };
-        let there = |h: &&HolderReport| !matches!(h.ending.fate, Fate::Ended | Fate::EndedByItself);
+        // Not what was stale: it has ended, or would have been, had it been alone.
+        let there = |h: &&HolderReport| match h.ending.fate {
+            Fate::Ended | Fate::EndedByItself => false,
+            Fate::Untouched => h.judgement.verdict == Verdict::Spare,
+            _ => true,
+        };
         let mut holders: Vec<String> = self
             .holders
             .iter()

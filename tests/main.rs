@@ -29,6 +29,7 @@ mod d_permission;
 mod d_refusals;
 mod e_limits;
 mod e_races;
+mod examples;
 mod g_guest;
 mod harness_self;
 mod harness_world;
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
         d_refusals::cases(),
         e_limits::cases(),
         e_races::cases(),
+        examples::cases(),
         g_guest::cases(),
         program::cases(),
         program_json::cases(),
