@@ -42,7 +42,7 @@ impl From<Error> for io::Error {
 ///
 /// Its [`source`](std::error::Error::source) is what the system said. Converts into an [`io::Error`] of the
 /// same kind, so that `?` works in a function that only knows those.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BindError {
     attempt: String,
     source: Arc<io::Error>,
@@ -70,6 +70,19 @@ impl BindError {
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
+    }
+}
+
+/// The sentence and its causes, for it is what a `main` that returns the error prints.
+impl fmt::Debug for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 

@@ -5,11 +5,23 @@
 //! recognises an instance of the service by what it executes and by the marker variables it was started with
 //! (never by its name), ends stale instances gracefully, and says "free" only after a bind.
 //!
+//! A server makes one call before it serves. It is `TcpListener::bind`, and where that is refused what is stale is
+//! ended first:
+//!
+//! ```no_run
+//! use portclear::{Policy, Service};
+//!
+//! let policy = Policy::new(Service::of_current_exe()?);
+//! let listener = portclear::bind("127.0.0.1:18789", &policy)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`inspect`] looks and signals nobody, and [`clear`] does the same and then ends what is stale:
+//!
 //! ```
 //! use portclear::{Outcome, Policy, PortSpec, Service};
 //!
 //! let port: PortSpec = "127.0.0.1:18789".parse()?;
-//! // `inspect` signals nobody; `clear` does the same and then ends what is stale.
 //! let report = portclear::inspect(&[port], &Policy::new(Service::openclaw()));
 //! for port in &report.ports {
 //!     match &port.status {
@@ -20,6 +32,12 @@
 //! }
 //! # Ok::<(), portclear::PortSpecError>(())
 //! ```
+//!
+//! # Features
+//!
+//! - `cli`, by default: the program. A server leaves it out with `default-features = false`.
+//! - `log`: an event of the crate `log`, level info, target `portclear`, for each verdict and each signal. Nothing else
+//!   is ever printed.
 //!
 //! Linux alone, kernel 5.4 or later: it rests on pidfds (pidfd_open(2)) and /proc.
 #[cfg(not(target_os = "linux"))]

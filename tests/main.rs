@@ -34,6 +34,7 @@ mod g_guest;
 mod harness_self;
 mod harness_world;
 mod library_bind;
+mod library_outside;
 mod library_races;
 mod library_refused;
 mod program;
@@ -92,6 +93,7 @@ fn main() -> ExitCode {
         program_streams::cases(),
         program_terminal::cases(),
         library_bind::cases(),
+        library_outside::cases(),
         library_races::cases(),
         library_refused::cases(),
         harness_self::cases(),
