@@ -122,9 +122,9 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: &mut dyn FnM
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Of two servers that call this at once the one that started later keeps the port; of two that started in
-/// the same clock tick (proc_pid_stat(5), field 22; usually 10 ms) the one that bound first. The other's error
-/// names it.
+/// Of two servers that call this at once, and that no unit looks after, the one that started later keeps the
+/// port; of two that started in the same clock tick (proc_pid_stat(5), field 22; usually 10 ms) the one that
+/// bound first. The other's error names it.
 ///
 /// Several addresses are tried in turn, as `TcpListener::bind` does, each with all its holders. A `[::]` means
 /// both families, or IPv6 alone where `net.ipv6.bindv6only` is set. Port 0 clears nothing. As with
