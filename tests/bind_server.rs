@@ -116,7 +116,7 @@ pub(crate) fn server() -> Option<ExitCode> {
         }
     };
     let grace = Duration::from_millis(task["grace_ms"].as_u64().unwrap_or(5_000));
-    let policy = Policy::new(service).grace(grace);
+    let policy = Policy::new(service).grace(grace).kill(task["no_kill"] != true);
     let before = left_behind();
     let mut times = 0;
     let result = loop {
@@ -139,7 +139,7 @@ pub(crate) fn server() -> Option<ExitCode> {
         Ok(listener) => {
             let local = listener.local_addr().unwrap().to_string();
             say(&json!({ "serves": std::process::id(), "local": local, "before": before, "after": after }));
-            answer(&listener, &signals);
+            answer(&listener, &signals, task["ignores"] == true);
             Some(ExitCode::SUCCESS)
         }
         Err(error) => {
@@ -180,15 +180,17 @@ fn told(error: &BindError) -> Value {
     })
 }
 
-/// Introduces itself to everybody who connects. Ends at SIGTERM, and says who sent it.
-fn answer(listener: &TcpListener, signals: &SignalFd) {
+/// Introduces itself to everybody who connects. Ends at SIGTERM, unless it ignores that, and says who sent it.
+fn answer(listener: &TcpListener, signals: &SignalFd, ignores: bool) {
     let stdin = std::io::stdin();
     loop {
         let fds = [listener.as_fd(), signals.as_fd(), stdin.as_fd()];
         let mut fds = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
         poll(&mut fds, PollTimeout::NONE).unwrap();
         let [connection, signal, input] = fds.map(|fd| fd.any().unwrap());
-        if signal {
+        if signal && ignores {
+            signals.read_signal().unwrap();
+        } else if signal {
             let info = signals.read_signal().unwrap().unwrap();
             say(&json!({ "asked_by": info.ssi_pid }));
             return;

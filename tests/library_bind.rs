@@ -199,10 +199,18 @@ fn v6only_as_std_does() {
 fn a_stubborn_instance_is_waited_for_and_killed() {
     let bystander = Bystander::start();
     let program = Program::new("gateway");
-    let old = program.serve("127.0.0.1:18789");
-    // It sees no signal but the one that needs no seeing.
-    old.process().stop();
-    let mut next = program.start(&json!({ "bind": "127.0.0.1:18789", "grace_ms": 300 }));
+    let at = "127.0.0.1:18789";
+    let mut old = program.start(&json!({ "bind": at, "ignores": true }));
+    assert_eq!(said(&mut old)["serves"], old.pid());
+    tick_after(old.start_ticks());
+    // Without SIGKILL it stays, and is named.
+    let mut next = program.start(&json!({ "bind": at, "grace_ms": 300, "no_kill": true }));
+    let refused = said(&mut next);
+    let sentence = format!("still held: 1 process signalled and still there (gateway, pid {}: ", old.pid());
+    assert!(refused["refused"].as_str().unwrap().contains(&sentence), "{refused}");
+    assert_eq!(refused["holders"], json!([[old.pid(), 1, "StaleInstance"]]));
+    assert_eq!(ask(at).unwrap(), format!("{} bind", old.pid()));
+    let mut next = program.start(&json!({ "bind": at, "grace_ms": 300 }));
     let said = said(&mut next);
     assert_eq!(said["serves"], next.pid(), "{said}");
     old.process().has_ended();

@@ -12,6 +12,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(what_is_no_instance_is_left_alone_and_named),
         case!(a_rule_of_the_systems_is_given_as_it_is),
+        case!(what_cannot_be_found_out_is_the_cause),
         case!(at_odds_with_every_look_it_gives_up_in_time),
         case!(its_own_listener_and_its_childs_are_no_stale_ones),
         case!(a_runtime_is_no_services_own_executable),
@@ -91,15 +92,32 @@ fn a_rule_of_the_systems_is_given_as_it_is() {
     bystander.answers();
 }
 
+/// Takes something away from the program and then runs it with a task.
+fn without(what: &str, program: &Program, task: &Value) -> Server {
+    let script = program.folder().join("refuse.py");
+    fs::write(&script, include_str!("support/refuse.py")).unwrap();
+    let argv = ["/usr/bin/python3", script.to_str().unwrap(), what, program.path.to_str().unwrap()];
+    Server::start(&argv, &[("PORTCLEAR_TESTS_BIND", &task.to_string())])
+}
+
+fn what_cannot_be_found_out_is_the_cause() {
+    let bystander = Bystander::start();
+    let program = Program::new("gateway");
+    let stale = program.serve("127.0.0.1:18789");
+    let mut server = without("netlink+tables", &program, &serve("127.0.0.1:18789"));
+    let refused = said(&mut server);
+    let sentence = "cannot bind 127.0.0.1:18789: it is in use, and by whom could not be found out";
+    assert_eq!((&refused["refused"], &refused["kind"]), (&sentence.into(), &"AddrInUse".into()));
+    assert_eq!(refused["cause"], "cannot read the socket table", "{refused}");
+    assert_eq!(ask("127.0.0.1:18789").unwrap(), format!("{} bind", stale.pid()));
+    bystander.answers();
+}
+
 fn at_odds_with_every_look_it_gives_up_in_time() {
     let bystander = Bystander::start();
     let program = Program::new("gateway");
-    let script = program.folder().join("refuse.py");
-    fs::write(&script, include_str!("support/refuse.py")).unwrap();
-    let task = json!({ "bind": "127.0.0.1:18789", "grace_ms": 500 }).to_string();
-    let argv = ["/usr/bin/python3", script.to_str().unwrap(), "listen", program.path.to_str().unwrap()];
     let begin = Instant::now();
-    let mut server = Server::start(&argv, &[("PORTCLEAR_TESTS_BIND", &task)]);
+    let mut server = without("listen", &program, &json!({ "bind": "127.0.0.1:18789", "grace_ms": 500 }));
     let refused = said(&mut server);
     let elapsed = begin.elapsed().as_secs_f64();
     assert!((2.5..6.0).contains(&elapsed), "{elapsed} s");
