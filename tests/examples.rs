@@ -187,7 +187,7 @@ fn both_explain_who_holds_the_port() {
     bystander.answers();
 }
 
-/// A wrapper that becomes the program when its gate opens, and the gate.
+/// A wrapper that starts the program when its gate opens, and the gate.
 struct Gate {
     folder: tempfile::TempDir,
 }
@@ -198,7 +198,7 @@ impl Gate {
         let (fifo, script) = (folder.path().join("gate"), folder.path().join("portclear"));
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let text = format!(
-            "#!/bin/sh\n: > {0}.reached\nread -r line < {0}\nexec {PROGRAM} \"$@\"\n",
+            "#!/bin/sh\n: > {0}.reached\nread -r line < {0}\n{PROGRAM} \"$@\"\nexit $?\n",
             fifo.display()
         );
         fs::write(folder.path().join("text"), text).unwrap();
