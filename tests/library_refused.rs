@@ -11,6 +11,7 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(what_is_no_instance_is_left_alone_and_named),
+        case!(a_socket_that_no_table_shows_is_looked_at_a_few_times),
         case!(a_rule_of_the_systems_is_given_as_it_is),
         case!(what_cannot_be_found_out_is_the_cause),
         case!(at_odds_with_every_look_it_gives_up_in_time),
@@ -40,7 +41,10 @@ fn what_is_no_instance_is_left_alone_and_named() {
 
     // A newer instance: the caller waited at its gate meanwhile.
     let mut late = program.start(&json!({ "bind": "127.0.0.1:18780", "gated": true }));
+    until("the caller has started", || late.process().exe().is_some_and(|exe| exe == program.path));
     tick_after(late.start_ticks());
+    // Of the next version, too.
+    program.replace();
     let newer = program.serve("127.0.0.1:18780");
     late.go();
     let refused = said(&mut late);
@@ -68,6 +72,22 @@ fn what_is_no_instance_is_left_alone_and_named() {
     }
     assert!(hostile.is_alive() && bound.is_alive());
     bystander.answers();
+}
+
+fn a_socket_that_no_table_shows_is_looked_at_a_few_times() {
+    // The tracer knows the program by its name.
+    let program = Program::new("portclear");
+    let bound = Fixture::silent().bound_exclusively("127.0.0.1:18789").start();
+    let through = ["/bin/sh", "-c", r#"exec "$0""#, program.path.to_str().unwrap()];
+    let task = serve("127.0.0.1:18789").to_string();
+    let server = Portclear::new(&[]).env("PORTCLEAR_TESTS_BIND", task).through(&through);
+    let (run, calls) = server.traced().record();
+    assert_eq!(run.status, 1, "{run}");
+    // Its own bind and those of a look, for each of the pauses of 0 to 64 ms; once would be eight.
+    let binds = calls.iter().filter(|call| call.number == libc::SYS_bind).count();
+    assert!((24..100).contains(&binds), "{binds}");
+    assert!(bound.is_alive());
+    assert_eq!(bound.signals(), [""; 0]);
 }
 
 fn a_rule_of_the_systems_is_given_as_it_is() {

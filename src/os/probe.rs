@@ -64,3 +64,17 @@ fn try_bind(address: SocketAddr, v6only: bool) -> nix::Result<()> {
     }
     bind(socket.as_raw_fd(), &SockaddrStorage::from(address))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn of_both_families_or_of_ipv6_alone() {
+        let ipv4 = TcpListener::bind("0.0.0.0:0").unwrap();
+        let wildcard = (std::net::Ipv6Addr::UNSPECIFIED, ipv4.local_addr().unwrap().port()).into();
+        let probed = |v6only| probe(&PortSpec::of_bind(wildcard, v6only).unwrap()).unwrap();
+        assert_eq!((probed(true), probed(false)), (Probe::Free, Probe::Busy));
+    }
+}
