@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::bind_server::{Program, said};
+use crate::bind_server::{Program, said, serve};
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![case!(two_at_once_fifty_times), case!(five_at_once_fifty_times)]
+    vec![
+        case!(two_at_once_fifty_times),
+        case!(five_at_once_fifty_times),
+        case!(taken_between_the_clear_and_the_listen),
+    ]
 }
 
 const AT: &str = "127.0.0.1:18789";
@@ -117,4 +121,31 @@ fn is_named(refused: &Value, starts: &BTreeMap<u32, u64>) {
     let is_named =
         |pid: u64| text.contains(&format!("pid {pid}")) && starts.contains_key(&pid.try_into().unwrap());
     assert!(pids.any(is_named), "nobody is named: {refused}, {starts:?}");
+}
+
+/// Both may be bound, and only one listens: std's bind is refused after all.
+fn taken_between_the_clear_and_the_listen() {
+    let bystander = Bystander::start();
+    // The tracer knows the program by its name.
+    let program = Program::new("portclear");
+    let mut stale = program.serve(AT);
+    let through = ["/bin/sh", "-c", r#"exec "$0""#, program.path.to_str().unwrap()];
+    let server = Portclear::new(&[]).env("PORTCLEAR_TESTS_BIND", serve(AT).to_string()).through(&through);
+    let mut server = server.traced();
+    // No look ever listens.
+    server.run_to(libc::SYS_listen);
+    assert_eq!(said(&mut stale)["asked_by"], server.process().pid());
+    let rival = Fixture::other(AT).start();
+    let run = server.finish();
+    assert_eq!(run.status, 1, "{run}");
+    let refused = run.json();
+    // What was done before counts as done.
+    let text = refused["refused"].as_str().unwrap();
+    let again = format!(": cleared, and taken again by node (pid {}), started by ", rival.pid());
+    assert!(text.contains(&again) && !text.contains("nothing was signalled"), "{text}");
+    let holders = json!([[stale.pid(), 1, "StaleInstance"], [rival.pid(), 0, "Foreign"]]);
+    assert_eq!(refused["holders"], holders, "{refused}");
+    rival.answers();
+    assert_eq!(rival.signals(), [""; 0]);
+    bystander.answers();
 }
