@@ -16,7 +16,7 @@ use crate::os::terminate::{Deadline, Look, Observer, Recheck, Target, terminate}
 use crate::os::{ancestry, kin, snapshot};
 use crate::policy::Policy;
 use crate::port::PortSpec;
-use crate::report::{Fate, Report, SweepReport};
+use crate::report::{Fate, PortReport, Report, SweepReport};
 use crate::targets::{Group, Stale, leftovers, newcomers, recheck, targets};
 use crate::tree::Role;
 use crate::verdict::{Context, judge};
@@ -26,6 +26,27 @@ use crate::verdict::{Context, judge};
 const ROUNDS: usize = 5;
 
 pub(crate) fn run(specs: &[PortSpec], policy: &Policy, act: bool, observer: Observer<'_>) -> Report {
+    let (mut jobs, swept) = work(specs, policy, act, observer);
+    for job in &mut jobs {
+        if let Err(error) = job.count_remainder() {
+            job.close(Err(error));
+        }
+    }
+    Report { ports: jobs.into_iter().map(|job| job.report).collect(), swept }
+}
+
+/// For a caller that binds next: nothing is counted or swept in between, while somebody else might take the port.
+pub(crate) fn before_a_bind(spec: PortSpec, policy: &Policy) -> Option<PortReport> {
+    let (mut jobs, _) = work(&[spec], &policy.clone().sweep(false), true, None);
+    jobs.pop().map(|job| job.report)
+}
+
+fn work(
+    specs: &[PortSpec],
+    policy: &Policy,
+    act: bool,
+    observer: Observer<'_>,
+) -> (Vec<Job>, Option<SweepReport>) {
     let start = Instant::now();
     let mut jobs: Vec<Job> = Vec::with_capacity(specs.len());
     for spec in specs {
@@ -43,12 +64,7 @@ pub(crate) fn run(specs: &[PortSpec], policy: &Policy, act: bool, observer: Obse
         }
         swept = policy.sweep.then(|| SweepReport { status: Err(error), ..swept.unwrap_or_default() });
     }
-    for job in &mut jobs {
-        if let Err(error) = job.count_remainder() {
-            job.close(Err(error));
-        }
-    }
-    Report { ports: jobs.into_iter().map(|job| job.report).collect(), swept }
+    (jobs, swept)
 }
 
 fn rounds(
@@ -58,10 +74,12 @@ fn rounds(
     act: bool,
     mut observer: Observer<'_>,
 ) -> Result<(), Error> {
-    let executables = policy.service.executables.iter().map(|path| (path.clone(), file_id(path))).collect();
+    let paths = policy.service.executables.iter().map(|path| (path.clone(), file_id(path)));
+    let files = policy.service.files.iter().map(|(path, file)| (path.clone(), Some(*file)));
+    let service = Resolved { service: &policy.service, executables: paths.chain(files).collect() };
     let mut context = Context {
-        service: Resolved { service: &policy.service, executables },
-        caller: ancestry::caller(&policy.service)?,
+        caller: ancestry::caller(&service)?,
+        service,
         protect: &policy.protect,
         allow: policy.allow,
         inherited: Vec::new(),

@@ -123,7 +123,7 @@ impl ProcessReport {
             },
             Rule::Newer => {
                 format!(
-                    "it did not start before this call did, so it is newer, not stale; {}",
+                    "it did not start before the caller, or what called it, so it is newer, not stale; {}",
                     self.evidence()
                 )
             }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::event;
 use crate::facts::ProcessId;
 use crate::os::kin;
 use crate::os::probe::{Probe, probe};
@@ -97,7 +98,9 @@ impl Job {
         self.report.listeners.sort();
         self.report.listeners.dedup();
         for judged in &judged {
-            take(&mut self.report.holders, judged, Role::Holder, context, users);
+            if let Some(new) = take(&mut self.report.holders, judged, Role::Holder, context, users) {
+                event::verdict(&spec, new);
+            }
         }
         match plan {
             Plan::Clear => return Some(pinned.into_iter().zip(judged).collect()),
@@ -116,7 +119,9 @@ impl Job {
         users: &BTreeMap<u32, String>,
     ) -> bool {
         for ((_, judged), member) in &group.members {
-            take(&mut self.report.members, judged, member.role, context, users);
+            if let Some(new) = take(&mut self.report.members, judged, member.role, context, users) {
+                event::verdict(&self.report.spec, new);
+            }
         }
         if group.is_out_of_reach() {
             self.close(Ok(Outcome::Unseen));
@@ -227,19 +232,20 @@ impl Job {
     }
 }
 
-/// Takes a process into the report: each once, as it was last seen, or as it was when it was signalled.
-pub(crate) fn take(
-    into: &mut Vec<ProcessReport>,
+/// Takes a process into the report: each once, as it was last seen, or as it was when it was signalled. Gives what
+/// was not judged like this at the last look.
+pub(crate) fn take<'a>(
+    into: &'a mut Vec<ProcessReport>,
     (holder, judgement): &Judged,
     role: Role,
     context: &Context<'_>,
     users: &BTreeMap<u32, String>,
-) {
+) -> Option<&'a ProcessReport> {
     let same = |known: &ProcessReport| known.holder.facts.id == holder.facts.id;
     if into.iter().any(|known| same(known) && known.ending.fate != Fate::Untouched) {
-        return;
+        return None;
     }
-    into.retain(|known| !same(known));
+    let known = into.iter().position(same).map(|at| into.remove(at));
     let facts = &holder.facts;
     into.push(ProcessReport {
         role,
@@ -249,6 +255,7 @@ pub(crate) fn take(
         judgement: judgement.clone(),
         ending: Ending::new(Fate::Untouched),
     });
+    into.last().filter(|_| known.is_none_or(|known| known.judgement != *judgement))
 }
 
 fn unproven(spec: &PortSpec) -> Error {

@@ -59,6 +59,9 @@ pub enum Supervisor {
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) id: ProcessId,
+    /// When the server started that asks, in clock ticks since boot: the caller itself, or the instance that it
+    /// was started by. What is older than the call may still be newer than that server.
+    pub(crate) since: u64,
     pub(crate) uid: u32,
     pub(crate) ancestors: Vec<u32>,
     pub(crate) ancestry_complete: bool,
@@ -82,10 +85,10 @@ impl Caller {
         self.of_current_run && self.unit.as_ref() == Some(unit)
     }
 
-    /// An instance that did not start before the caller is newer than it, not stale. Ticks are too coarse to
-    /// order two starts within one: a tie is not older.
+    /// An instance that did not start before the server that asks is newer than it, not stale. Ticks are too
+    /// coarse to order two starts within one: a tie is not older.
     pub(crate) fn is_newer(&self, facts: &Facts) -> bool {
-        facts.id.start_ticks >= self.id.start_ticks
+        facts.id.start_ticks >= self.since
     }
 }
 
@@ -161,7 +164,7 @@ fn protection(holder: &Holder, caller: &Caller, protect: &[u32]) -> Option<Prote
     if !caller.ancestry_complete {
         return Some(Protection::CallersAncestryUnreadable);
     }
-    // What started before the caller cannot descend from it. It may descend from what is named.
+    // What started before the caller's instance cannot descend from it. It may descend from what is named.
     let named = !protect.is_empty() || caller.service_pid.is_some();
     let may_descend = caller.is_newer(&holder.facts) || named;
     (!holder.ancestry.complete && may_descend).then_some(Protection::AncestryUnreadable)
@@ -178,6 +181,7 @@ mod tests {
     fn caller() -> Caller {
         Caller {
             id: ProcessId { pid: 500, start_ticks: 5_000 },
+            since: 5_000,
             uid: 1000,
             ancestors: vec![400, 300, 1],
             ancestry_complete: true,
@@ -287,6 +291,10 @@ mod tests {
     fn a_tie_in_ticks_is_not_older() {
         for (start, newer) in [(4_999, false), (5_000, true), (5_001, true)] {
             assert_eq!(caller().is_newer(&facts(7, start)), newer);
+            // Asked for a server that started before: its start counts.
+            let asked_for = Caller { since: 4_999, ..caller() };
+            assert!(asked_for.is_newer(&facts(7, start)));
         }
+        assert!(!Caller { since: 4_999, ..caller() }.is_newer(&facts(7, 4_998)));
     }
 }

@@ -92,6 +92,7 @@ impl Policy {
 
     /// Ends what ended runs of the service left behind anywhere, too, whether or not it holds a port, and also
     /// where the ports are free. What that was stands in [`Report::swept`](crate::Report::swept).
+    /// [`bind`](crate::bind) does not sweep.
     pub const fn sweep(mut self, sweep: bool) -> Self {
         self.sweep = sweep;
         self

@@ -26,6 +26,8 @@ pub struct PortSpec {
 enum Address {
     Any,
     At(SocketAddr),
+    /// `[::]`, IPv6 alone: what a bind means where `net.ipv6.bindv6only` is set.
+    V6Only,
     Localhost,
 }
 
@@ -46,6 +48,14 @@ impl PortSpec {
         Ok(Self { port, address: Address::At(address) })
     }
 
+    /// What a bind to `address` needs, where a plain `[::]` is both families or, `v6only`, IPv6 alone.
+    /// `None`: port 0 needs none.
+    pub(crate) fn of_bind(address: SocketAddr, v6only: bool) -> Option<Self> {
+        let spec = Self::at(address).ok()?;
+        let alone = v6only && address.ip() == Ipv6Addr::UNSPECIFIED;
+        Some(if alone { Self { address: Address::V6Only, ..spec } } else { spec })
+    }
+
     /// The port number.
     #[must_use]
     pub const fn port(&self) -> u16 {
@@ -58,6 +68,7 @@ impl PortSpec {
         match self.address {
             Address::Any => None,
             Address::At(address) => Some(address.ip().to_string()),
+            Address::V6Only => Some(Ipv6Addr::UNSPECIFIED.to_string()),
             Address::Localhost => Some("localhost".to_owned()),
         }
     }
@@ -66,7 +77,7 @@ impl PortSpec {
     pub(crate) fn probes(&self) -> Vec<SocketAddr> {
         let port = self.port();
         match self.address {
-            Address::Any => vec![(Ipv6Addr::UNSPECIFIED, port).into()],
+            Address::Any | Address::V6Only => vec![(Ipv6Addr::UNSPECIFIED, port).into()],
             Address::At(address) => vec![address],
             Address::Localhost => {
                 vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
@@ -80,6 +91,10 @@ impl PortSpec {
         matches!(self.address, Address::Any)
     }
 
+    pub(crate) const fn is_v6only(&self) -> bool {
+        matches!(self.address, Address::V6Only)
+    }
+
     pub(crate) const fn is_localhost(&self) -> bool {
         matches!(self.address, Address::Localhost)
     }
@@ -90,6 +105,7 @@ impl PortSpec {
         match self.address {
             Address::Any => true,
             Address::At(at) => overlaps(at.ip(), local),
+            Address::V6Only => local.to_canonical().is_ipv6(),
             Address::Localhost => {
                 overlaps(Ipv4Addr::LOCALHOST.into(), local) || overlaps(Ipv6Addr::LOCALHOST.into(), local)
             }
@@ -112,6 +128,7 @@ impl fmt::Display for PortSpec {
         match self.address {
             Address::Any => write!(f, "{}", self.port),
             Address::At(address) => write!(f, "{address}"),
+            Address::V6Only => write!(f, "[::]:{}", self.port),
             Address::Localhost => write!(f, "localhost:{}", self.port),
         }
     }
@@ -269,6 +286,27 @@ mod tests {
             let spec: PortSpec = spec.parse().unwrap();
             assert_eq!(spec.overlaps(local.parse().unwrap()), expected, "{spec} against {local}");
         }
+    }
+
+    #[test]
+    fn a_bind_to_both_families_or_to_one() {
+        let of = |address: &str, v6only| PortSpec::of_bind(address.parse().unwrap(), v6only);
+        let table = [
+            ("[::]:80", true, "127.0.0.1", false),
+            ("[::]:80", true, "0.0.0.0", false),
+            ("[::]:80", true, "::ffff:127.0.0.1", false),
+            ("[::]:80", true, "::", true),
+            ("[::]:80", true, "::1", true),
+            ("[::]:80", false, "127.0.0.1", true),
+            ("0.0.0.0:80", true, "127.0.0.1", true),
+            ("[::1]:80", true, "::", true),
+        ];
+        for (address, v6only, local, expected) in table {
+            let spec = of(address, v6only).unwrap();
+            assert_eq!(spec.overlaps(local.parse().unwrap()), expected, "{spec} {v6only} against {local}");
+            assert_eq!(spec.to_string(), address);
+        }
+        assert_eq!(of("127.0.0.1:0", false), None);
     }
 
     proptest! {

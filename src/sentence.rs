@@ -8,12 +8,49 @@ use crate::facts::{Blind, Seen};
 use crate::liveness::{Liveness, Supervisor};
 use crate::report::{Fate, Memory, Outcome, PortReport, ProcessReport, SweepReport};
 use crate::tree::Role;
-use crate::verdict::Rule;
+use crate::verdict::{Rule, Verdict};
+
+/// More holders than these make no sentence.
+const HOLDERS: usize = 3;
 
 impl PortReport {
-    /// The answer in one sentence, without the port's name.
+    /// The answer in one sentence, without the port's name. It speaks of the program's options.
     #[must_use]
     pub fn sentence(&self) -> String {
+        self.answer(true)
+    }
+
+    /// Why a server's own bind is refused: the answer, and who holds the port.
+    pub(crate) fn refusal(&self) -> String {
+        let answer = match &self.status {
+            // What went wrong is the error's source.
+            Err(_) => "it is in use, and by whom could not be found out".to_owned(),
+            Ok(Outcome::Free | Outcome::Cleared | Outcome::WouldClear) => {
+                "free at every look, and taken again before every bind".to_owned()
+            }
+            Ok(_) => self.answer(false),
+        };
+        // Not what was stale: it has ended, or would have been, had it been alone.
+        let there = |h: &&ProcessReport| match h.ending.fate {
+            Fate::Ended | Fate::EndedByItself => false,
+            Fate::Untouched => h.judgement.verdict == Verdict::Spare,
+            _ => true,
+        };
+        let mut holders: Vec<String> = self
+            .holders
+            .iter()
+            .filter(there)
+            .map(|h| format!("{}, pid {}: {}", h.holder.facts.name(), h.holder.facts.id.pid, h.reason()))
+            .collect();
+        let more = holders.len().saturating_sub(HOLDERS);
+        holders.truncate(HOLDERS);
+        if more > 0 {
+            holders.push(format!("and {} more", processes(more)));
+        }
+        if holders.is_empty() { answer } else { format!("{answer} ({})", holders.join("; ")) }
+    }
+
+    fn answer(&self, program: bool) -> String {
         let count = |fate: fn(&Fate) -> bool| self.processes().filter(|p| fate(&p.ending.fate)).count();
         match &self.status {
             Err(error) => format!("could not find out: {}", cause(error)),
@@ -52,7 +89,7 @@ impl PortReport {
                         self.asked_from.as_ref().map(|own| format!(", this is {own}")).unwrap_or_default();
                     text = format!("held by unit {unit}, which is running{here}: nothing was signalled");
                 }
-                if self.holders.iter().any(|holder| holder.judgement.rule == Rule::Foreign) {
+                if program && self.holders.iter().any(|holder| holder.judgement.rule == Rule::Foreign) {
                     text += "; --any-owner ends it all the same, --marker, --exe or --package say what your \
                              service looks like";
                 }
@@ -61,7 +98,7 @@ impl PortReport {
                 }
                 text
             }
-            Ok(Outcome::Unseen) => self.unseen(),
+            Ok(Outcome::Unseen) => self.unseen(program),
             Ok(Outcome::Survived) if self.unsettled => {
                 "still held: each process that was ended left another one behind".to_owned()
             }
@@ -95,10 +132,10 @@ impl PortReport {
         format!("; {left} started by it {there}, with {}{how}", self.remainder)
     }
 
-    fn unseen(&self) -> String {
+    fn unseen(&self, program: bool) -> String {
         let sudo = || match self.asked_by {
-            Some(0) | None => String::new(),
-            Some(_) => format!("; this would work: sudo portclear {}", self.spec),
+            Some(uid) if program && uid != 0 => format!("; this would work: sudo portclear {}", self.spec),
+            _ => String::new(),
         };
         let count = |n: usize| if n == 1 { "one socket".to_owned() } else { format!("{n} sockets") };
         if !self.listening {

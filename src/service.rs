@@ -1,9 +1,11 @@
 //! What an instance of a service looks like. All of it is data: one identity function reads it.
 
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::facts::Environ;
+use crate::os::process::own_exe;
 
 /// A variable that the service manager writes into the environment of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +34,33 @@ pub enum Runtime {
     Path(PathBuf),
 }
 
+/// Programs that run the scripts and programs of many services: none of them is a service's own executable.
+const RUNTIMES: [&str; 29] = [
+    "node", "nodejs", "bun", "deno", "python", "pypy", "ruby", "perl", "php", "java", "lua", "dotnet",
+    "mono", "electron", "sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "toybox", "env", "beam.smp",
+    "wasmtime", "wasmer", "wine", "systemd", "init",
+];
+
+/// The same by the beginning of their names: the dynamic linker as a command, and emulators of another machine.
+const LOADERS: [&str; 4] = ["ld-linux", "ld-musl-", "ld.so", "qemu-"];
+
 impl Runtime {
+    /// Whether the executable at `exe` is a runtime that this crate knows: it runs anybody's script, so that no
+    /// instance of a service is told by it.
+    ///
+    /// ```
+    /// use portclear::Runtime;
+    ///
+    /// assert!(Runtime::is_known("/usr/bin/python3.11".as_ref()));
+    /// assert!(!Runtime::is_known("/usr/bin/my-app".as_ref()));
+    /// ```
+    #[must_use]
+    pub fn is_known(exe: &Path) -> bool {
+        let name = exe.file_name().unwrap_or_default().as_encoded_bytes();
+        RUNTIMES.iter().any(|runtime| Self::Name((*runtime).to_owned()).is(exe))
+            || LOADERS.iter().any(|loader| name.starts_with(loader.as_bytes()))
+    }
+
     /// Whether the executable at `exe` (as /proc/PID/exe names it) is this runtime.
     #[must_use]
     pub fn is(&self, exe: &Path) -> bool {
@@ -64,6 +92,8 @@ pub struct Service {
     /// Any of these sets, whole.
     pub(crate) markers: Vec<Vec<Marker>>,
     pub(crate) executables: Vec<PathBuf>,
+    /// Executables that are known as files, too, whatever their path: device and inode.
+    pub(crate) files: Vec<(PathBuf, (u64, u64))>,
     pub(crate) runtimes: Vec<Runtime>,
     pub(crate) packages: Vec<String>,
     pub(crate) subcommand: Option<OsString>,
@@ -82,6 +112,7 @@ impl Service {
             name: name.into(),
             markers: Vec::new(),
             executables: Vec::new(),
+            files: Vec::new(),
             runtimes: Vec::new(),
             packages: Vec::new(),
             subcommand: None,
@@ -154,6 +185,44 @@ impl Service {
     pub fn executable(mut self, path: impl Into<PathBuf>) -> Self {
         self.executables.push(path.into());
         self
+    }
+
+    /// The service that the calling program is an instance of: for a server that clears its own kind.
+    ///
+    /// An instance executes the same file, under whatever path, or a file that lay at the same path when the
+    /// instance started and was replaced there since, as an upgrade does. A link that the caller was started
+    /// through does not matter. A new folder for each release does: the path is another one then, and the earlier
+    /// releases' are to be added with [`executable`](Self::executable).
+    ///
+    /// ```
+    /// use portclear::{Policy, Service};
+    ///
+    /// let policy = Policy::new(Service::of_current_exe()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - [`Unsupported`](io::ErrorKind::Unsupported): the executable is a [runtime](Runtime::is_known), so that
+    ///   every other program it runs would be taken for an instance, or it is no file (memfd_create(2)).
+    ///   Say what the service is with [`package`](Self::package) or [`markers`](Self::markers).
+    /// - Whatever keeps /proc/self/exe from being read.
+    pub fn of_current_exe() -> io::Result<Self> {
+        let exe = own_exe()?;
+        let refused = |why| {
+            let path = crate::escape(exe.path.as_os_str().as_encoded_bytes());
+            Err(io::Error::new(io::ErrorKind::Unsupported, format!("{path} {why}")))
+        };
+        if Runtime::is_known(&exe.path) {
+            return refused("runs anybody's program and so is no service's own executable");
+        }
+        // Such a name is anybody's to give.
+        if exe.path.as_os_str().as_encoded_bytes().starts_with(b"/memfd:") {
+            return refused("is no file that tells an instance");
+        }
+        let name = exe.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut service = Self::new(name).executable(exe.path.clone());
+        service.files.push((exe.path, exe.file));
+        Ok(service)
     }
 
     /// Adds a runtime that runs the service's script.

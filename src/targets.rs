@@ -69,7 +69,7 @@ fn select<'a>(
         base.map(|(pinned, judged)| Ok((judged, pinned.pidfd.is_alive()?))).collect::<Result<_, Error>>()?;
     let near: Vec<Judged> = near.into_iter().map(|holder| judged(holder, context)).collect();
     let id = |member: &Member| near.get(member.at).map(|(holder, _)| holder.facts.id);
-    let members = family(&base, &near, context.service.service, context.caller.id.start_ticks);
+    let members = family(&base, &near, context.service.service, context.caller.since);
     let (members, left): (Vec<Member>, Vec<Member>) = members.into_iter().partition(&wanted);
     let members = members.into_iter().filter_map(|member| Some((near.get(member.at)?, member)));
     let pins = kin::pin(members, |((holder, _), _)| holder.facts.id)?;
@@ -148,7 +148,7 @@ pub(crate) fn targets(groups: &[Group], sweep: Option<usize>) -> Vec<Target> {
 /// What has come to the trees of the targets since the call began.
 pub(crate) fn newcomers(targets: &[Target], context: &Context<'_>) -> Result<Vec<Target>, Error> {
     let known: Vec<&Holder> = targets.iter().map(|target| &target.judged.0).collect();
-    let near = kin::newcomers(&known, context.caller.id.start_ticks, context.service.service)?;
+    let near = kin::newcomers(&known, context.caller.since, context.service.service)?;
     let base = targets.iter().map(|target| (target.pinned.as_ref(), &target.judged));
     let group =
         |pid: Option<u32>| targets.iter().find(|target| Some(target.pid()) == pid).map(|target| target.group);

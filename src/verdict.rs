@@ -1,6 +1,8 @@
 //! What is to be done with a holder: identity × liveness × age. Pure.
 
-use crate::facts::{Ancestry, Facts, Holder, Image, Seen};
+use std::sync::Arc;
+
+use crate::facts::{Ancestry, Facts, Holder, Image, ProcessId, Seen};
 use crate::identity::{Identity, Resolved, identity};
 use crate::liveness::{Caller, Liveness, Protection, liveness};
 use crate::policy::Allow;
@@ -37,7 +39,7 @@ pub enum Rule {
     Protected,
     /// Its supervisor runs it now.
     Live,
-    /// It did not start before the caller.
+    /// It did not start before the caller, or before the instance that the caller was started by.
     Newer,
     /// An instance of another profile or state folder than the caller's.
     OtherInstance,
@@ -91,14 +93,25 @@ pub(crate) fn judge(holder: &Holder, context: &Context<'_>) -> Judgement {
 /// The instance that the caller descends from, where the holder is another process of it: a gateway's sidecar
 /// must not end the gateway's worker.
 fn callers_instance(holder: &Holder, context: &Context<'_>) -> Option<u32> {
-    let line = &holder.ancestry.line;
+    let callers = |facts: &&Facts| context.caller.ancestors.contains(&facts.id.pid);
+    instances(&holder.ancestry.line, &context.service).find(callers).map(|facts| facts.id.pid)
+}
+
+/// When the server started that asks: the earliest start of the caller and of the instances it descends from.
+/// A server may start a program of its own to ask, and is older than that; so may its rival, which would then
+/// look older than the call.
+pub(crate) fn asked_since(caller: ProcessId, line: &[Arc<Facts>], service: &Resolved<'_>) -> u64 {
+    let starts = instances(line, service).map(|facts| facts.id.start_ticks);
+    starts.fold(caller.start_ticks, u64::min)
+}
+
+/// The instances in a line of parents, nearest first.
+fn instances<'a>(line: &'a [Arc<Facts>], service: &'a Resolved<'a>) -> impl Iterator<Item = &'a Facts> {
     let is_instance = |at: usize, facts: &Facts| {
         let above = Ancestry { line: line.get(at + 1..).unwrap_or_default().to_vec(), complete: true };
-        matches!(identity(facts, &above, &context.service), Identity::Instance(_))
+        matches!(identity(facts, &above, service), Identity::Instance(_))
     };
-    let callers = |facts: &Facts| context.caller.ancestors.contains(&facts.id.pid);
-    let mut above = line.iter().enumerate();
-    above.find(|(at, facts)| callers(facts) && is_instance(*at, facts)).map(|(_, facts)| facts.id.pid)
+    line.iter().enumerate().filter(move |(at, facts)| is_instance(*at, facts)).map(|(_, facts)| &**facts)
 }
 
 fn inherited(holder: &Holder, context: &Context<'_>) -> bool {
@@ -153,7 +166,7 @@ fn decide(identity: &Identity, liveness: &Liveness, at: Situation, allow: Allow)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Exe, ProcessId};
+    use crate::facts::Exe;
     use crate::identity::{Evidence, Trace};
     use crate::liveness::Supervisor;
     use crate::testing::{ancestors, facts, holder};
@@ -283,6 +296,7 @@ mod tests {
             service: Resolved { service, executables: vec![("/opt/gw".into(), Some((9, 9)))] },
             caller: Caller {
                 id,
+                since: id.start_ticks,
                 uid: 0,
                 ancestors: vec![400, 1],
                 ancestry_complete: true,
@@ -315,6 +329,34 @@ mod tests {
         assert_eq!((own.verdict, own.rule), (Verdict::Spare, Rule::Protected));
         assert_eq!(judge(&below(facts(400, 10)), &context).rule, Rule::StaleInstance);
         assert_eq!(judge(&below(gateway(401)), &context).rule, Rule::StaleInstance);
+    }
+
+    #[test]
+    fn who_asks_is_as_old_as_the_oldest_instance_it_descends_from() {
+        let service = crate::Service::new("gw").executable("/opt/gw");
+        let context = context(&service);
+        let process = |start, exe: &str| {
+            let mut facts = facts(400, start);
+            let file = if exe == "/opt/gw" { (9, 9) } else { (1, 1) };
+            facts.exe = Seen::Value(Exe { path: exe.into(), replaced: false, file });
+            facts
+        };
+        let (gw, sh) = (|start| process(start, "/opt/gw"), |start| process(start, "/bin/sh"));
+        let unreadable = |start| Facts { exe: Seen::Denied, ..gw(start) };
+        // The parents, nearest first, of a caller that started at 5000 → since when it asks
+        let table = [
+            (vec![], 5_000),
+            (vec![sh(4_000), sh(10)], 5_000),
+            (vec![unreadable(4_000)], 5_000),
+            (vec![gw(4_000), sh(10)], 4_000),
+            (vec![sh(4_500), gw(4_000), sh(10)], 4_000),
+            (vec![gw(4_000), sh(3_500), gw(3_000)], 3_000),
+            (vec![gw(5_000)], 5_000),
+        ];
+        for (line, since) in table {
+            let arcs: Vec<Arc<Facts>> = line.iter().cloned().map(Arc::new).collect();
+            assert_eq!(asked_since(context.caller.id, &arcs, &context.service), since, "{line:?}");
+        }
     }
 
     #[test]

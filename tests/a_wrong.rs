@@ -129,6 +129,8 @@ fn a04_another_projects_gateway_is_left_alone() {
 fn a04_a_relative_script_is_told_by_its_own_package() {
     // portclear itself stands in a folder of the service's, where the same relative path is the gateway's.
     let service = Fixture::silent().marked(false).start();
+    // No instance, for that would ask on behalf of itself.
+    let asking = Fixture::silent().marked(false).package("other").start();
     let below = |files: &Fixture| {
         let server = Fixture::other(GATEWAY).cwd(files.root().join("openclaw")).start();
         let argv = [files.exe().to_str().unwrap(), "dist/index.js", "gateway", "--port", "18789"];
@@ -140,7 +142,7 @@ fn a04_a_relative_script_is_told_by_its_own_package() {
         let folder = service.root().join("openclaw");
         let command = r#"cd "$1" && exec "$0" 18789 --json"#;
         let argv = ["/bin/sh", "-c", command, PROGRAM, folder.to_str().unwrap()];
-        let run = service.run(&argv, &[], false);
+        let run = asking.run(&argv, &[], false);
         let rule = &run.json()["ports"][0]["holders"][0]["rule"];
         assert_eq!((run.status, rule.as_str().unwrap()), expected, "{run}");
         server.signals()

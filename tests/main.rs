@@ -19,6 +19,7 @@ mod b_missing;
 mod b_services;
 mod b_sockets;
 mod b_unseen;
+mod bind_server;
 mod c_asked;
 mod c_evidence;
 mod c_files;
@@ -28,6 +29,7 @@ mod d_permission;
 mod d_refusals;
 mod e_limits;
 mod e_races;
+mod examples;
 mod f_launcher;
 mod f_orphans;
 mod f_random;
@@ -37,6 +39,10 @@ mod f_units;
 mod g_guest;
 mod harness_self;
 mod harness_world;
+mod library_bind;
+mod library_outside;
+mod library_races;
+mod library_refused;
 mod program;
 mod program_json;
 mod program_library;
@@ -61,7 +67,7 @@ use std::process::ExitCode;
 use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
-    if let Some(exit) = program_library::server() {
+    if let Some(exit) = program_library::server().or_else(bind_server::server) {
         return exit;
     }
     support::needs::enter_user_namespace();
@@ -87,6 +93,7 @@ fn main() -> ExitCode {
         f_orphans::cases(),
         f_tree::cases(),
         f_random::cases(),
+        examples::cases(),
         g_guest::cases(),
         program::cases(),
         program_json::cases(),
@@ -95,6 +102,10 @@ fn main() -> ExitCode {
         program_secrets::cases(),
         program_streams::cases(),
         program_terminal::cases(),
+        library_bind::cases(),
+        library_outside::cases(),
+        library_races::cases(),
+        library_refused::cases(),
         harness_self::cases(),
         harness_world::cases(),
         s_systemd_self::cases(),

@@ -135,12 +135,6 @@ pub(crate) struct Request {
     pub(crate) color: ColorChoice,
 }
 
-/// Programs that run the scripts of many services: none of them is a service's own executable.
-const RUNTIMES: [&str; 22] = [
-    "node", "nodejs", "bun", "deno", "python", "pypy", "ruby", "perl", "php", "java", "lua", "dotnet",
-    "mono", "electron", "sh", "bash", "dash", "zsh", "busybox", "env", "systemd", "init",
-];
-
 impl Args {
     pub(crate) fn resolve(self) -> Result<Request, clap::Error> {
         let service = self.service()?;
@@ -218,7 +212,7 @@ fn executable(path: &Path) -> Result<PathBuf, clap::Error> {
     // A path that is gone is no mistake: an upgrade may have removed what still runs.
     let real = path.canonicalize().or_else(|_| std::path::absolute(path));
     let real = real.map_err(|error| usage(format!("--exe '{}': {error}", shown(path))))?;
-    if RUNTIMES.iter().any(|name| Runtime::Name((*name).to_owned()).is(&real)) {
+    if Runtime::is_known(&real) {
         return Err(usage(format!(
             "--exe '{}' runs anybody's script and so is no service's own: use --runtime with --marker or --package",
             shown(path)

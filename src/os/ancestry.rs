@@ -4,12 +4,13 @@ use procfs::process::{Process, Stat};
 
 use crate::error::Error;
 use crate::facts::{Blind, Environ, ProcessId, Record, Seen};
-use crate::identity::marked;
+use crate::identity::{Resolved, marked};
 use crate::liveness::Caller;
-use crate::os::process::seen;
+use crate::os::process::{Known, seen};
 use crate::os::unit;
 use crate::parse;
 use crate::service::Service;
+use crate::verdict::asked_since;
 
 /// A line of parents, nearest first.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -74,7 +75,8 @@ fn stat(pid: u32) -> Result<Option<(ProcessId, u32)>, Error> {
 }
 
 /// Who asks: this process, what it descends from, and what it was started with.
-pub(crate) fn caller(service: &Service) -> Result<Caller, Error> {
+pub(crate) fn caller(resolved: &Resolved<'_>) -> Result<Caller, Error> {
+    let service = resolved.service;
     let pid = std::process::id();
     let attempt = "cannot read who asks from /proc";
     let fail = |error| Error::new(attempt, error);
@@ -97,8 +99,10 @@ pub(crate) fn caller(service: &Service) -> Result<Caller, Error> {
         Environ(service.variables().filter_map(|key| Some((key.into(), std::env::var_os(key)?))).collect());
     let marked = marked(&environ, service);
     let line = line(pid)?;
+    let since = asked_since(id, &Known::default().parents(&line, service)?.line, resolved);
     Ok(Caller {
         id,
+        since,
         uid: nix::unistd::geteuid().as_raw(),
         ancestors: line.ids.iter().map(|id| id.pid).collect(),
         ancestry_complete: line.complete,

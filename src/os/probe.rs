@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, getsockopt, setsockopt, socket, sockopt,
 };
 
 use crate::error::Error;
@@ -29,7 +29,7 @@ pub(crate) fn probe(spec: &PortSpec) -> Result<Probe, Error> {
 }
 
 fn probe_address(spec: &PortSpec, address: SocketAddr) -> Result<Probe, Error> {
-    match try_bind(address) {
+    match try_bind(address, spec.is_v6only()) {
         Ok(()) => Ok(Probe::Free),
         Err(Errno::EADDRINUSE) => Ok(Probe::Busy),
         Err(Errno::EACCES | Errno::EPERM) => Ok(Probe::Denied),
@@ -44,15 +44,37 @@ fn probe_address(spec: &PortSpec, address: SocketAddr) -> Result<Probe, Error> {
     }
 }
 
+/// Whether a plain bind to `[::]` leaves IPv4 alone, in this network namespace (ip(7), ipv6(7): IPV6_V6ONLY,
+/// whose default is `net.ipv6.bindv6only`).
+pub(crate) fn v6only_by_default() -> bool {
+    let socket = socket(AddressFamily::Inet6, SockType::Stream, SockFlag::SOCK_CLOEXEC, None);
+    // Without IPv6 nobody binds to [::].
+    socket.and_then(|socket| getsockopt(&socket, sockopt::Ipv6V6Only)).unwrap_or(false)
+}
+
 /// Binds without listening. With SO_REUSEADDR this takes nothing from anybody: two such sockets may be bound
 /// at once while neither listens (socket(7)), and TIME_WAIT does not refuse it.
-fn try_bind(address: SocketAddr) -> nix::Result<()> {
+fn try_bind(address: SocketAddr, v6only: bool) -> nix::Result<()> {
     let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
     let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     setsockopt(&socket, sockopt::ReuseAddr, &true)?;
     if address.is_ipv6() {
-        // Not left to net.ipv6.bindv6only: [::] must mean both families.
-        setsockopt(&socket, sockopt::Ipv6V6Only, &false)?;
+        // Not left to net.ipv6.bindv6only: [::] must mean both families, unless the caller's own bind does not.
+        setsockopt(&socket, sockopt::Ipv6V6Only, &v6only)?;
     }
     bind(socket.as_raw_fd(), &SockaddrStorage::from(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn of_both_families_or_of_ipv6_alone() {
+        let ipv4 = TcpListener::bind("0.0.0.0:0").unwrap();
+        let wildcard = (std::net::Ipv6Addr::UNSPECIFIED, ipv4.local_addr().unwrap().port()).into();
+        let probed = |v6only| probe(&PortSpec::of_bind(wildcard, v6only).unwrap()).unwrap();
+        assert_eq!((probed(true), probed(false)), (Probe::Free, Probe::Busy));
+    }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, PathBuf};
@@ -18,6 +18,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::Error;
 use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Image, ProcessId, Record, Seen};
+use crate::os::ancestry::Line;
 use crate::os::pidfd::{self, PidFd};
 use crate::os::{ancestry, entry, holders, sockets, unit};
 use crate::parse;
@@ -221,14 +222,13 @@ impl Known {
                 let line = std::iter::once(parent).chain(&above.line).cloned().collect();
                 Ancestry { line, complete: above.complete }
             }
-            None => self.read(facts.id.pid, service)?,
+            None => self.parents(&ancestry::line(facts.id.pid)?, service)?,
         };
         self.lines.insert(facts.id.pid, (Arc::new(facts.clone()), ancestry.clone()));
         Ok(ancestry)
     }
 
-    fn read(&mut self, pid: u32, service: &Service) -> Result<Ancestry, Error> {
-        let ids = ancestry::line(pid)?;
+    pub(crate) fn parents(&mut self, ids: &Line, service: &Service) -> Result<Ancestry, Error> {
         let mut line = Vec::with_capacity(ids.ids.len());
         for id in &ids.ids {
             if let Some(facts) = self.facts.get(id) {
@@ -253,6 +253,18 @@ impl Known {
             }
         }
         Ok(Ancestry { line, complete: ids.complete })
+    }
+}
+
+/// What the calling process executes. In the calling thread's place: the leader may have exited.
+pub(crate) fn own_exe() -> Result<Exe, Error> {
+    let pid = std::process::id();
+    let thread = PathBuf::from(format!("/proc/self/task/{}", nix::unistd::gettid()));
+    let own = Process::new_with_root(thread).map_err(|error| fail(pid, error))?;
+    match read_exe(&own, pid)? {
+        Seen::Value(exe) => Ok(exe),
+        Seen::Denied => Err(Error::new(attempt(pid), io::Error::from(io::ErrorKind::PermissionDenied))),
+        Seen::Gone => Err(Error::new(attempt(pid), io::Error::from(io::ErrorKind::NotFound))),
     }
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::event;
 use crate::os::pidfd::{self, PidFd, Sent};
 use crate::os::process::Pinned;
 use crate::plan::Judged;
@@ -13,7 +14,7 @@ use crate::report::{Ending, Fate, Progress};
 use crate::tree::Role;
 
 /// What SIGKILL may take, after the grace: a process in the middle of a large exit or a slow write.
-const KILL_WAIT: Duration = Duration::from_secs(2);
+pub(crate) const KILL_WAIT: Duration = Duration::from_secs(2);
 
 /// Between two looks at the progress, where somebody watches it.
 const TICK: Duration = Duration::from_millis(250);
@@ -294,6 +295,7 @@ fn send(target: &mut Target, signal: Signal, start: Instant) -> Result<(), Error
     match target.pinned.pidfd.send(signal)? {
         Sent::Delivered => {
             target.ending.signals.push((signal, start.elapsed()));
+            event::signal(target.pid(), signal);
             // After, not before: a process that is continued first may stop again unasked.
             if signal != Signal::KILL {
                 target.pinned.pidfd.resume()?;

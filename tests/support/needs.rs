@@ -15,6 +15,8 @@ pub(crate) const NOBODY: u32 = 65534;
 pub(crate) enum Needs {
     /// Root in the initial user namespace: other users, cgroups.
     Root,
+    /// cargo, with the crates of this project at hand.
+    Cargo,
     /// A node binary.
     Node,
     /// Root, and a systemd that [`super::Sd`] can boot, with a user manager.
@@ -61,9 +63,15 @@ fn missing_tool() -> Option<String> {
 fn missing_one(need: Needs) -> Option<String> {
     match need {
         Needs::Root => (!is_root()).then(|| "needs root".to_owned()),
+        Needs::Cargo => (!succeeds(&cargo(), &["--version"])).then(|| "needs cargo".to_owned()),
         Needs::Node => node::binary().is_none().then(|| "needs node".to_owned()),
         Needs::Systemd => missing_one(Needs::Root).or_else(missing_systemd),
     }
+}
+
+/// The one that runs the tests.
+pub(crate) fn cargo() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
 fn missing_systemd() -> Option<String> {

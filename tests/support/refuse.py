@@ -8,7 +8,7 @@ import sys
 
 libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS, SECCOMP_MODE_FILTER = 22, 38, 2
-ALLOW, EAFNOSUPPORT = 0x7FFF0000, 0x00050000 | 97
+ALLOW, EAFNOSUPPORT, EADDRINUSE = 0x7FFF0000, 0x00050000 | 97, 0x00050000 | 98
 CLONE_NEWNS, MS_REC_PRIVATE = 0x20000, 0x44000
 
 
@@ -17,29 +17,52 @@ def system(result):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def netlink():
-    """As a unit's RestrictAddressFamilies= without AF_NETLINK does."""
-    arch, number = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}[os.uname().machine]
-    load, equal, give = 0x20, 0x15, 0x06
-    filters = [
-        (load, 0, 0, 4),
-        (equal, 0, 4, arch),
-        (load, 0, 0, 0),
-        (equal, 0, 2, number),
-        (load, 0, 0, 16),
-        (equal, 1, 0, socket.AF_NETLINK),
-        (give, 0, 0, ALLOW),
-        (give, 0, 0, EAFNOSUPPORT),
-    ]
+LOAD, EQUAL, GIVE = 0x20, 0x15, 0x06
+
+
+def numbers(**of):
+    """The architecture, and its number of a system call."""
+    return {"x86_64": (0xC000003E, of["x86_64"]), "aarch64": (0xC00000B7, of["aarch64"])}[os.uname().machine]
+
+
+def install(filters):
     code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in filters))
     program = struct.pack("HP", len(filters), ctypes.addressof(code))
     system(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     system(libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0))
+
+
+def netlink():
+    """As a unit's RestrictAddressFamilies= without AF_NETLINK does."""
+    arch, number = numbers(x86_64=41, aarch64=198)
+    install([
+        (LOAD, 0, 0, 4),
+        (EQUAL, 0, 4, arch),
+        (LOAD, 0, 0, 0),
+        (EQUAL, 0, 2, number),
+        (LOAD, 0, 0, 16),
+        (EQUAL, 1, 0, socket.AF_NETLINK),
+        (GIVE, 0, 0, ALLOW),
+        (GIVE, 0, 0, EAFNOSUPPORT),
+    ])
     try:
         socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)
     except OSError:
         return
     sys.exit("netlink is not refused")
+
+
+def listen():
+    """A listen(2) that says EADDRINUSE, whatever the bind before it said."""
+    arch, number = numbers(x86_64=50, aarch64=201)
+    install([
+        (LOAD, 0, 0, 4),
+        (EQUAL, 0, 2, arch),
+        (LOAD, 0, 0, 0),
+        (EQUAL, 1, 0, number),
+        (GIVE, 0, 0, ALLOW),
+        (GIVE, 0, 0, EADDRINUSE),
+    ])
 
 
 def tables():
@@ -55,5 +78,5 @@ def tables():
 
 what, *argv = sys.argv[1:]
 for one in what.split("+"):
-    {"netlink": netlink, "tables": tables}[one]()
+    {"listen": listen, "netlink": netlink, "tables": tables}[one]()
 os.execv(argv[0], argv)

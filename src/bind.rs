@@ -1,0 +1,112 @@
+//! The listener itself: a bind, and only where that is refused a look at who holds the address.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use crate::clear;
+use crate::error::BindError;
+use crate::os::pidfd;
+use crate::os::probe::v6only_by_default;
+use crate::os::terminate::KILL_WAIT;
+use crate::policy::Policy;
+use crate::port::PortSpec;
+use crate::report::{Fate, Outcome, PortReport, ProcessReport};
+
+/// The pauses between attempts that were lost, doubling from the first: a race is soon decided, and what stays
+/// at odds with every look (a listen(2) that is refused after a bind that is not) is not asked in a hot loop.
+const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(64)];
+
+/// Each address in turn, as `TcpListener::bind` tries them. Where none can be bound, a refusal says more than
+/// that the machine lacks an address.
+pub(crate) fn bind(
+    addresses: io::Result<impl Iterator<Item = SocketAddr>>,
+    policy: &Policy,
+) -> Result<TcpListener, BindError> {
+    let addresses = addresses.map_err(|error| BindError::new("cannot resolve the address to bind", error))?;
+    let start = Instant::now();
+    let mut failed: Option<BindError> = None;
+    for address in addresses {
+        match bind_one(address, policy, start) {
+            Ok(listener) => return Ok(listener),
+            Err(error) if failed.as_ref().is_some_and(|first| first.report().is_some()) => drop(error),
+            Err(error) => failed = Some(error),
+        }
+    }
+    Err(failed.unwrap_or_else(|| {
+        let none = io::Error::new(ErrorKind::InvalidInput, "it resolves to no address");
+        BindError::new("cannot bind", none)
+    }))
+}
+
+fn bind_one(address: SocketAddr, policy: &Policy, start: Instant) -> Result<TcpListener, BindError> {
+    // No look begins later, but for the second: the first may have needed all of it. The last takes its own time.
+    let patience = policy.grace.saturating_add(KILL_WAIT);
+    let [shortest, longest] = PAUSES;
+    let mut pause = Duration::ZERO;
+    let mut earlier: Vec<ProcessReport> = Vec::new();
+    let mut spec = None;
+    loop {
+        let refused = match TcpListener::bind(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => error,
+        };
+        // EADDRINUSE from port 0: no port is left, and none is to be cleared.
+        if spec.is_none() && refused.kind() == ErrorKind::AddrInUse {
+            spec = PortSpec::of_bind(address, v6only_by_default());
+        }
+        let (ErrorKind::AddrInUse, Some(spec)) = (refused.kind(), spec) else {
+            return Err(BindError::new(format!("cannot bind {address}"), refused));
+        };
+        let Some(report) = clear::before_a_bind(spec, policy) else {
+            return Err(BindError::new(format!("cannot bind {address}"), refused));
+        };
+        let over = match after(&report) {
+            Next::Answer => true,
+            Next::Look => start.elapsed() >= patience && !pause.is_zero(),
+            Next::LookBriefly => pause >= longest,
+        };
+        if over {
+            return Err(BindError::in_use(refused, whole(earlier, report, start)));
+        }
+        earlier.extend(report.holders.into_iter().filter(|holder| holder.ending.fate != Fate::Untouched));
+        if let Err(error) = pidfd::wait(&[], pause) {
+            return Err(BindError::new(error.to_string(), error.into()));
+        }
+        pause = (pause * 2).clamp(shortest, longest);
+    }
+}
+
+/// What follows on a look.
+enum Next {
+    /// It is the answer.
+    Answer,
+    /// Another server was faster, or the holders changed too often for one look. What the next look shows decides:
+    /// it may be newer than this one, and is then left alone.
+    Look,
+    /// Nobody listened. That is how several servers look that end each other meanwhile, and how a socket looks that
+    /// no table shows: that one stays.
+    LookBriefly,
+}
+
+fn after(report: &PortReport) -> Next {
+    match report.status {
+        Ok(Outcome::Free | Outcome::Cleared) => Next::Look,
+        Ok(Outcome::Unseen | Outcome::Survived) if report.unsettled => Next::Look,
+        Ok(Outcome::Unseen) if !report.listening => Next::LookBriefly,
+        _ => Next::Answer,
+    }
+}
+
+/// The last look's report, with what was done before it: "nothing was signalled" must be true of the call.
+fn whole(mut earlier: Vec<ProcessReport>, mut report: PortReport, start: Instant) -> PortReport {
+    let told = |known: &ProcessReport, id| known.holder.facts.id == id;
+    earlier.retain(|before| !report.holders.iter().any(|last| told(last, before.holder.facts.id)));
+    let ended = earlier.iter().any(|before| before.ending.fate == Fate::Ended);
+    if ended && matches!(report.status, Ok(Outcome::Held | Outcome::Unseen)) {
+        report.status = Ok(Outcome::Respawned);
+    }
+    report.holders.splice(..0, earlier);
+    report.elapsed = start.elapsed();
+    report
+}
