@@ -272,11 +272,12 @@ fn c06_a_caller_in_the_tree() {
 
 fn c06_a_caller_clears_another_tree_than_its_own() {
     let bystander = Bystander::start();
+    // Older than the instance that asks.
+    let stale = Fixture::gateway().start();
+    let below = mcp().start_below(&stale);
     let launcher = Fixture::silent().start();
     let own = Fixture::gateway_on("127.0.0.1:18791").start_below(&launcher);
     let [agent, other] = [(), ()].map(|()| mcp().start_below(&own));
-    let stale = Fixture::gateway().start();
-    let below = mcp().start_below(&stale);
     let run = agent.portclear(&TREE, &[]);
     assert_eq!(run.status, 0, "{run}");
     ended(&run, &stale, "holder", "stale-instance");
