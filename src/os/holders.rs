@@ -1,11 +1,15 @@
 //! Scan /proc for the processes that hold a socket.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::mem::MaybeUninit;
+use std::num::NonZero;
 use std::os::fd::AsFd;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, readlinkat_raw, statat};
 use rustix::io::Errno;
 
 use crate::error::Error;
@@ -21,48 +25,56 @@ pub(crate) struct Scan {
 
 /// What one table of descriptors showed.
 enum Fds {
-    /// It holds these of the inodes; `open` is false where no descriptor was open at all.
+    /// It holds these of the inodes; so many descriptors were open.
     Held {
         inodes: Vec<u64>,
-        open: bool,
+        read: usize,
     },
     Denied,
     Gone,
 }
 
+/// One thread reads so many descriptors in the time that it takes to start another (measured: docs/performance.md).
+const ALONE: usize = 250;
+
+/// More cores only wait for each other: the kernel's locks are the same for all.
+const THREADS: usize = 8;
+
 /// Finds every process that holds one of the inodes: all of them, not the first, for a forked child keeps a
 /// port bound after its parent's death.
 pub(crate) fn scan(inodes: &[u64]) -> Result<Scan, Error> {
+    search(inodes, ALONE)
+}
+
+/// `alone`: how many descriptors are read before other threads join in.
+fn search(inodes: &[u64], alone: usize) -> Result<Scan, Error> {
     let attempt = "cannot scan /proc for the holders of the port";
     let fail = |errno: Errno| Error::new(attempt, errno);
     let proc = open_dir(CWD, "/proc").map_err(fail)?;
-    let mut scan = Scan::default();
-    let mut found: BTreeMap<u64, bool> = inodes.iter().map(|inode| (*inode, false)).collect();
     let pids = numbers(&proc).map_err(fail)?;
-    for pid in &pids {
-        let held = match fds(&proc, &format!("{pid}/fd"), inodes).map_err(fail)? {
-            // A leader that has exited has no descriptors; its threads may live on and hold the socket.
-            Fds::Held { open: false, .. } => tasks(&proc, *pid, inodes).map_err(fail)?,
-            Fds::Held { inodes, .. } => inodes,
-            // And its place is root's: its user reads the threads' alone.
-            Fds::Denied => match tasks(&proc, *pid, inodes).map_err(fail)? {
-                held if held.is_empty() => {
-                    scan.unreadable += 1;
-                    continue;
-                }
-                held => held,
-            },
-            Fds::Gone => continue,
-        };
-        if !held.is_empty() {
-            scan.holders.insert(*pid);
-        }
-        found.extend(held.into_iter().map(|inode| (inode, true)));
+    let shared = Shared { proc: &proc, pids: &pids, inodes, next: AtomicUsize::new(0) };
+    let mut part = Part::default();
+    let others: Result<Vec<Part>, Errno> = thread::scope(|scope| {
+        shared.work(&mut part, alone)?;
+        let left = pids.len().saturating_sub(shared.next.load(Ordering::Relaxed));
+        let cores = if left > 0 { thread::available_parallelism().map_or(1, NonZero::get) } else { 1 };
+        // Where no thread may be started, this one does all the work.
+        let start = |_| thread::Builder::new().spawn_scoped(scope, || shared.all()).ok();
+        let others: Vec<_> = (1..cores.min(THREADS).min(left)).map_while(start).collect();
+        shared.work(&mut part, usize::MAX)?;
+        others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    let mut scan = Scan::default();
+    let mut missing: BTreeSet<u64> = inodes.iter().copied().collect();
+    for part in others.map_err(fail)?.into_iter().chain([part]) {
+        scan.unreadable += part.unreadable;
+        scan.holders.extend(part.holders);
+        missing.retain(|inode| !part.found.contains(inode));
     }
-    let missing: Vec<u64> = found.iter().filter(|(_, found)| !**found).map(|(inode, _)| *inode).collect();
     if !missing.is_empty() {
         // A thread can have a table of its own (unshare(2), CLONE_FILES). It is rare enough to look only
         // when a socket has no holder.
+        let missing: Vec<u64> = missing.into_iter().collect();
         for pid in &pids {
             if !tasks(&proc, *pid, &missing).map_err(fail)?.is_empty() {
                 scan.holders.insert(*pid);
@@ -70,6 +82,72 @@ pub(crate) fn scan(inodes: &[u64]) -> Result<Scan, Error> {
         }
     }
     Ok(scan)
+}
+
+/// What the threads of one search have in common.
+struct Shared<'a> {
+    proc: &'a File,
+    pids: &'a [u32],
+    inodes: &'a [u64],
+    /// The place of the first pid that nobody has taken.
+    next: AtomicUsize,
+}
+
+/// What one of them found.
+#[derive(Default)]
+struct Part {
+    holders: Vec<u32>,
+    found: Vec<u64>,
+    unreadable: usize,
+    /// How many descriptors it has read.
+    read: usize,
+}
+
+impl Shared<'_> {
+    fn all(&self) -> Result<Part, Errno> {
+        let mut part = Part::default();
+        self.work(&mut part, usize::MAX)?;
+        Ok(part)
+    }
+
+    /// Looks at processes until none is left, or so many descriptors are read.
+    fn work(&self, part: &mut Part, limit: usize) -> Result<(), Errno> {
+        while part.read < limit
+            && let Some(pid) = self.pids.get(self.next.fetch_add(1, Ordering::Relaxed))
+        {
+            self.look(*pid, part)?;
+        }
+        Ok(())
+    }
+
+    fn look(&self, pid: u32, part: &mut Part) -> Result<(), Errno> {
+        let table = fds(self.proc, &format!("{pid}/fd"), self.inodes)?;
+        let denied = matches!(table, Fds::Denied);
+        let held = match table {
+            Fds::Held { read, inodes } if read > 0 => {
+                part.read += read;
+                inodes
+            }
+            Fds::Gone => return Ok(()),
+            // A leader that has exited has no descriptors; its threads may live on and hold the socket. And its
+            // place is root's: its user reads the threads' alone.
+            Fds::Held { .. } | Fds::Denied if !is_alone(self.proc, pid) => tasks(self.proc, pid, self.inodes)?,
+            Fds::Held { .. } | Fds::Denied => Vec::new(),
+        };
+        if held.is_empty() {
+            part.unreadable += usize::from(denied);
+            return Ok(());
+        }
+        part.holders.push(pid);
+        part.found.extend(held);
+        Ok(())
+    }
+}
+
+/// Whether a process has one thread and no more: the kernel counts a link of the folder for each, and two for the
+/// folder itself. Spares a look at the threads of those that have no descriptors at all: kernel threads, zombies.
+fn is_alone(proc: &File, pid: u32) -> bool {
+    statat(proc, format!("{pid}/task"), AtFlags::empty()).is_ok_and(|about| about.st_nlink == 3)
 }
 
 /// Which of the inodes the process holds now, in its own table or a thread's. `root` is its pinned /proc/PID.
@@ -116,36 +194,46 @@ fn fds(root: impl AsFd, path: &str, inodes: &[u64]) -> Result<Fds, Errno> {
         Err(errno) => return Err(errno),
     };
     let mut held = Vec::new();
-    let mut open = false;
-    let mut buffer = [MaybeUninit::uninit(); 8192];
+    let mut read = 0;
     let mut target = [MaybeUninit::uninit(); 64];
-    let mut entries = RawDir::new(&directory, &mut buffer);
-    while let Some(entry) = entries.next() {
+    // A few to begin with: where the links may not be read the first one says so, and the names of the others cost
+    // more than all else.
+    let mut few = [MaybeUninit::uninit(); 256];
+    let mut many = [MaybeUninit::uninit(); 8192];
+    let mut entries = RawDir::new(&directory, &mut few[..]);
+    let mut begun = false;
+    loop {
+        let Some(entry) = entries.next() else {
+            break;
+        };
         let entry = match entry {
             Ok(entry) => entry,
             Err(Errno::NOENT | Errno::SRCH) => return Ok(Fds::Gone),
             Err(errno) => return Err(errno),
         };
-        if !entry.file_name().to_bytes().first().is_some_and(u8::is_ascii_digit) {
-            continue;
-        }
-        match readlinkat_raw(&directory, entry.file_name(), &mut target) {
-            Ok((link, _)) => {
-                open = true;
-                held.extend(socket_inode(link).filter(|inode| inodes.contains(inode)));
+        if entry.file_name().to_bytes().first().is_some_and(u8::is_ascii_digit) {
+            match readlinkat_raw(&directory, entry.file_name(), &mut target) {
+                Ok((link, _)) => {
+                    read += 1;
+                    held.extend(socket_inode(link).filter(|inode| inodes.contains(inode)));
+                }
+                // A path longer than a page, which anybody's process may have: no socket's is.
+                Err(Errno::NAMETOOLONG) => read += 1,
+                // Closed meanwhile.
+                Err(Errno::NOENT | Errno::SRCH) => {}
+                // The directory is readable by its owner; its links want the right to trace (proc_pid_fd(5)).
+                Err(Errno::ACCESS | Errno::PERM) => return Ok(Fds::Denied),
+                Err(errno) => return Err(errno),
             }
-            // A path longer than a page, which anybody's process may have: no socket's is.
-            Err(Errno::NAMETOOLONG) => open = true,
-            // Closed meanwhile.
-            Err(Errno::NOENT | Errno::SRCH) => {}
-            // The directory is readable by its owner; its links want the right to trace (proc_pid_fd(5)).
-            Err(Errno::ACCESS | Errno::PERM) => return Ok(Fds::Denied),
-            Err(errno) => return Err(errno),
+        }
+        if entries.is_buffer_empty() && !begun {
+            begun = true;
+            entries = RawDir::new(&directory, &mut many[..]);
         }
     }
     held.sort_unstable();
     held.dedup();
-    Ok(Fds::Held { inodes: held, open })
+    Ok(Fds::Held { inodes: held, read })
 }
 
 fn open_dir(root: impl AsFd, path: &str) -> Result<File, Errno> {

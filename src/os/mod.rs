@@ -3,6 +3,7 @@
 pub(crate) mod ancestry;
 pub(crate) mod entry;
 pub(crate) mod holders;
+pub(crate) mod listeners;
 pub(crate) mod pidfd;
 pub(crate) mod probe;
 pub(crate) mod process;
