@@ -1,8 +1,8 @@
 /* What the programs are measured under. Each ends at the end of its standard input, and takes all that it forked along.
  *
  *     load descriptors PROCESSES EACH    processes with so many descriptors each, a quarter of them sockets
- *     load connections COUNT             established connections to itself, over loopback
- *     load holder PORT MILLISECONDS      listens; at SIGTERM it ends after so many milliseconds, at -1 never
+ *     load connections COUNT             so many established sockets, connected to each other over loopback
+ *     load holder PORT MILLISECONDS      listens; at SIGTERM it ends after so many milliseconds
  *     load holders PORT COUNT            so many processes on one socket, which ignore SIGTERM
  *
  * Prints "ready"; a holder prints, when it ends, the time (CLOCK_MONOTONIC, nanoseconds). */
@@ -23,8 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Both ends of a connection are ours, and no process is to have more than 20,000 descriptors. */
-enum { PAIRS = 9000 };
+/* No process is to have more than 20,000 descriptors. */
+enum { SOCKETS = 15000 };
 
 static void check(int good, const char *what) {
     if (!good) {
@@ -76,12 +76,11 @@ static void descriptors(int processes, int each) {
 static void connections(int count) {
     int done[2];
     check(pipe(done) == 0, "pipe");
-    int workers = (count + PAIRS / 2 - 1) / (PAIRS / 2);
+    int workers = (count + SOCKETS - 1) / SOCKETS;
     for (int i = 0; i < workers; i++) {
         if (child() != 0)
             continue;
-        /* An established connection over loopback is two established sockets. An address of 127/8 for each worker, for
-         * there are only so many ports. */
+        /* An address of 127/8 for each worker, for there are only so many ports. */
         struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f010001 + i)};
         socklen_t size = sizeof at;
         int listener = socket(AF_INET, SOCK_STREAM, 0);
@@ -122,8 +121,6 @@ static void holder(int port, int milliseconds) {
     poll(fds, 2, -1);
     if (!(fds[0].revents & POLLIN))
         exit(0);
-    if (milliseconds < 0)
-        wait_for_the_end();
     poll(&fds[1], 1, milliseconds);
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -138,8 +135,6 @@ static void holders(int port, int count) {
         if (child() == 0)
             for (;;)
                 pause();
-    ready();
-    wait_for_the_end();
 }
 
 int main(int argc, char **argv) {
@@ -158,8 +153,7 @@ int main(int argc, char **argv) {
         connections(first);
     else
         return 2;
-    if (strcmp(argv[1], "holders"))
-        ready();
+    ready();
     wait_for_the_end();
     return 0;
 }

@@ -13,6 +13,8 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, readlinkat_raw, sta
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::os::process::read_all;
+use crate::parse;
 
 /// Who holds which of the sockets.
 #[derive(Debug, Default)]
@@ -34,8 +36,9 @@ enum Fds {
     Gone,
 }
 
-/// One thread reads so many descriptors in the time that it takes to start another (measured: docs/performance.md).
-const ALONE: usize = 250;
+/// So many descriptors take a millisecond and a half, and the start of a thread a tenth of one: an idle machine never
+/// needs a second.
+const ALONE: usize = 1000;
 
 /// More cores only wait for each other: the kernel's locks are the same for all.
 const THREADS: usize = 8;
@@ -57,8 +60,12 @@ fn search(inodes: &[u64], alone: usize) -> Result<Scan, Error> {
     let others: Result<Vec<Part>, Errno> = thread::scope(|scope| {
         shared.work(&mut part, alone)?;
         let left = pids.len().saturating_sub(shared.next.load(Ordering::Relaxed));
-        let cores = if left > 0 { thread::available_parallelism().map_or(1, NonZero::get) } else { 1 };
-        // Where no thread may be started, this one does all the work.
+        let cores = match left {
+            0 => 1,
+            _ if is_filtered() => 1,
+            _ => thread::available_parallelism().map_or(1, NonZero::get),
+        };
+        // Where no thread can be started, this one does all the work.
         let start = |_| thread::Builder::new().spawn_scoped(scope, || shared.all()).ok();
         let others: Vec<_> = (1..cores.min(THREADS).min(left)).map_while(start).collect();
         shared.work(&mut part, usize::MAX)?;
@@ -82,6 +89,13 @@ fn search(inodes: &[u64], alone: usize) -> Result<Scan, Error> {
         }
     }
     Ok(scan)
+}
+
+/// Whether a filter decides which system calls this thread may make (seccomp(2)). One that forbids new threads may end
+/// who tries to start one, as a unit's SystemCallFilter= does; where that cannot be told, it is so.
+fn is_filtered() -> bool {
+    let status = File::open("/proc/thread-self/status").and_then(read_all);
+    status.ok().and_then(|status| parse::status_seccomp(&status)) != Some(0)
 }
 
 /// What the threads of one search have in common.
@@ -131,7 +145,9 @@ impl Shared<'_> {
             Fds::Gone => return Ok(()),
             // A leader that has exited has no descriptors; its threads may live on and hold the socket. And its
             // place is root's: its user reads the threads' alone.
-            Fds::Held { .. } | Fds::Denied if !is_alone(self.proc, pid) => tasks(self.proc, pid, self.inodes)?,
+            Fds::Held { .. } | Fds::Denied if !is_alone(self.proc, pid) => {
+                tasks(self.proc, pid, self.inodes)?
+            }
             Fds::Held { .. } | Fds::Denied => Vec::new(),
         };
         if held.is_empty() {
@@ -202,10 +218,7 @@ fn fds(root: impl AsFd, path: &str, inodes: &[u64]) -> Result<Fds, Errno> {
     let mut many = [MaybeUninit::uninit(); 8192];
     let mut entries = RawDir::new(&directory, &mut few[..]);
     let mut begun = false;
-    loop {
-        let Some(entry) = entries.next() else {
-            break;
-        };
+    while let Some(entry) = entries.next() {
         let entry = match entry {
             Ok(entry) => entry,
             Err(Errno::NOENT | Errno::SRCH) => return Ok(Fds::Gone),

@@ -3,14 +3,14 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use procfs::process::Process;
-use procfs::{ProcError, ProcResult};
+use procfs::process::{Process, Stat};
+use procfs::{FromRead, ProcError, ProcResult};
 use rustix::fs::OFlags;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -62,16 +62,17 @@ impl Pinned {
     /// `None`: it has ended, or is about to.
     pub(crate) fn facts(&self, service: &Service) -> Result<Option<Facts>, Error> {
         for _ in 0..ATTEMPTS {
-            let Some(before) = self.image()? else {
+            let Some(stat) = self.stat()? else {
                 return Ok(None);
             };
-            let facts = self.read(service)?;
+            let before = image(&stat);
+            let facts = self.read(&stat, service)?;
             let signalable = pidfd::may_signal(self.pid)?;
             if !self.pidfd.is_alive()? {
                 return Ok(None);
             }
             if let Some(facts) = facts
-                && self.image()?.is_some_and(|after| after == before)
+                && self.stat()?.is_some_and(|after| image(&after) == before)
             {
                 return Ok(Some(Facts { signalable, image: before, ..facts }));
             }
@@ -81,7 +82,7 @@ impl Pinned {
 
     /// The state's letter, for what would not end.
     pub(crate) fn state(&self) -> char {
-        self.root.stat().map_or('?', |stat| stat.state)
+        self.stat().ok().flatten().map_or('?', |stat| stat.state)
     }
 
     fn directory(&self) -> Result<File, Error> {
@@ -89,22 +90,22 @@ impl Pinned {
         self.root.open_relative_flags(".", flags).map_err(|error| fail(self.pid, error))
     }
 
-    /// What changes with each exec: where the kernel put the new stack and arguments.
-    fn image(&self) -> Result<Option<Image>, Error> {
-        match seen(self.root.stat(), self.pid)? {
-            Seen::Value(stat) => Ok(Some(Image { stack: stat.startstack, arguments: stat.arg_start })),
+    fn stat(&self) -> Result<Option<Stat>, Error> {
+        match read(&self.root, "stat", self.pid)? {
+            Seen::Value(bytes) => {
+                Ok(Some(Stat::from_read(&bytes[..]).map_err(|error| fail(self.pid, error))?))
+            }
             Seen::Denied | Seen::Gone => Ok(None),
         }
     }
 
-    fn read(&self, service: &Service) -> Result<Option<Facts>, Error> {
+    fn read(&self, stat: &Stat, service: &Service) -> Result<Option<Facts>, Error> {
         let pid = self.pid;
-        let Seen::Value(stat) = seen(self.root.stat(), pid)? else {
-            return Ok(None);
+        let (thread, exe) = match read_exe(&self.root, pid)? {
+            Seen::Gone => self.exe_of_a_thread()?,
+            exe => (None, exe),
         };
-        let image = self.image_root()?;
-        let image = image.as_ref().unwrap_or(&self.root);
-        let exe = read_exe(image, pid)?;
+        let image = thread.as_ref().unwrap_or(&self.root);
         let argv = map(read(image, "cmdline", pid)?, |bytes| parse::argv(&bytes));
         let wanted = service.variables().chain(["PWD", "INVOCATION_ID"].map(AsRef::as_ref));
         let environ = map(read(image, "environ", pid)?, |bytes| parse::environ(&bytes, wanted));
@@ -147,22 +148,24 @@ impl Pinned {
         }))
     }
 
-    /// Where the executable and the environment are to be read: in a thread's place, where the leader has
-    /// exited and left its threads running. The leader's own place then shows neither, as if it had none.
-    fn image_root(&self) -> Result<Option<Process>, Error> {
-        if !matches!(seen(self.root.exe(), self.pid)?, Seen::Gone) {
-            return Ok(None);
-        }
+    /// In a thread's place, where the leader has exited and left its threads running. The leader's own place then
+    /// shows neither an executable nor an environment, as if it had none.
+    fn exe_of_a_thread(&self) -> Result<(Option<Process>, Seen<Exe>), Error> {
         for tid in holders::threads(&self.directory()?) {
             let path = PathBuf::from(format!("/proc/{}/task/{tid}", self.pid));
-            if let Ok(task) = Process::new_with_root(path)
-                && task.exe().is_ok()
+            if let Ok(thread) = Process::new_with_root(path)
+                && let exe @ Seen::Value(_) = read_exe(&thread, self.pid)?
             {
-                return Ok(Some(task));
+                return Ok((Some(thread), exe));
             }
         }
-        Ok(None)
+        Ok((None, Seen::Gone))
     }
+}
+
+/// What changes with each exec: where the kernel put the new stack and arguments.
+fn image(stat: &Stat) -> Image {
+    Image { stack: stat.startstack, arguments: stat.arg_start }
 }
 
 /// A cgroup outside of the caller's cgroup namespace: its path begins with `/..`, and what is left out may be
@@ -235,12 +238,18 @@ fn read(image: &Process, name: &str, pid: u32) -> Result<Seen<Vec<u8>>, Error> {
         Seen::Denied => return Ok(Seen::Denied),
         Seen::Gone => return Ok(Seen::Gone),
     };
-    let mut bytes = Vec::new();
-    match file.take(LIMIT).read_to_end(&mut bytes) {
-        Ok(_) if bytes.len() as u64 == LIMIT => Ok(Seen::Denied),
-        Ok(_) => Ok(Seen::Value(bytes)),
+    match read_all(file) {
+        Ok(bytes) if bytes.len() as u64 == LIMIT => Ok(Seen::Denied),
+        Ok(bytes) => Ok(Seen::Value(bytes)),
         Err(error) => seen(Err(ProcError::from(error)), pid),
     }
+}
+
+/// A file of /proc, which tells no size: with room for most of them, for each part would be a system call.
+pub(crate) fn read_all(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(4096);
+    file.take(LIMIT).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Keeps apart what may not be read, what is gone, and what went wrong.
