@@ -25,6 +25,9 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("portclear rests on pidfds, sock_diag and /proc: it is for Linux alone");
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod clear;
 mod error;
 mod escape;

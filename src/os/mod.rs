@@ -1,6 +1,7 @@
 //! The only code that touches the system; one verb a file.
 
 pub(crate) mod ancestry;
+pub(crate) mod descriptors;
 pub(crate) mod entry;
 pub(crate) mod holders;
 pub(crate) mod listeners;

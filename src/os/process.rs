@@ -17,7 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::error::Error;
 use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Image, ProcessId, Record, Seen};
 use crate::os::pidfd::{self, PidFd};
-use crate::os::{ancestry, entry, holders, sockets, unit};
+use crate::os::{ancestry, descriptors, entry, holders, sockets, unit};
 use crate::parse;
 use crate::service::Service;
 
@@ -151,7 +151,7 @@ impl Pinned {
     /// In a thread's place, where the leader has exited and left its threads running. The leader's own place then
     /// shows neither an executable nor an environment, as if it had none.
     fn exe_of_a_thread(&self) -> Result<(Option<Process>, Seen<Exe>), Error> {
-        for tid in holders::threads(&self.directory()?) {
+        for tid in descriptors::threads(&self.directory()?) {
             let path = PathBuf::from(format!("/proc/{}/task/{tid}", self.pid));
             if let Ok(thread) = Process::new_with_root(path)
                 && let exe @ Seen::Value(_) = read_exe(&thread, self.pid)?
