@@ -30,7 +30,10 @@ const STAGE: &str = "PORTCLEAR_BENCH_STAGE";
 fn main() {
     match std::env::var(STAGE).as_deref() {
         // Only the network is its own: what looks sees the processes of the whole machine.
-        Err(_) => again("look", &["--net"]),
+        Err(_) => {
+            Tools::make();
+            again("look", &["--net"]);
+        }
         // What ends processes sees its own alone.
         Ok("look") => {
             up();

@@ -30,31 +30,32 @@ pub(crate) fn folder() -> PathBuf {
     folder
 }
 
-fn compile(name: &str, options: &[&str]) -> PathBuf {
+fn compile(name: &str, options: &[&str]) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/compare").join(name).with_extension("c");
-    let program = folder().join(name);
-    let status =
-        Command::new("cc").args(["-O2", "-Wall"]).args(options).arg(source).arg("-o").arg(&program).status();
-    assert!(status.expect("cc").success(), "{name} does not compile");
-    program
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O2", "-Wall"]).args(options).arg(source).arg("-o").arg(folder().join(name));
+    assert!(compiler.status().expect("cc").success(), "{name} does not compile");
 }
 
 impl Tools {
-    pub(crate) fn find() -> Self {
+    /// Before the network is left behind: killport comes from crates.io.
+    pub(crate) fn make() {
+        compile("bare", &[]);
+        compile("load", &[]);
+        // Static: what starts a program is the beginning of its peak, and is to be smaller than any.
+        compile("run", &["-static"]);
         let root = folder().join("killport");
-        let killport = root.join("bin/killport");
-        if !killport.exists() {
+        if !root.join("bin/killport").exists() {
             let mut install = Command::new(env!("CARGO"));
             install.args(["install", "--locked", "--root"]).arg(&root).arg("killport");
             assert!(install.status().expect("cargo").success(), "killport does not install");
         }
-        // Static: what starts a program is the beginning of its peak, and is to be smaller than any.
-        Self {
-            bare: compile("bare", &[]),
-            run: compile("run", &["-static"]),
-            load: compile("load", &[]),
-            killport,
-        }
+    }
+
+    pub(crate) fn find() -> Self {
+        let [bare, run, load, killport] =
+            ["bare", "run", "load", "killport/bin/killport"].map(|name| folder().join(name));
+        Self { bare, run, load, killport }
     }
 
     fn portclear(&self, options: &[&str]) -> Vec<String> {
