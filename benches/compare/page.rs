@@ -183,6 +183,7 @@ impl Page {
                 least(of(true, descriptors, "lsof") / of(true, descriptors, "portclear"), 4.0),
             ),
             ("held, idle: times bare", most(to_bare(true, idle), 1.1)),
+            ("held, 50,000 sockets: times bare", most(to_bare(true, sockets), 1.1)),
             ("return after the last exit, ms", most(after, 2.0)),
             ("peak memory, MB", most(memory, 8.0)),
             ("stripped program, MB", most(size, 2.0)),
