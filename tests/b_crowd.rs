@@ -41,8 +41,17 @@ fn inside(namespace: &PidNs) -> Portclear {
 fn b08_found_by_several_threads() {
     let bystander = Bystander::start();
     let namespace = PidNs::new();
-    let crowd = crowd(&namespace, 0);
-    for _ in 0..5 {
+    // Whichever thread reads the second crowd, the other one meanwhile finds some of the holders.
+    let crowds = [crowd(&namespace, 0), crowd(&namespace, 0)];
+    let gateway = Fixture::gateway().inside(&namespace).start();
+    let children: Vec<Proc> = (0..40).map(|_| gateway.fork()).collect();
+    let run = Portclear::new(&["--json", "--dry-run", GATEWAY]).inside(&namespace).run();
+    let holders = run.json()["ports"][0]["holders"].take();
+    let stale = |holder: &&serde_json::Value| holder["verdict"] == "stale";
+    assert_eq!(holders.as_array().unwrap().iter().filter(stale).count(), 1 + children.len(), "{run}");
+    drop(gateway);
+    children.iter().for_each(Proc::kill);
+    for _ in 0..3 {
         let gateway = Fixture::gateway().inside(&namespace).start();
         let other = Fixture::other("127.0.0.2:18789").inside(&namespace).start();
         let run = Portclear::new(&["--json", GATEWAY]).inside(&namespace).run();
@@ -62,7 +71,7 @@ fn b08_found_by_several_threads() {
         assert_eq!(started(&calls), cores.min(8) - 1, "{run}");
         other.answers();
     }
-    assert!(crowd.is_alive());
+    assert!(crowds.iter().all(Fixture::is_alive));
     bystander.answers();
 }
 
