@@ -24,6 +24,9 @@ use tools::{Load, PORT, Sample, Tools};
 /// Each program has its turn in each round, so that what disturbs one disturbs them all.
 const ROUNDS: usize = 21;
 
+/// Milliseconds, as in what [`Tools::enders`] runs.
+const GRACE: f64 = 500.0;
+
 /// Says in which of its stages this program was started again.
 const STAGE: &str = "PORTCLEAR_BENCH_STAGE";
 
@@ -96,16 +99,20 @@ fn looks() -> Vec<Look> {
     looks
 }
 
+fn is_free() -> bool {
+    TcpListener::bind(("127.0.0.1", PORT.parse().unwrap())).is_ok()
+}
+
 /// A holder is ended, and the port is tried at once after the command has returned.
 fn endings() -> Vec<Ending> {
     let tools = Tools::find();
-    let cases: [(&str, &[&str], f64); 3] = [
-        ("ends at once", &["holder", PORT, "0"], 0.0),
-        ("needs 300 ms", &["holder", PORT, "300"], 300.0),
-        ("ten that ignore SIGTERM, grace 500 ms", &["holders", PORT, "10"], 500.0),
+    let cases: [(&str, &[&str]); 3] = [
+        ("ends at once", &["holder", PORT, "0"]),
+        ("needs 300 ms", &["holder", PORT, "300"]),
+        ("ten that ignore SIGTERM, grace 500 ms", &["holders", PORT, "10"]),
     ];
     let mut endings = Vec::new();
-    for (case, holder, least) in cases {
+    for (case, holder) in cases {
         eprintln!("{case}");
         let mut all: BTreeMap<&str, (Vec<Sample>, Vec<f64>, usize)> = BTreeMap::new();
         for _ in 0..ROUNDS {
@@ -113,13 +120,16 @@ fn endings() -> Vec<Ending> {
                 let mut holder = Load::start(holder);
                 tools::next_tick();
                 let sample = tools.run(&command);
-                let free = TcpListener::bind(("127.0.0.1", PORT.parse().unwrap())).is_ok();
+                let free = is_free();
                 let (samples, after, freed) = all.entry(name).or_default();
                 *freed += usize::from(free);
-                // When the last one ended, as it says itself; those that are killed say nothing, and end after the grace.
-                let ended = if least == 500.0 { None } else { holder.end() };
-                after.push(ended.map_or(sample.millis - least, |ended| sample.ended - ended));
+                after.extend(holder.end().map(|ended| sample.ended - ended));
                 samples.push(sample);
+                drop(holder);
+                // A peer returns before they have ended: the next one is to begin with a free port.
+                while !is_free() {
+                    std::thread::yield_now();
+                }
             }
         }
         for (name, (samples, after, freed)) in all {
