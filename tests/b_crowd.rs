@@ -41,8 +41,8 @@ fn inside(namespace: &PidNs) -> Portclear {
 fn b08_found_by_several_threads() {
     let bystander = Bystander::start();
     let namespace = PidNs::new();
-    // Whichever thread reads the second crowd, the other one meanwhile finds some of the holders.
-    let crowds = [crowd(&namespace, 0), crowd(&namespace, 0)];
+    let crowd = crowd(&namespace, 0);
+    // So many that each thread finds some of them.
     let gateway = Fixture::gateway().inside(&namespace).start();
     let children: Vec<Proc> = (0..40).map(|_| gateway.fork()).collect();
     let run = Portclear::new(&["--json", "--dry-run", GATEWAY]).inside(&namespace).run();
@@ -71,7 +71,7 @@ fn b08_found_by_several_threads() {
         assert_eq!(started(&calls), cores.min(8) - 1, "{run}");
         other.answers();
     }
-    assert!(crowds.iter().all(Fixture::is_alive));
+    assert!(crowd.is_alive());
     bystander.answers();
 }
 
