@@ -138,6 +138,20 @@ pub(crate) struct Image {
     pub(crate) arguments: Option<u64>,
 }
 
+/// No stack that is put below the end of the address space without chance begins farther from it than arguments and
+/// environment reach: they end where it does, and take 6 MiB at most (execve(2)).
+const ARGUMENTS: u64 = 8 << 20;
+
+impl Image {
+    /// Whether the one was forked from the other, or both from a third, with no exec since. Where nothing is put at
+    /// random (personality(2), ADDR_NO_RANDOMIZE) an exec of the same program looks like a fork: that is no sign.
+    pub(crate) fn is_forked_from(&self, other: &Self) -> bool {
+        let end = self.stack.checked_next_power_of_two();
+        let by_chance = end.is_some_and(|end| end - self.stack > ARGUMENTS);
+        by_chance && self == other
+    }
+}
+
 /// A systemd service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -235,4 +249,28 @@ pub struct Ancestry {
     pub line: Vec<Arc<Facts>>,
     /// It is known up to PID 1, or to the edge of the pid namespace.
     pub complete: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_that_is_put_where_all_are_tells_no_fork() {
+        let image = |stack| Image { stack, arguments: Some(stack + 100) };
+        // x86-64 and arm64, at random and not; a process of 32 bits, not.
+        let table = [
+            (0x7ffc_2676_d000, true),
+            (0x7fff_ffff_e3d0, false),
+            (0x7fff_ff9f_e3d0, false),
+            (0xffff_d1e2_3000, true),
+            (0xffff_ffff_f340, false),
+            (0xffff_d5a0, false),
+            (0, false),
+        ];
+        for (stack, forked) in table {
+            assert_eq!(image(stack).is_forked_from(&image(stack)), forked, "{stack:x}");
+            assert!(!image(stack).is_forked_from(&image(stack + 16)));
+        }
+    }
 }

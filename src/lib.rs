@@ -45,6 +45,9 @@ compile_error!("portclear rests on pidfds, sock_diag and /proc: it is for Linux 
 
 use std::net::{TcpListener, ToSocketAddrs};
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod bind;
 mod clear;
 mod error;

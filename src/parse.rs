@@ -51,6 +51,11 @@ pub(crate) fn pss(bytes: &[u8]) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
+/// The mode of seccomp(2) of /proc/PID/status: 0 where no filter is in force. `None` in a kernel without it.
+pub(crate) fn status_seccomp(bytes: &[u8]) -> Option<u32> {
+    status_numbers(bytes, b"Seccomp:")?.next()?
+}
+
 fn status_numbers<'a>(bytes: &'a [u8], field: &[u8]) -> Option<impl Iterator<Item = Option<u32>> + 'a> {
     // The kernel escapes a newline in the Name line, so no process can write a line of its own here.
     let line = bytes.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(field))?;
@@ -156,6 +161,8 @@ mod tests {
         assert_eq!(status_nested(status), Some(true));
         assert_eq!(status_nested(b"NSpid:\t42\n"), Some(false));
         assert_eq!(status_uid(b"Uid:\tx\n"), None);
+        assert_eq!(status_seccomp(b"Seccomp:\t2\nSeccomp_filters:\t0\n"), Some(2));
+        assert_eq!(status_seccomp(b"Seccomp_filters:\t0\n"), None);
     }
 
     #[test]

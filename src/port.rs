@@ -99,9 +99,13 @@ impl PortSpec {
         matches!(self.address, Address::Localhost)
     }
 
-    /// Whether a listener at `local` can refuse a bind. One on `[::]` counts against IPv4 addresses too: only
-    /// a v6-only one does not, which neither netstat2 nor /proc/net/tcp6 tells.
-    pub(crate) fn overlaps(&self, local: IpAddr) -> bool {
+    /// Whether a listener can refuse a bind. One on `[::]` counts against IPv4 addresses too: only a v6-only one
+    /// does not, which neither netstat2 nor /proc/net/tcp6 tells.
+    pub(crate) fn is_refused_by(&self, listener: &Listener) -> bool {
+        self.port() == listener.local.port() && self.overlaps(listener.local.ip())
+    }
+
+    fn overlaps(&self, local: IpAddr) -> bool {
         match self.address {
             Address::Any => true,
             Address::At(at) => overlaps(at.ip(), local),

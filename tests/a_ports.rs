@@ -76,6 +76,18 @@ fn a09_both_ends_of_a_connection_from_the_port_live() {
     lives(&server);
     lives(&client);
 
+    // The same beside a listener of the port that is not what refuses the bind.
+    let elsewhere = Fixture::gateway_on("127.0.0.2:18789").start();
+    let run = portclear(&["--json", GATEWAY]);
+    let port = run.json()["ports"][0].take();
+    assert_eq!(
+        (run.status, &port["connected"], &port["sentence"]),
+        (4, &json!(1), &json!(sentence)),
+        "{run}"
+    );
+    lives(&elsewhere);
+    drop(elsewhere);
+
     // And beside a stale listener of the same port: it ends, and the connection keeps its ends.
     let bystander = Bystander::start();
     let gateway = Fixture::gateway_on("[::1]:18789").start();

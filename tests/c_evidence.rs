@@ -19,6 +19,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(a04_a_script_in_a_mount_namespace_is_not_judged_by_the_callers_files),
         case!(a04_a_gateway_in_a_mount_namespace_is_not_judged_either),
         case!(c06_the_successor_that_was_handed_the_socket_lives),
+        case!(c06_a_successor_whose_stack_is_not_at_random_lives),
         case!(c06_a_holder_that_has_let_go_of_the_port_is_not_signalled),
         case!(b08_a_fork_made_while_it_is_ended_is_ended_too),
         case!(b07_a_foreign_listener_beside_it_spares_both),
@@ -193,8 +194,17 @@ fn answering() -> u32 {
 }
 
 fn c06_the_successor_that_was_handed_the_socket_lives() {
+    the_successor_lives(Fixture::gateway());
+}
+
+/// With its stack where every process's is, as below a debugger, it looks like a fork of the old one.
+fn c06_a_successor_whose_stack_is_not_at_random_lives() {
+    the_successor_lives(Fixture::gateway().behind(&["setarch", "--addr-no-randomize"]));
+}
+
+fn the_successor_lives(gateway: Builder) {
     let bystander = Bystander::start();
-    let gateway = Fixture::gateway().on_term(OnTerm::HandOver).start();
+    let gateway = gateway.on_term(OnTerm::HandOver).start();
     let run = portclear(&JSON);
     assert_eq!(run.status, 6, "{run}");
     let successor = Proc::of(answering());

@@ -15,10 +15,12 @@
 mod a_offspring;
 mod a_ports;
 mod a_wrong;
+mod b_crowd;
 mod b_missing;
 mod b_services;
 mod b_sockets;
 mod b_unseen;
+mod b_witness;
 mod bind_server;
 mod c_asked;
 mod c_evidence;
@@ -76,10 +78,12 @@ fn main() -> ExitCode {
         a_offspring::cases(),
         a_ports::cases(),
         a_wrong::cases(),
+        b_crowd::cases(),
         b_missing::cases(),
         b_services::cases(),
         b_sockets::cases(),
         b_unseen::cases(),
+        b_witness::cases(),
         c_asked::cases(),
         c_evidence::cases(),
         c_files::cases(),

@@ -122,3 +122,25 @@ fn show(request: &Request, report: &Report) -> io::Result<()> {
     }
     out.flush()
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_readme_quotes_what_was_measured() {
+        let (readme, page) = (include_str!("../../README.md"), include_str!("../../docs/performance.md"));
+        let speed = readme.split("\n## ").find(|section| section.starts_with("Speed")).unwrap();
+        let quoted: Vec<&str> = speed
+            .split_whitespace()
+            .zip(speed.split_whitespace().skip(1))
+            .filter(|(_, unit)| unit.starts_with("ms"))
+            .map(|(figure, _)| figure)
+            .collect();
+        let rows = [("free", "idle"), ("held", "idle"), ("held", "2,000 processes of 100 descriptors")];
+        let measured = rows.map(|(port, machine)| {
+            let row = page.split(&format!("| {port} | {machine} | ")).nth(1).unwrap();
+            // After that of bare.
+            row.split(" | ").nth(1).unwrap().split(' ').next().unwrap()
+        });
+        assert_eq!(quoted, measured);
+    }
+}

@@ -1,12 +1,15 @@
 //! Read the line of parents of a process.
 
-use procfs::process::{Process, Stat};
+use std::fs::File;
+
+use procfs::process::Stat;
+use procfs::{FromRead, ProcError};
 
 use crate::error::Error;
 use crate::facts::{Blind, Environ, ProcessId, Record, Seen};
 use crate::identity::{Resolved, marked};
 use crate::liveness::Caller;
-use crate::os::process::{Known, seen};
+use crate::os::process::{Known, read_all, seen};
 use crate::os::unit;
 use crate::parse;
 use crate::service::Service;
@@ -62,8 +65,8 @@ fn read(pid: u32) -> Result<Line, Error> {
 
 /// `None`: it is gone or hidden. What else goes wrong is an error, and no ancestry that ends early.
 fn stat(pid: u32) -> Result<Option<(ProcessId, u32)>, Error> {
-    let Ok(number) = i32::try_from(pid) else { return Ok(None) };
-    let stat = Process::new(number).and_then(|process| process.stat());
+    let stat = File::open(format!("/proc/{pid}/stat")).and_then(read_all);
+    let stat = stat.map_err(ProcError::from).and_then(|bytes| Stat::from_read(&bytes[..]));
     let parsed = |stat: Stat| {
         let parent = u32::try_from(stat.ppid).ok()?;
         Some((ProcessId { pid, start_ticks: stat.starttime }, parent))
@@ -88,8 +91,8 @@ pub(crate) fn caller(resolved: &Resolved<'_>) -> Result<Caller, Error> {
     let Some((id, _)) = stat(pid)? else {
         return Err(fail(std::io::ErrorKind::NotFound.into()));
     };
-    let unit =
-        parse::cgroup(&std::fs::read("/proc/self/cgroup").map_err(fail)?).and_then(|path| parse::unit(&path));
+    let unit = parse::cgroup(&File::open("/proc/self/cgroup").and_then(read_all).map_err(fail)?)
+        .and_then(|path| parse::unit(&path));
     let own_run = std::env::var_os("INVOCATION_ID");
     let of_current_run = match unit.as_ref().map(unit::record) {
         Some(Record::Current { run, .. }) => own_run.is_some_and(|own| own == run.as_str()),

@@ -1,14 +1,20 @@
 //! Scan /proc for the processes that hold a socket.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::mem::MaybeUninit;
+use std::num::NonZero;
 use std::os::fd::AsFd;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
+use rustix::fs::{AtFlags, CWD, statat};
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::os::descriptors::{Fds, fds, numbers, open_dir, task_fds};
+use crate::os::process::read_all;
+use crate::parse;
 
 /// Who holds which of the sockets.
 #[derive(Debug, Default)]
@@ -19,50 +25,52 @@ pub(crate) struct Scan {
     pub(crate) unreadable: usize,
 }
 
-/// What one table of descriptors showed.
-enum Fds {
-    /// It holds these of the inodes; `open` is false where no descriptor was open at all.
-    Held {
-        inodes: Vec<u64>,
-        open: bool,
-    },
-    Denied,
-    Gone,
-}
+/// So many descriptors take a millisecond and a half, and the start of a thread a tenth of one: an idle machine never
+/// needs a second.
+const ALONE: usize = 1000;
+
+/// More cores only wait for each other: the kernel's locks are the same for all.
+const THREADS: usize = 8;
 
 /// Finds every process that holds one of the inodes: all of them, not the first, for a forked child keeps a
 /// port bound after its parent's death.
 pub(crate) fn scan(inodes: &[u64]) -> Result<Scan, Error> {
+    search(inodes, ALONE)
+}
+
+/// `alone`: how many descriptors are read before other threads join in.
+fn search(inodes: &[u64], alone: usize) -> Result<Scan, Error> {
     let attempt = "cannot scan /proc for the holders of the port";
     let fail = |errno: Errno| Error::new(attempt, errno);
     let proc = open_dir(CWD, "/proc").map_err(fail)?;
-    let mut scan = Scan::default();
-    let mut found: BTreeMap<u64, bool> = inodes.iter().map(|inode| (*inode, false)).collect();
     let pids = numbers(&proc).map_err(fail)?;
-    for pid in &pids {
-        let held = match fds(&proc, &format!("{pid}/fd"), inodes).map_err(fail)? {
-            // A leader that has exited has no descriptors; its threads may live on and hold the socket.
-            Fds::Held { open: false, .. } => tasks(&proc, *pid, inodes).map_err(fail)?,
-            Fds::Held { inodes, .. } => inodes,
-            // And its place is root's: its user reads the threads' alone.
-            Fds::Denied => match tasks(&proc, *pid, inodes).map_err(fail)? {
-                held if held.is_empty() => {
-                    scan.unreadable += 1;
-                    continue;
-                }
-                held => held,
-            },
-            Fds::Gone => continue,
+    let shared = Shared { proc: &proc, pids: &pids, inodes, next: AtomicUsize::new(0) };
+    let mut part = Part::default();
+    let others: Result<Vec<Part>, Errno> = thread::scope(|scope| {
+        shared.work(&mut part, alone)?;
+        let left = pids.len().saturating_sub(shared.next.load(Ordering::Relaxed));
+        let cores = match left {
+            0 => 1,
+            _ if is_filtered() => 1,
+            _ => thread::available_parallelism().map_or(1, NonZero::get),
         };
-        if !held.is_empty() {
-            scan.holders.insert(*pid);
-        }
-        found.extend(held.into_iter().map(|inode| (inode, true)));
+        // Where no thread can be started, this one does all the work.
+        let start = |_| thread::Builder::new().spawn_scoped(scope, || shared.all()).ok();
+        let others: Vec<_> = (1..cores.min(THREADS).min(left)).map_while(start).collect();
+        shared.work(&mut part, usize::MAX)?;
+        others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    let mut scan = Scan::default();
+    let mut missing: BTreeSet<u64> = inodes.iter().copied().collect();
+    for part in others.map_err(fail)?.into_iter().chain([part]) {
+        scan.unreadable += part.unreadable;
+        scan.holders.extend(part.holders);
+        missing.retain(|inode| !part.found.contains(inode));
     }
-    let missing: Vec<u64> = found.iter().filter(|(_, found)| !**found).map(|(inode, _)| *inode).collect();
     if !missing.is_empty() {
         // A thread can have a table of its own (unshare(2), CLONE_FILES). It is rare enough to look only
         // when a socket has no holder.
+        let missing: Vec<u64> = missing.into_iter().collect();
         for pid in &pids {
             if !tasks(&proc, *pid, &missing).map_err(fail)?.is_empty() {
                 scan.holders.insert(*pid);
@@ -70,6 +78,81 @@ pub(crate) fn scan(inodes: &[u64]) -> Result<Scan, Error> {
         }
     }
     Ok(scan)
+}
+
+/// Whether a filter decides which system calls this thread may make (seccomp(2)). One that forbids new threads may end
+/// who tries to start one, as a unit's SystemCallFilter= does; where that cannot be told, it is so.
+fn is_filtered() -> bool {
+    let status = File::open("/proc/thread-self/status").and_then(read_all);
+    status.ok().and_then(|status| parse::status_seccomp(&status)) != Some(0)
+}
+
+/// What the threads of one search have in common.
+struct Shared<'a> {
+    proc: &'a File,
+    pids: &'a [u32],
+    inodes: &'a [u64],
+    /// The place of the first pid that nobody has taken.
+    next: AtomicUsize,
+}
+
+/// What one of them found.
+#[derive(Default)]
+struct Part {
+    holders: Vec<u32>,
+    found: Vec<u64>,
+    unreadable: usize,
+    /// How many descriptors it has read.
+    read: usize,
+}
+
+impl Shared<'_> {
+    fn all(&self) -> Result<Part, Errno> {
+        let mut part = Part::default();
+        self.work(&mut part, usize::MAX)?;
+        Ok(part)
+    }
+
+    /// Looks at processes until none is left, or so many descriptors are read.
+    fn work(&self, part: &mut Part, limit: usize) -> Result<(), Errno> {
+        while part.read < limit
+            && let Some(pid) = self.pids.get(self.next.fetch_add(1, Ordering::Relaxed))
+        {
+            self.look(*pid, part)?;
+        }
+        Ok(())
+    }
+
+    fn look(&self, pid: u32, part: &mut Part) -> Result<(), Errno> {
+        let table = fds(self.proc, &format!("{pid}/fd"), self.inodes)?;
+        let denied = matches!(table, Fds::Denied);
+        let held = match table {
+            Fds::Held { read, inodes } if read > 0 => {
+                part.read += read;
+                inodes
+            }
+            Fds::Gone => return Ok(()),
+            // A leader that has exited has no descriptors; its threads may live on and hold the socket. And its
+            // place is root's: its user reads the threads' alone.
+            Fds::Held { .. } | Fds::Denied if !is_alone(self.proc, pid) => {
+                tasks(self.proc, pid, self.inodes)?
+            }
+            Fds::Held { .. } | Fds::Denied => Vec::new(),
+        };
+        if held.is_empty() {
+            part.unreadable += usize::from(denied);
+            return Ok(());
+        }
+        part.holders.push(pid);
+        part.found.extend(held);
+        Ok(())
+    }
+}
+
+/// Whether a process has one thread and no more: the kernel counts a link of the folder for each, and two for the
+/// folder itself. Spares a look at the threads of those that have no descriptors at all: kernel threads, zombies.
+fn is_alone(proc: &File, pid: u32) -> bool {
+    statat(proc, format!("{pid}/task"), AtFlags::empty()).is_ok_and(|about| about.st_nlink == 3)
 }
 
 /// Which of the inodes the process holds now, in its own table or a thread's. `root` is its pinned /proc/PID.
@@ -91,126 +174,25 @@ fn tasks(proc: impl AsFd, pid: u32, inodes: &[u64]) -> Result<Vec<u64>, Errno> {
     task_fds(proc, &format!("{pid}/task"), inodes)
 }
 
-fn task_fds(root: impl AsFd, path: &str, inodes: &[u64]) -> Result<Vec<u64>, Errno> {
-    let directory = match open_dir(root, path) {
-        Ok(directory) => directory,
-        Err(Errno::NOENT | Errno::SRCH | Errno::ACCESS | Errno::PERM) => return Ok(Vec::new()),
-        Err(errno) => return Err(errno),
-    };
-    let mut all = Vec::new();
-    for tid in numbers(&directory)? {
-        if let Fds::Held { inodes, .. } = fds(&directory, &format!("{tid}/fd"), inodes)? {
-            all.extend(inodes);
-        }
-    }
-    all.sort_unstable();
-    all.dedup();
-    Ok(all)
-}
-
-fn fds(root: impl AsFd, path: &str, inodes: &[u64]) -> Result<Fds, Errno> {
-    let directory = match open_dir(root, path) {
-        Ok(directory) => directory,
-        Err(Errno::NOENT | Errno::SRCH) => return Ok(Fds::Gone),
-        Err(Errno::ACCESS | Errno::PERM) => return Ok(Fds::Denied),
-        Err(errno) => return Err(errno),
-    };
-    let mut held = Vec::new();
-    let mut open = false;
-    let mut buffer = [MaybeUninit::uninit(); 8192];
-    let mut target = [MaybeUninit::uninit(); 64];
-    let mut entries = RawDir::new(&directory, &mut buffer);
-    while let Some(entry) = entries.next() {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(Errno::NOENT | Errno::SRCH) => return Ok(Fds::Gone),
-            Err(errno) => return Err(errno),
-        };
-        if !entry.file_name().to_bytes().first().is_some_and(u8::is_ascii_digit) {
-            continue;
-        }
-        match readlinkat_raw(&directory, entry.file_name(), &mut target) {
-            Ok((link, _)) => {
-                open = true;
-                held.extend(socket_inode(link).filter(|inode| inodes.contains(inode)));
-            }
-            // A path longer than a page, which anybody's process may have: no socket's is.
-            Err(Errno::NAMETOOLONG) => open = true,
-            // Closed meanwhile.
-            Err(Errno::NOENT | Errno::SRCH) => {}
-            // The directory is readable by its owner; its links want the right to trace (proc_pid_fd(5)).
-            Err(Errno::ACCESS | Errno::PERM) => return Ok(Fds::Denied),
-            Err(errno) => return Err(errno),
-        }
-    }
-    held.sort_unstable();
-    held.dedup();
-    Ok(Fds::Held { inodes: held, open })
-}
-
-fn open_dir(root: impl AsFd, path: &str) -> Result<File, Errno> {
-    loop {
-        match openat(&root, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-            Err(Errno::INTR) => {}
-            other => return other.map(File::from),
-        }
-    }
-}
-
-/// The entries of a directory whose names are numbers.
-fn numbers(directory: &File) -> Result<Vec<u32>, Errno> {
-    let mut buffer = [MaybeUninit::uninit(); 8192];
-    let mut entries = RawDir::new(directory, &mut buffer);
-    let mut all = Vec::new();
-    while let Some(entry) = entries.next() {
-        match entry {
-            Ok(entry) => {
-                all.extend(entry.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()))
-            }
-            // Its process is gone, and with it the rest of the directory.
-            Err(Errno::NOENT | Errno::SRCH) => break,
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(all)
-}
-
-/// The threads of a process, by its pinned /proc/PID.
-pub(crate) fn threads(root: &File) -> Vec<u32> {
-    open_dir(root, "task").and_then(|directory| numbers(&directory)).unwrap_or_default()
-}
-
-fn socket_inode(link: &[u8]) -> Option<u64> {
-    let digits = link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
 
-    #[test]
-    fn links_of_sockets() {
-        let table: [(&[u8], Option<u64>); 5] = [
-            (b"socket:[4294967296]", Some(4_294_967_296)),
-            (b"socket:[]", None),
-            (b"pipe:[12]", None),
-            (b"/tmp/socket:[12]", None),
-            (b"socket:[12", None),
-        ];
-        for (link, inode) in table {
-            assert_eq!(socket_inode(link), inode);
-        }
-    }
+    use super::*;
+    use crate::os::descriptors::socket_inode;
 
     #[test]
     fn this_process_holds_its_own_listener() {
+        // So many that their names are read in several parts, and the listener's after them.
+        let _many: Vec<File> = (0..500).map(|_| File::open("/dev/null").unwrap()).collect();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let inode =
             std::fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&listener)))
                 .unwrap();
         let inode = socket_inode(inode.as_os_str().as_encoded_bytes()).unwrap();
-        assert!(scan(&[inode]).unwrap().holders.contains(&std::process::id()));
+        // By one thread, and by as many as there are from the first process on.
+        for alone in [usize::MAX, 0] {
+            assert!(search(&[inode], alone).unwrap().holders.contains(&std::process::id()), "{alone}");
+        }
         let root = open_dir(CWD, "/proc/self").unwrap();
         assert_eq!(held(&root, &[inode, 1]).unwrap(), [inode]);
         drop(listener);

@@ -11,8 +11,8 @@ use std::path::{Component, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use procfs::process::Process;
-use procfs::{ProcError, ProcResult};
+use procfs::process::{Process, Stat};
+use procfs::{FromRead, ProcError, ProcResult};
 use rustix::fs::OFlags;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Image, ProcessId, Record, Seen};
 use crate::os::ancestry::Line;
 use crate::os::pidfd::{self, PidFd};
-use crate::os::{ancestry, entry, holders, sockets, unit};
+use crate::os::{ancestry, descriptors, entry, holders, sockets, unit};
 use crate::parse;
 use crate::service::Service;
 
@@ -71,16 +71,17 @@ impl Pinned {
     /// `None`: it has ended, or is about to.
     pub(crate) fn facts(&self, service: &Service) -> Result<Option<Facts>, Error> {
         for _ in 0..ATTEMPTS {
-            let Some(before) = self.image()? else {
+            let Some(stat) = self.stat()? else {
                 return Ok(None);
             };
-            let facts = self.read(service)?;
+            let before = image(&stat);
+            let facts = self.read(&stat, service)?;
             let signalable = pidfd::may_signal(self.pid)?;
             if !self.pidfd.is_alive()? {
                 return Ok(None);
             }
             if let Some(facts) = facts
-                && self.image()?.is_some_and(|after| after == before)
+                && self.stat()?.is_some_and(|after| image(&after) == before)
             {
                 return Ok(Some(Facts { signalable, image: before, ..facts }));
             }
@@ -90,23 +91,20 @@ impl Pinned {
 
     /// `None`: it has ended, or may not be read.
     pub(crate) fn id(&self) -> Result<Option<ProcessId>, Error> {
-        match seen(self.root.stat(), self.pid)? {
-            Seen::Value(stat) => Ok(Some(ProcessId { pid: self.pid, start_ticks: stat.starttime })),
-            Seen::Denied | Seen::Gone => Ok(None),
-        }
+        Ok(self.stat()?.map(|stat| ProcessId { pid: self.pid, start_ticks: stat.starttime }))
     }
 
     /// The state's letter, for what would not end.
     pub(crate) fn state(&self) -> char {
-        self.root.stat().map_or('?', |stat| stat.state)
+        self.stat().ok().flatten().map_or('?', |stat| stat.state)
     }
 
     /// What it has in memory, in bytes, and whether that is all it has resident: its share of what it shares with
     /// others may be read by those alone who may trace it. `None`: it has ended.
     pub(crate) fn memory(&self) -> Option<(u64, bool)> {
         let share = read(&self.root, "smaps_rollup", self.pid).map(|bytes| flat_map(&bytes, parse::pss));
-        let resident =
-            self.root.stat().map(|stat| stat.rss.saturating_mul(rustix::param::page_size() as u64));
+        let stat = self.stat().ok().flatten();
+        let resident = stat.map(|stat| stat.rss.saturating_mul(rustix::param::page_size() as u64));
         // Where not even that can be asked, it is counted all the same: a figure for people hangs on it alone.
         self.pidfd.is_alive().unwrap_or(true).then(|| match share {
             Ok(Seen::Value(bytes)) => (bytes, false),
@@ -119,22 +117,22 @@ impl Pinned {
         self.root.open_relative_flags(".", flags).map_err(|error| fail(self.pid, error))
     }
 
-    /// What changes with each exec: where the kernel put the new stack and arguments.
-    fn image(&self) -> Result<Option<Image>, Error> {
-        match seen(self.root.stat(), self.pid)? {
-            Seen::Value(stat) => Ok(Some(Image { stack: stat.startstack, arguments: stat.arg_start })),
+    fn stat(&self) -> Result<Option<Stat>, Error> {
+        match read(&self.root, "stat", self.pid)? {
+            Seen::Value(bytes) => {
+                Ok(Some(Stat::from_read(&bytes[..]).map_err(|error| fail(self.pid, error))?))
+            }
             Seen::Denied | Seen::Gone => Ok(None),
         }
     }
 
-    fn read(&self, service: &Service) -> Result<Option<Facts>, Error> {
+    fn read(&self, stat: &Stat, service: &Service) -> Result<Option<Facts>, Error> {
         let pid = self.pid;
-        let Seen::Value(stat) = seen(self.root.stat(), pid)? else {
-            return Ok(None);
+        let (thread, exe) = match read_exe(&self.root, pid)? {
+            Seen::Gone => self.exe_of_a_thread()?,
+            exe => (None, exe),
         };
-        let image = self.image_root()?;
-        let image = image.as_ref().unwrap_or(&self.root);
-        let exe = read_exe(image, pid)?;
+        let image = thread.as_ref().unwrap_or(&self.root);
         let argv = map(read(image, "cmdline", pid)?, |bytes| parse::argv(&bytes));
         let environ = read_environ(image, pid, service)?;
         let entry = match (&exe, &argv) {
@@ -176,22 +174,24 @@ impl Pinned {
         }))
     }
 
-    /// Where the executable and the environment are to be read: in a thread's place, where the leader has
-    /// exited and left its threads running. The leader's own place then shows neither, as if it had none.
-    fn image_root(&self) -> Result<Option<Process>, Error> {
-        if !matches!(seen(self.root.exe(), self.pid)?, Seen::Gone) {
-            return Ok(None);
-        }
-        for tid in holders::threads(&self.directory()?) {
+    /// In a thread's place, where the leader has exited and left its threads running. The leader's own place then
+    /// shows neither an executable nor an environment, as if it had none.
+    fn exe_of_a_thread(&self) -> Result<(Option<Process>, Seen<Exe>), Error> {
+        for tid in descriptors::threads(&self.directory()?) {
             let path = PathBuf::from(format!("/proc/{}/task/{tid}", self.pid));
-            if let Ok(task) = Process::new_with_root(path)
-                && task.exe().is_ok()
+            if let Ok(thread) = Process::new_with_root(path)
+                && let exe @ Seen::Value(_) = read_exe(&thread, self.pid)?
             {
-                return Ok(Some(task));
+                return Ok((Some(thread), exe));
             }
         }
-        Ok(None)
+        Ok((None, Seen::Gone))
     }
+}
+
+/// What changes with each exec: where the kernel put the new stack and arguments.
+fn image(stat: &Stat) -> Image {
+    Image { stack: stat.startstack, arguments: stat.arg_start }
 }
 
 /// A cgroup outside of the caller's cgroup namespace: its path begins with `/..`, and what is left out may be
@@ -202,7 +202,7 @@ fn outside(cgroup: &Seen<PathBuf>) -> bool {
 
 /// The path of a process's cgroup, where it can be read: for telling at little cost what is not worth pinning.
 pub(crate) fn cgroup(pid: u32) -> Option<PathBuf> {
-    std::fs::read(format!("/proc/{pid}/cgroup")).ok().and_then(|bytes| parse::cgroup(&bytes))
+    File::open(format!("/proc/{pid}/cgroup")).and_then(read_all).ok().and_then(|bytes| parse::cgroup(&bytes))
 }
 
 /// The lines of parents that were read in one look: many processes have the same ones.
@@ -316,12 +316,18 @@ fn read(image: &Process, name: &str, pid: u32) -> Result<Seen<Vec<u8>>, Error> {
         Seen::Denied => return Ok(Seen::Denied),
         Seen::Gone => return Ok(Seen::Gone),
     };
-    let mut bytes = Vec::new();
-    match file.take(LIMIT).read_to_end(&mut bytes) {
-        Ok(_) if bytes.len() as u64 == LIMIT => Ok(Seen::Denied),
-        Ok(_) => Ok(Seen::Value(bytes)),
+    match read_all(file) {
+        Ok(bytes) if bytes.len() as u64 == LIMIT => Ok(Seen::Denied),
+        Ok(bytes) => Ok(Seen::Value(bytes)),
         Err(error) => seen(Err(ProcError::from(error)), pid),
     }
+}
+
+/// A file of /proc, which tells no size: with room for most of them, for each part would be a system call.
+pub(crate) fn read_all(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(4096);
+    file.take(LIMIT).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Keeps apart what may not be read, what is gone, and what went wrong.

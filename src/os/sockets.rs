@@ -11,13 +11,15 @@ use procfs::ProcError;
 use procfs::process::Process;
 
 use crate::error::Error;
-use crate::port::Listener;
+use crate::os::listeners::listeners;
+use crate::port::{Listener, PortSpec};
 
 /// The TCP sockets whose local port was asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     pub(crate) listeners: Vec<Listener>,
-    /// Local addresses of connections of the port, and how many of them are in TIME_WAIT.
+    /// Local addresses of connections of the port, and how many of them are in TIME_WAIT. Not looked for where a
+    /// listener explains each refusal.
     pub(crate) connections: Vec<Connection>,
 }
 
@@ -29,10 +31,26 @@ pub(crate) struct Connection {
     pub(crate) uid: u32,
 }
 
-/// Reads the table with netlink, and with /proc/net where that is refused or shows no listener for one of
-/// the ports: netstat2 gives an empty answer where the kernel's sock_diag handler is missing, and ends its
-/// answer early on a netlink error.
-pub(crate) fn table(ports: &[u16]) -> Result<Table, Error> {
+/// Asks for the listeners alone, and reads the whole table only where that fails or leaves a refusal unexplained.
+pub(crate) fn table(specs: &[PortSpec]) -> Result<Table, Error> {
+    let mut ports: Vec<u16> = specs.iter().map(PortSpec::port).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    let listeners: io::Result<Vec<Vec<Listener>>> = ports.iter().map(|port| listeners(*port)).collect();
+    if let Ok(listeners) = listeners {
+        let mut table = Table { listeners: listeners.concat(), connections: Vec::new() };
+        if specs.iter().all(|spec| table.listeners.iter().any(|listener| spec.is_refused_by(listener))) {
+            table.tidy();
+            return Ok(table);
+        }
+    }
+    whole(&ports)
+}
+
+/// With netstat2, and with /proc/net where netlink is refused or shows no listener for one of the ports: netstat2
+/// gives an empty answer where the kernel's sock_diag handler is missing, and ends its answer early on a netlink
+/// error.
+fn whole(ports: &[u16]) -> Result<Table, Error> {
     match by_netlink(ports) {
         Ok(table) if ports.iter().all(|port| table.listeners.iter().any(|l| l.local.port() == *port)) => {
             Ok(table)

@@ -46,13 +46,11 @@ impl Survey {
 }
 
 fn in_the_way(listeners: &[Listener], spec: &PortSpec) -> Vec<Listener> {
-    let of_port = |listener: &&Listener| listener.local.port() == spec.port();
-    listeners.iter().filter(of_port).filter(|listener| spec.overlaps(listener.local.ip())).cloned().collect()
+    listeners.iter().filter(|listener| spec.is_refused_by(listener)).cloned().collect()
 }
 
 fn look(specs: &[PortSpec], service: &Service) -> Result<Survey, Error> {
-    let ports: Vec<u16> = specs.iter().map(PortSpec::port).collect();
-    let table = table(&ports)?;
+    let table = table(specs)?;
     let mut inodes: Vec<u64> = specs
         .iter()
         .flat_map(|spec| in_the_way(&table.listeners, spec))
@@ -87,7 +85,7 @@ fn look(specs: &[PortSpec], service: &Service) -> Result<Survey, Error> {
     let held = |inode: &u64| survey.holders.iter().any(|(_, holder)| holder.inodes.contains(inode));
     if survey.settled && !inodes.iter().all(held) {
         // No holder: closed meanwhile, or out of sight. Closed, it is no longer in the table.
-        let again = crate::os::sockets::table(&ports)?;
+        let again = crate::os::sockets::table(specs)?;
         let gone = |inode: &u64| !again.listeners.iter().any(|listener| listener.inode == *inode);
         let closed = inodes.iter().any(|inode| !held(inode) && gone(inode));
         survey.settled = !closed;
