@@ -35,6 +35,8 @@ mod examples;
 mod f_launcher;
 mod f_orphans;
 mod f_random;
+mod f_review;
+mod f_review_units;
 mod f_sweep;
 mod f_tree;
 mod f_units;
@@ -97,6 +99,7 @@ fn main() -> ExitCode {
         f_orphans::cases(),
         f_tree::cases(),
         f_random::cases(),
+        f_review::cases(),
         examples::cases(),
         g_guest::cases(),
         program::cases(),
@@ -124,6 +127,7 @@ fn main() -> ExitCode {
         s_recipes::cases(),
         f_sweep::cases(),
         f_units::cases(),
+        f_review_units::cases(),
     ];
     let trials = cases.into_iter().flatten().map(support::case::Case::trial).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

@@ -1,6 +1,7 @@
 //! A running instance, or what looks like one, and the commands it takes.
 
 use std::cell::{Ref, RefCell};
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
@@ -155,6 +156,17 @@ impl Fixture {
     /// Forks without exec: a second process that shares the sockets and serves them. It ends like the first.
     pub(crate) fn fork(&self) -> Proc {
         Proc::of(self.outer(number(&self.order("fork"))))
+    }
+
+    /// Forks a child without the sockets that has executed nothing. It becomes the next server, of the same program
+    /// and environment, when a byte is written to the file, and ends when that is closed before.
+    pub(crate) fn fork_heir(&self, address: &str) -> (Proc, File) {
+        let gate = self.layout.root().join("gate");
+        nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+        // For both ways, so that neither side waits here for the other.
+        let writer = OpenOptions::new().read(true).write(true).open(&gate).unwrap();
+        let pid = self.command(&json!({ "do": "heir", "at": address, "gate": gate }), COMMAND);
+        (Proc::of(self.outer(number(&pid))), writer)
     }
 
     /// Forks and exits, so that init becomes the child's parent. From here on this value is the child.
