@@ -1,6 +1,7 @@
 //! The flow: probe, survey, judge, plan, terminate, probe. One way; a second round only for what the first
 //! left behind.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
@@ -127,14 +128,20 @@ fn rounds(
         let swept_ids =
             targets.iter().filter(|target| of_sweep(target)).map(|target| target.judged.0.facts.id);
         let memory = kin::memory(&swept_ids.collect::<Vec<_>>());
+        let missed = RefCell::new(Vec::new());
         let (targets, error) = if act && !targets.is_empty() {
+            let deadline = *deadline.get_or_insert_with(|| Deadline::new(policy.grace));
             let look = Look {
                 recheck: &|target| recheck(&target.pinned, &target.judged, &context),
                 newcomers: &|targets| {
-                    if policy.tree { newcomers(targets, &context) } else { Ok(Vec::new()) }
+                    if !policy.tree {
+                        return Ok(Vec::new());
+                    }
+                    let (new, rest) = newcomers(targets, deadline.end, &context)?;
+                    missed.borrow_mut().extend(rest);
+                    Ok(new)
                 },
             };
-            let deadline = *deadline.get_or_insert_with(|| Deadline::new(policy.grace));
             terminate(targets, policy, deadline, look, observer.as_deref_mut().map(|o| o as _))
         } else {
             targets.iter_mut().for_each(|target| target.ending.fate = Fate::Untouched);
@@ -143,6 +150,7 @@ fn rounds(
         for (group, job) in of_job.iter().enumerate() {
             if let Some(job) = jobs.get_mut(*job) {
                 job.record(&targets, group, &context, &users);
+                job.leave(&missed.take());
             }
         }
         if let Some(group) = sweep.and_then(|at| groups.get(at)) {

@@ -100,6 +100,9 @@ impl ProcessReport {
                 Identity::Instance(_) => format!("part of an instance that is ended; {}", self.evidence()),
                 _ => "started by an instance that is ended".to_owned(),
             },
+            Rule::Elsewhere => {
+                format!("part of the same instance, and it serves another port as well; {}", self.evidence())
+            }
             Rule::OtherInstance => {
                 "an instance of another profile or state folder than the caller's".to_owned()
             }

@@ -114,9 +114,16 @@ pub struct Facts {
     pub signalable: bool,
     /// Changes with each exec, and not with a fork.
     pub(crate) image: Image,
+    /// It was forked and has executed nothing since (proc_pid_stat(5), field 9: PF_FORKNOEXEC).
+    pub(crate) only_forked: bool,
 }
 
 impl Facts {
+    /// Whether the process was forked from one with this image, and has executed nothing since.
+    pub(crate) fn is_fork_of(&self, image: &Image) -> bool {
+        self.only_forked && self.image == *image && image.is_unique()
+    }
+
     /// The systemd service whose cgroup it is in: the innermost unit of the path, where that is a service.
     #[must_use]
     pub fn unit(&self) -> Option<Unit> {
@@ -143,12 +150,11 @@ pub(crate) struct Image {
 const ARGUMENTS: u64 = 8 << 20;
 
 impl Image {
-    /// Whether the one was forked from the other, or both from a third, with no exec since. Where nothing is put at
-    /// random (personality(2), ADDR_NO_RANDOMIZE) an exec of the same program looks like a fork: that is no sign.
-    pub(crate) fn is_forked_from(&self, other: &Self) -> bool {
+    /// Whether nothing but this very exec has this image. Where nothing is put at random (personality(2),
+    /// ADDR_NO_RANDOMIZE) each exec of a program has the same one.
+    pub(crate) fn is_unique(&self) -> bool {
         let end = self.stack.checked_next_power_of_two();
-        let by_chance = end.is_some_and(|end| end - self.stack > ARGUMENTS);
-        by_chance && self == other
+        end.is_some_and(|end| end - self.stack > ARGUMENTS)
     }
 }
 
@@ -185,6 +191,7 @@ pub enum Blind {
 
 /// A systemd manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Manager {
     /// PID 1.
     System,
@@ -241,14 +248,21 @@ pub struct Holder {
     pub ancestry: Ancestry,
 }
 
-/// The line of parents of a process, nearest first.
+/// The line of parents of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ancestry {
     /// Each of them, as far as it could be read.
-    pub line: Vec<Arc<Facts>>,
+    pub(crate) line: Vec<Arc<Facts>>,
     /// It is known up to PID 1, or to the edge of the pid namespace.
     pub complete: bool,
+}
+
+impl Ancestry {
+    /// Its parent, that one's parent and so on, as far as they could be read.
+    pub fn parents(&self) -> impl DoubleEndedIterator<Item = &Facts> {
+        self.line.iter().map(Arc::as_ref)
+    }
 }
 
 #[cfg(test)]
@@ -256,8 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stack_that_is_put_where_all_are_tells_no_fork() {
-        let image = |stack| Image { stack, arguments: Some(stack + 100) };
+    fn a_stack_that_is_put_where_all_are_is_nobodys_own() {
         // x86-64 and arm64, at random and not; a process of 32 bits, not.
         let table = [
             (0x7ffc_2676_d000, true),
@@ -268,9 +281,8 @@ mod tests {
             (0xffff_d5a0, false),
             (0, false),
         ];
-        for (stack, forked) in table {
-            assert_eq!(image(stack).is_forked_from(&image(stack)), forked, "{stack:x}");
-            assert!(!image(stack).is_forked_from(&image(stack + 16)));
+        for (stack, unique) in table {
+            assert_eq!(Image { stack, arguments: None }.is_unique(), unique, "{stack:x}");
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::service::{OffspringSign, Service};
 
 /// What a process is to the service, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Identity {
     /// A running copy of the service.
     Instance(Evidence),

@@ -17,7 +17,7 @@ use crate::port::PortSpec;
 use crate::report::{Connections, Ending, Fate, Memory, Outcome, PortReport, ProcessReport};
 use crate::targets::{Group, Stale};
 use crate::tree::Role;
-use crate::verdict::{Context, Verdict};
+use crate::verdict::{Context, Rule, Verdict};
 
 pub(crate) struct Job {
     pub(crate) report: PortReport,
@@ -123,6 +123,14 @@ impl Job {
                 event::verdict(&self.report.spec, new);
             }
         }
+        if let Some(pid) = group.elsewhere {
+            let mut members = self.report.members.iter_mut();
+            if let Some(member) = members.find(|member| member.holder.facts.id.pid == pid) {
+                (member.judgement.verdict, member.judgement.rule) = (Verdict::Spare, Rule::Elsewhere);
+            }
+            self.close(Ok(Outcome::Held));
+            return false;
+        }
         if group.is_out_of_reach() {
             self.close(Ok(Outcome::Unseen));
             return false;
@@ -191,6 +199,11 @@ impl Job {
                 process.ending = target.ending.clone();
             }
         }
+    }
+
+    /// Takes in what belongs to the ended instances and could not be ended.
+    pub(crate) fn leave(&mut self, left: &[ProcessId]) {
+        self.left.extend(left);
     }
 
     /// It was only asked for.

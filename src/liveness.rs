@@ -8,6 +8,7 @@ use crate::parse;
 
 /// Whether somebody looks after a process now, and who.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Liveness {
     /// Never to be ended, whatever it is.
     Protected(Protection),

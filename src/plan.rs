@@ -73,7 +73,12 @@ mod tests {
         for (inodes, holders, expected) in table {
             let listeners: Vec<Listener> = inodes
                 .iter()
-                .map(|inode| Listener { local: "127.0.0.1:80".parse().unwrap(), inode: *inode, uid: 0 })
+                .map(|inode| Listener {
+                    local: "127.0.0.1:80".parse().unwrap(),
+                    inode: *inode,
+                    uid: 0,
+                    v6only: None,
+                })
                 .collect();
             assert_eq!(plan(&listeners, &holders), expected, "{inodes:?} {holders:?}");
         }

@@ -99,10 +99,12 @@ impl PortSpec {
         matches!(self.address, Address::Localhost)
     }
 
-    /// Whether a listener can refuse a bind. One on `[::]` counts against IPv4 addresses too: only a v6-only one
-    /// does not, which neither netstat2 nor /proc/net/tcp6 tells.
+    /// Whether a listener can refuse a bind. One on `[::]` counts against IPv4 addresses too, unless it is known to be
+    /// v6-only: neither netstat2 nor /proc/net/tcp6 tells.
     pub(crate) fn is_refused_by(&self, listener: &Listener) -> bool {
-        self.port() == listener.local.port() && self.overlaps(listener.local.ip())
+        let ipv4 = matches!(self.address, Address::At(at) if at.ip().to_canonical().is_ipv4());
+        let v6only = listener.v6only == Some(true);
+        self.port() == listener.local.port() && self.overlaps(listener.local.ip()) && !(ipv4 && v6only)
     }
 
     fn overlaps(&self, local: IpAddr) -> bool {
@@ -210,6 +212,9 @@ pub struct Listener {
     pub inode: u64,
     /// The user who opened the socket, as the caller's user namespace names it.
     pub uid: u32,
+    /// It takes no IPv4 connection (ipv6(7), IPV6_V6ONLY). `None`: it is on an IPv4 address, or the table that it
+    /// stands in does not tell.
+    pub v6only: Option<bool>,
 }
 
 #[cfg(test)]
@@ -311,6 +316,25 @@ mod tests {
             assert_eq!(spec.to_string(), address);
         }
         assert_eq!(of("127.0.0.1:0", false), None);
+    }
+
+    #[test]
+    fn a_v6only_listener_refuses_no_ipv4() {
+        let table = [
+            ("0.0.0.0:80", Some(true), false),
+            ("127.0.0.1:80", Some(true), false),
+            ("127.0.0.1:80", Some(false), true),
+            ("127.0.0.1:80", None, true),
+            ("[::1]:80", Some(true), true),
+            ("[::]:80", Some(true), true),
+            ("localhost:80", Some(true), true),
+            ("80", Some(true), true),
+        ];
+        for (spec, v6only, expected) in table {
+            let spec: PortSpec = spec.parse().unwrap();
+            let listener = Listener { local: "[::]:80".parse().unwrap(), inode: 1, uid: 0, v6only };
+            assert_eq!(spec.is_refused_by(&listener), expected, "{spec} {v6only:?}");
+        }
     }
 
     proptest! {

@@ -89,6 +89,16 @@ impl PortReport {
                         self.asked_from.as_ref().map(|own| format!(", this is {own}")).unwrap_or_default();
                     text = format!("held by unit {unit}, which is running{here}: nothing was signalled");
                 }
+                if let Some(member) =
+                    self.members.iter().find(|member| member.judgement.rule == Rule::Elsewhere)
+                {
+                    let (name, pid) = (member.holder.facts.name(), member.holder.facts.id.pid);
+                    let how = if program { "; --tree ends all of it" } else { "" };
+                    text = format!(
+                        "held by an instance of which {name} (pid {pid}) serves another port, too: nothing was \
+                         signalled{how}"
+                    );
+                }
                 if program && self.holders.iter().any(|holder| holder.judgement.rule == Rule::Foreign) {
                     text += "; --any-owner ends it all the same, --marker, --exe or --package say what your \
                              service looks like";

@@ -35,14 +35,61 @@ pub enum Runtime {
 }
 
 /// Programs that run the scripts and programs of many services: none of them is a service's own executable.
-const RUNTIMES: [&str; 29] = [
-    "node", "nodejs", "bun", "deno", "python", "pypy", "ruby", "perl", "php", "java", "lua", "dotnet",
-    "mono", "electron", "sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "toybox", "env", "beam.smp",
-    "wasmtime", "wasmer", "wine", "systemd", "init",
+const RUNTIMES: [&str; 48] = [
+    "node",
+    "nodejs",
+    "bun",
+    "deno",
+    "qjs",
+    "gjs",
+    "python",
+    "pypy",
+    "uwsgi",
+    "ruby",
+    "perl",
+    "php",
+    "php-fpm",
+    "php-cgi",
+    "java",
+    "lua",
+    "luajit",
+    "dotnet",
+    "mono",
+    "mono-sgen",
+    "electron",
+    "julia",
+    "R",
+    "guile",
+    "racket",
+    "tclsh",
+    "wish",
+    "sh",
+    "bash",
+    "dash",
+    "zsh",
+    "ksh",
+    "fish",
+    "busybox",
+    "toybox",
+    "coreutils",
+    "env",
+    "beam.smp",
+    "wasmtime",
+    "wasmer",
+    "wine",
+    "wine64",
+    "wine-preloader",
+    "wine64-preloader",
+    "gdbserver",
+    "rr",
+    "systemd",
+    "init",
 ];
 
-/// The same by the beginning of their names: the dynamic linker as a command, and emulators of another machine.
-const LOADERS: [&str; 4] = ["ld-linux", "ld-musl-", "ld.so", "qemu-"];
+/// The same by the beginning of their names: the dynamic linker as a command, emulators of another machine, and
+/// valgrind's tools.
+const LOADERS: [&str; 8] =
+    ["ld-linux", "ld-musl-", "ld.so", "qemu-", "memcheck-", "callgrind-", "helgrind-", "massif-"];
 
 impl Runtime {
     /// Whether the executable at `exe` is a runtime that this crate knows: it runs anybody's script, so that no
@@ -52,12 +99,22 @@ impl Runtime {
     /// use portclear::Runtime;
     ///
     /// assert!(Runtime::is_known("/usr/bin/python3.11".as_ref()));
+    /// assert!(Runtime::is_known("/usr/bin/python3.13t".as_ref()));
     /// assert!(!Runtime::is_known("/usr/bin/my-app".as_ref()));
+    /// assert!(!Runtime::is_known("/usr/bin/node-exporter".as_ref()));
     /// ```
     #[must_use]
     pub fn is_known(exe: &Path) -> bool {
         let name = exe.file_name().unwrap_or_default().as_encoded_bytes();
-        RUNTIMES.iter().any(|runtime| Self::Name((*runtime).to_owned()).is(exe))
+        // `python3.13t`, `node-24`: also with what no service is asked for by.
+        let version = |rest: &[u8]| {
+            let rest = rest.strip_prefix(b"-").unwrap_or(rest);
+            let number = rest.strip_suffix(b"t").or(rest.strip_suffix(b"d")).unwrap_or(rest);
+            rest.is_empty()
+                || number.first().is_some_and(u8::is_ascii_digit)
+                    && number.iter().all(|b| b.is_ascii_digit() || *b == b'.')
+        };
+        RUNTIMES.iter().any(|runtime| name.strip_prefix(runtime.as_bytes()).is_some_and(version))
             || LOADERS.iter().any(|loader| name.starts_with(loader.as_bytes()))
     }
 
@@ -194,6 +251,10 @@ impl Service {
     /// through does not matter. A new folder for each release does: the path is another one then, and the earlier
     /// releases' are to be added with [`executable`](Self::executable).
     ///
+    /// Programs that do several things by one executable (a supervisor and its servers, a server for each tenant)
+    /// are one service to this; [`instance_key`](Self::instance_key) and [`markers`](Self::markers) tell them apart.
+    /// What is known to run other programs' code is refused, and such a list is never complete.
+    ///
     /// ```
     /// use portclear::{Policy, Service};
     ///
@@ -243,6 +304,21 @@ impl Service {
     #[must_use]
     pub fn subcommand(mut self, word: impl Into<OsString>) -> Self {
         self.subcommand = Some(word.into());
+        self
+    }
+
+    /// Adds a variable that tells one instance of the service from another: a profile, a state folder. An instance
+    /// with another value than the caller's is spared, and none is taken for a part of another one.
+    #[must_use]
+    pub fn instance_key(mut self, name: impl Into<OsString>) -> Self {
+        self.instance_keys.push(name.into());
+        self
+    }
+
+    /// Adds a variable that the service sets for what it starts: who carries it is no instance.
+    #[must_use]
+    pub fn offspring_sign(mut self, sign: OffspringSign) -> Self {
+        self.offspring.push(sign);
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use std::time::Instant;
 
 use crate::error::Error;
 use crate::facts::{Environ, Holder, ProcessId, Seen, Unit};
@@ -10,6 +11,7 @@ use crate::liveness::Liveness;
 use crate::os::kin;
 use crate::os::process::Pinned;
 use crate::os::snapshot::Snapshot;
+use crate::os::sockets::all_listeners;
 use crate::os::terminate::{Recheck, Target};
 use crate::plan::Judged;
 use crate::report::{Ending, Fate};
@@ -24,6 +26,9 @@ pub(crate) type Stale = (Rc<Pinned>, Judged);
 pub(crate) struct Group {
     pub(crate) base: Vec<Stale>,
     pub(crate) members: Vec<(Stale, Member)>,
+    /// One of the members that listens on a port which the holders do not, where that keeps all of them: it may be
+    /// another server below the same launcher, and nobody asked for its port.
+    pub(crate) elsewhere: Option<u32>,
     /// What belongs to them and is not ended: offspring, and where the descriptors do not suffice for all.
     pub(crate) left: Vec<ProcessId>,
 }
@@ -42,7 +47,30 @@ impl Group {
         let base = group.base.iter().map(|(pinned, judged)| (pinned.as_ref(), judged));
         let selected = select(base, near, context, |member| tree || member.role != Role::Offspring)?;
         (group.members, group.left) = selected;
+        if !tree {
+            group.elsewhere = group.serves_elsewhere()?;
+        }
         Ok(group)
+    }
+
+    /// What an ended run left is stale, whatever it serves.
+    fn serves_elsewhere(&self) -> Result<Option<u32>, Error> {
+        let current = |((_, (_, judgement)), _): &&(Stale, Member)| judgement.liveness != Liveness::Leftover;
+        let mut members = self.members.iter().filter(current).peekable();
+        if members.peek().is_none() {
+            return Ok(None);
+        }
+        let mut inodes: Vec<u64> = all_listeners()?.into_iter().map(|listener| listener.inode).collect();
+        for (pinned, _) in &self.base {
+            let held = pinned.held(&inodes)?;
+            inodes.retain(|inode| !held.contains(inode));
+        }
+        for ((pinned, (holder, _)), _) in members {
+            if !pinned.held(&inodes)?.is_empty() {
+                return Ok(Some(holder.facts.id.pid));
+            }
+        }
+        Ok(None)
     }
 
     /// A part of the instance that may not be signalled: without it, the rest would be ended for nothing.
@@ -145,10 +173,15 @@ pub(crate) fn targets(groups: &[Group], sweep: Option<usize>) -> Vec<Target> {
     all.iter().map(target).collect()
 }
 
-/// What has come to the trees of the targets since the call began.
-pub(crate) fn newcomers(targets: &[Target], context: &Context<'_>) -> Result<Vec<Target>, Error> {
+/// What has come to the trees of the targets since the call began, as far as it was found by `until`; and those
+/// that the descriptors did not suffice for.
+pub(crate) fn newcomers(
+    targets: &[Target],
+    until: Instant,
+    context: &Context<'_>,
+) -> Result<(Vec<Target>, Vec<ProcessId>), Error> {
     let known: Vec<&Holder> = targets.iter().map(|target| &target.judged.0).collect();
-    let near = kin::newcomers(&known, context.caller.since, context.service.service)?;
+    let near = kin::newcomers(&known, context.caller.since, until, context.service.service)?;
     let base = targets.iter().map(|target| (target.pinned.as_ref(), &target.judged));
     let group =
         |pid: Option<u32>| targets.iter().find(|target| Some(target.pid()) == pid).map(|target| target.group);
@@ -160,8 +193,8 @@ pub(crate) fn newcomers(targets: &[Target], context: &Context<'_>) -> Result<Vec
         group: group(member.below).unwrap_or_default(),
         ending: Ending::new(Fate::Survived('?')),
     };
-    let (members, _) = select(base, near, context, |_| true)?;
-    Ok(members.into_iter().map(target).collect())
+    let (members, rest) = select(base, near, context, |_| true)?;
+    Ok((members.into_iter().map(target).collect(), rest))
 }
 
 /// The same process by its pidfd, and still what was judged: it may have executed another program since.
@@ -170,7 +203,8 @@ pub(crate) fn recheck(pinned: &Pinned, (holder, before): &Judged, context: &Cont
         Ok(Some(facts)) if facts.exe == Seen::Gone => Recheck::Ending,
         Ok(Some(facts)) => {
             let moved = facts.cgroup != holder.facts.cgroup || facts.nested != holder.facts.nested;
-            let executed = facts.image != holder.facts.image;
+            // An image that others have, too, tells no exec from none.
+            let executed = facts.image != holder.facts.image || !facts.image.is_unique();
             let now = judge(&Holder { facts, ..holder.clone() }, context);
             match before.rule {
                 // It was put where it outlives.

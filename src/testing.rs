@@ -25,6 +25,7 @@ pub(crate) fn facts(pid: u32, start_ticks: u64) -> Facts {
         record: Record::None,
         signalable: true,
         image: Image::default(),
+        only_forked: false,
     }
 }
 

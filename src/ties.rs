@@ -86,7 +86,7 @@ impl Ties<'_> {
 /// Whether it executes the very same image: nothing was executed between the two (`Image`).
 fn forked_from(facts: &Facts, of: &Facts) -> bool {
     let file = |facts: &Facts| facts.exe.value().map(|exe| exe.file);
-    file(facts).is_some() && file(facts) == file(of) && facts.image.is_forked_from(&of.image)
+    file(facts).is_some() && file(facts) == file(of) && facts.is_fork_of(&of.image)
 }
 
 /// Not what may not be judged, and not what is to live in any case.

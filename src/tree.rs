@@ -66,9 +66,14 @@ pub(crate) fn family(
             if family.members.contains_key(&at) || !has_lost_its_parent(orphan) {
                 continue;
             }
+            // What is above an instance is none of its offspring. Left over from the same ended run it goes, too.
+            let above = judged.0.ancestry.line.iter().any(|facts| facts.id == orphan.0.facts.id);
+            if above && judged.1.liveness != Liveness::Leftover {
+                continue;
+            }
             let told = family.ties.is_orphan(orphan, judged) && family.is_told(judged);
             if told || family.ties.is_late_fork(orphan, judged) {
-                family.add(at, Role::Offspring, Some(judged.0.facts.id.pid));
+                family.add(at, Role::Offspring, (!above).then_some(judged.0.facts.id.pid));
                 family.below(vec![(orphan, false)]);
             }
         }
@@ -127,8 +132,10 @@ impl<'a> Family<'a> {
 /// It is the child of init or of a manager: of nobody in its own cgroup or run.
 fn has_lost_its_parent((holder, _): &Judged) -> bool {
     match holder.ancestry.line.first() {
-        Some(parent) if parent.id.pid == 1 => true,
-        Some(parent) => parent.cgroup != holder.facts.cgroup && !of_one_run(parent, &holder.facts),
+        Some(parent) => {
+            let init = parent.id.pid == 1;
+            (init || parent.cgroup != holder.facts.cgroup) && !of_one_run(parent, &holder.facts)
+        }
         None => holder.ancestry.complete,
     }
 }
@@ -169,6 +176,7 @@ mod tests {
         facts.exe = Seen::Value(Exe { path: "/opt/gw".into(), replaced: false, file: (9, 9) });
         facts.image =
             Image { stack: 0x7ffc_0000_0000 + if has("fork") { 7 } else { u64::from(pid) }, arguments: None };
+        facts.only_forked = has("fork");
         facts.cgroup = Seen::Value(if has("scope") { "/a.scope" } else { "/gw.service" }.into());
         facts.nested = Seen::Value(has("nested"));
         let run = if has("next") { Some(NEXT) } else { (!has("no-run")).then_some(RUN) };

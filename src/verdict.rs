@@ -41,6 +41,8 @@ pub enum Rule {
     Live,
     /// It did not start before the caller, or before the instance that the caller was started by.
     Newer,
+    /// Part of the holder's instance, and it listens on a port that the holder does not.
+    Elsewhere,
     /// An instance of another profile or state folder than the caller's.
     OtherInstance,
     /// An instance started it; it is none itself.
@@ -115,9 +117,8 @@ fn instances<'a>(line: &'a [Arc<Facts>], service: &'a Resolved<'a>) -> impl Iter
 }
 
 fn inherited(holder: &Holder, context: &Context<'_>) -> bool {
-    let fork = |(inode, image): &(u64, Image)| {
-        holder.inodes.contains(inode) && holder.facts.image.is_forked_from(image)
-    };
+    let fork =
+        |(inode, image): &(u64, Image)| holder.inodes.contains(inode) && holder.facts.is_fork_of(image);
     context.inherited.iter().any(fork)
 }
 
@@ -365,14 +366,16 @@ mod tests {
     fn a_fork_of_what_was_ended_is_no_newcomer_and_an_exec_is() {
         let service = crate::Service::new("gw").executable("/opt/gw");
         let context = context(&service);
-        let young = |inode, stack: u64| {
+        let young = |inode, stack: u64, forked| {
             let mut holder = holder(facts(600, 6_000), ancestors(&[1], true));
             holder.inodes = vec![inode];
             holder.facts.image.stack = 0x7ffc_0000_0000 + stack;
+            holder.facts.only_forked = forked;
             judge(&holder, &context).rule
         };
-        assert_eq!(young(7, 0x70), Rule::AnyOwner);
-        assert_eq!(young(7, 0x71), Rule::Newer);
-        assert_eq!(young(8, 0x70), Rule::Newer);
+        assert_eq!(young(7, 0x70, true), Rule::AnyOwner);
+        assert_eq!(young(7, 0x70, false), Rule::Newer);
+        assert_eq!(young(7, 0x71, true), Rule::Newer);
+        assert_eq!(young(8, 0x70, true), Rule::Newer);
     }
 }

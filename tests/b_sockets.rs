@@ -7,6 +7,7 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
+        case!(b07_a_v6only_listener_is_not_in_the_way_of_ipv4),
         case!(b07_every_form_of_an_address_against_every_listener),
         case!(b07_ipv6_only_and_dual_stack),
         case!(b07_several_listeners_of_one_process_and_of_two),
@@ -272,5 +273,30 @@ fn b09_a_thread_with_a_table_of_its_own() {
     cleared(&run, &[gateway.process(), &child]);
     assert_eq!(inodes(&run, &child).len(), 2, "{run}");
     assert_eq!(run.process(gateway.pid())["role"], "launcher", "{run}");
+    bystander.answers();
+}
+
+/// Both are instances, and only one of them refuses the bind.
+fn b07_a_v6only_listener_is_not_in_the_way_of_ipv4() {
+    let bystander = Bystander::start();
+    let four = Fixture::gateway_on("0.0.0.0:18789").start();
+    let six = Fixture::silent().listen_v6only("[::]:18789").start();
+    let run = portclear(&["--json", "0.0.0.0:18789"]);
+    cleared(&run, &[four.process()]);
+    assert!(can_bind("0.0.0.0:18789"));
+    assert!(six.is_alive());
+    six.answers_on("[::1]:18789");
+    assert_eq!(six.signals(), [""; 0]);
+    // Foreign, it is no reason to leave the other alone.
+    drop(six);
+    let six = Fixture::other("127.0.0.1:18795").listen_v6only("[::]:18789").start();
+    let four = Fixture::gateway_on("127.0.0.1:18789").start();
+    cleared(&portclear(&["--json", "127.0.0.1:18789"]), &[four.process()]);
+    six.answers_on("[::1]:18789");
+    // Where both families are asked for, it is in the way.
+    let four = Fixture::gateway_on("127.0.0.1:18789").start();
+    let run = portclear(&JSON);
+    assert_eq!(run.status, 3, "{run}");
+    assert!(four.is_alive());
     bystander.answers();
 }

@@ -9,6 +9,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(b04_a_launcher_whose_child_listens),
         case!(b04_a_worker_that_listens_through_an_inherited_socket),
         case!(b04_other_workers_of_the_launcher_go_with_it),
+        case!(b04_a_launcher_with_a_server_on_another_port_is_spared),
         case!(b04_a_launcher_that_respawns_is_ended_first),
         case!(b04_what_a_shell_starts_again_is_not_chased),
         case!(b04_a_launcher_out_of_reach_spares_its_worker, Needs::Root),
@@ -113,7 +114,7 @@ fn b04_other_workers_of_the_launcher_go_with_it() {
     let bystander = Bystander::start();
     let launcher = Fixture::silent().start();
     let worker = Fixture::gateway().start_below(&launcher);
-    let sibling = Fixture::gateway_on("127.0.0.1:18791").start_below(&launcher);
+    let sibling = Fixture::silent().start_below(&launcher);
     let nephew = Fixture::silent().start_below(&sibling);
     let profile = Fixture::silent().env("OPENCLAW_PROFILE", "work").start_below(&launcher);
     let mcp = Fixture::silent().package("mcp").start_below(&launcher);
@@ -126,7 +127,32 @@ fn b04_other_workers_of_the_launcher_go_with_it() {
     lives(&run, &mcp);
     lives(&run, &profile);
     assert_eq!(run.json()["ports"][0]["remainder"]["processes"], 1, "{run}");
-    assert!(can_bind(AT) && can_bind("127.0.0.1:18791"));
+    assert!(can_bind(AT));
+    bystander.answers();
+}
+
+/// Two servers below one launcher: whose port was not asked for is not ended for the other's.
+fn b04_a_launcher_with_a_server_on_another_port_is_spared() {
+    let bystander = Bystander::start();
+    let launcher = Fixture::silent().start();
+    let server = Fixture::gateway().start_below(&launcher);
+    let other = Fixture::gateway_on("127.0.0.1:18792").start_below(&launcher);
+    let run = portclear(&["18789", "--json"]);
+    assert_eq!(run.status, 3, "{run}");
+    said(&run, server.pid(), ["holder", "stale-instance", "untouched"], &[]);
+    said(&run, other.pid(), ["worker", "elsewhere", "untouched"], &[]);
+    let told = format!("held by an instance of which node (pid {}) serves another port, too: ", other.pid());
+    assert!(sentence(&run).starts_with(&told), "{run}");
+    for fixture in [&launcher, &server, &other] {
+        lives(&run, fixture);
+    }
+    other.answers();
+    // Asked for as a whole, it is ended as a whole.
+    let run = portclear(&["18789", "--json", "--tree"]);
+    assert_eq!(run.status, 0, "{run}");
+    for (fixture, role) in [(&launcher, "launcher"), (&server, "holder"), (&other, "worker")] {
+        ended(&run, fixture, role, "stale-instance");
+    }
     bystander.answers();
 }
 

@@ -80,11 +80,12 @@ fn process(report: &ProcessReport) -> Value {
         "uid": facts.uid.value(),
         "user": report.user.as_ref().map(|user| escape(user.as_bytes())),
         "ppid": facts.ppid,
-        "lineage": report.holder.ancestry.line.iter().map(|facts| ancestor(facts)).collect::<Vec<_>>(),
+        "lineage": report.holder.ancestry.parents().map(ancestor).collect::<Vec<_>>(),
         "unit": facts.unit().map(|unit| escape(unit.name.as_bytes())),
         "manager": facts.unit().map(|unit| match unit.manager {
             Manager::System => "system".to_owned(),
             Manager::User(uid) => format!("user {uid}"),
+            _ => "other".to_owned(),
         }),
         "run": facts.run(),
         "rss": facts.rss,
@@ -151,6 +152,7 @@ const fn identity(identity: &Identity) -> &'static str {
         Identity::Offspring(_) => "offspring",
         Identity::Foreign => "foreign",
         Identity::Unknown => "unknown",
+        _ => "other",
     }
 }
 
@@ -161,6 +163,7 @@ const fn liveness(liveness: &Liveness) -> &'static str {
         Liveness::Leftover => "leftover",
         Liveness::Unsupervised => "unsupervised",
         Liveness::Unknown => "unknown",
+        _ => "other",
     }
 }
 
@@ -180,6 +183,7 @@ const fn rule(rule: Rule) -> &'static str {
         Rule::EndLive => "end-live",
         Rule::EndOffspring => "end-offspring",
         Rule::Tree => "tree",
+        Rule::Elsewhere => "elsewhere",
         Rule::OtherInstance => "other-instance",
         Rule::Protected => "protected",
         Rule::Live => "live",

@@ -170,7 +170,7 @@ fn lineage(holder: &ProcessReport) -> String {
     if !holder.holder.ancestry.complete {
         line.push("…".to_owned());
     }
-    let above = holder.holder.ancestry.line.iter().rev().map(std::sync::Arc::as_ref);
+    let above = holder.holder.ancestry.parents().rev();
     let facts = above.chain(std::iter::once(&holder.holder.facts));
     line.extend(facts.map(|facts| format!("{}({})", facts.name(), facts.id.pid)));
     line.join(" → ")

@@ -37,11 +37,20 @@ pub(crate) fn near(base: &[&Holder], snapshot: &Snapshot, service: &Service) -> 
     Ok(look.found)
 }
 
-/// What has been started in the cgroups of `base` since the call began.
-pub(crate) fn newcomers(base: &[&Holder], since: u64, service: &Service) -> Result<Vec<Holder>, Error> {
+/// What has been started in the cgroups of `base` since the call began, as far as it is found by `until`.
+pub(crate) fn newcomers(
+    base: &[&Holder],
+    since: u64,
+    until: Instant,
+    service: &Service,
+) -> Result<Vec<Holder>, Error> {
     let mut look = Look::new(base, service);
     for pid in Snapshot::take()?.pids {
         look.at(pid)?;
+        // They may come faster than they are read.
+        if Instant::now() >= until {
+            break;
+        }
     }
     look.found.retain(|holder| holder.facts.id.start_ticks >= since);
     Ok(look.found)

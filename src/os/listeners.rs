@@ -10,6 +10,7 @@ use netlink_packet_core::{
 };
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP, TCP_LISTEN};
+use netlink_packet_sock_diag::inet::nlas::Nla;
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 
@@ -18,7 +19,7 @@ use crate::port::Listener;
 /// As large as the kernel makes the parts of its answer (netlink(7)), and twice that.
 const BUFFER: usize = 32 << 10;
 
-/// All listeners of the port, or an error: an answer that is cut short, interrupted or another's is none.
+/// All listeners of the port, of port 0 those of all ports, or an error: an answer that is cut short, interrupted or another's is none.
 pub(crate) fn listeners(port: u16) -> io::Result<Vec<Listener>> {
     let socket = Socket::new(NETLINK_SOCK_DIAG)?;
     let kernel = SocketAddr::new(0, 0);
@@ -81,12 +82,18 @@ fn parse(mut bytes: &[u8], port: u16, sequence: u32, listeners: &mut Vec<Listene
             NetlinkPayload::Done(done) if done.code == 0 => return Ok(Answer::Complete),
             NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
                 let about = response.header;
+                let at = about.socket_id.source_port;
                 // A filter that the kernel does not know it does not apply.
-                if about.state == TCP_LISTEN && about.socket_id.source_port == port {
+                if about.state == TCP_LISTEN && (at == port || port == 0) {
+                    let v6only = response.nlas.iter().find_map(|nla| match nla {
+                        Nla::SkV6Only(v6only) => Some(*v6only),
+                        _ => None,
+                    });
                     listeners.push(Listener {
-                        local: (about.socket_id.source_address, port).into(),
+                        local: (about.socket_id.source_address, at).into(),
                         inode: about.inode.into(),
                         uid: about.uid,
+                        v6only,
                     });
                 }
             }

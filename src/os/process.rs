@@ -59,7 +59,10 @@ impl Pinned {
 
     /// Which of the inodes it holds now.
     pub(crate) fn held(&self, inodes: &[u64]) -> Result<Vec<u64>, Error> {
-        holders::held(&self.directory()?, inodes)
+        match self.directory()? {
+            Some(directory) => holders::held(&directory, inodes),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Of its environment what identity is read from, and of the rest nothing: for telling at little cost whose
@@ -112,9 +115,16 @@ impl Pinned {
         })
     }
 
-    fn directory(&self) -> Result<File, Error> {
+    /// `None`: it has ended.
+    fn directory(&self) -> Result<Option<File>, Error> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        self.root.open_relative_flags(".", flags).map_err(|error| fail(self.pid, error))
+        match seen(self.root.open_relative_flags(".", flags), self.pid)? {
+            Seen::Gone => Ok(None),
+            Seen::Denied => {
+                Err(Error::new(attempt(self.pid), io::Error::from(io::ErrorKind::PermissionDenied)))
+            }
+            Seen::Value(directory) => Ok(Some(directory)),
+        }
     }
 
     fn stat(&self) -> Result<Option<Stat>, Error> {
@@ -171,13 +181,15 @@ impl Pinned {
             record,
             signalable: false,
             image: Image::default(),
+            only_forked: stat.flags & PF_FORKNOEXEC != 0,
         }))
     }
 
     /// In a thread's place, where the leader has exited and left its threads running. The leader's own place then
     /// shows neither an executable nor an environment, as if it had none.
     fn exe_of_a_thread(&self) -> Result<(Option<Process>, Seen<Exe>), Error> {
-        for tid in descriptors::threads(&self.directory()?) {
+        let threads = self.directory()?.map(|directory| descriptors::threads(&directory));
+        for tid in threads.unwrap_or_default() {
             let path = PathBuf::from(format!("/proc/{}/task/{tid}", self.pid));
             if let Ok(thread) = Process::new_with_root(path)
                 && let exe @ Seen::Value(_) = read_exe(&thread, self.pid)?
@@ -188,6 +200,9 @@ impl Pinned {
         Ok((None, Seen::Gone))
     }
 }
+
+/// include/linux/sched.h: forked, and nothing executed since.
+const PF_FORKNOEXEC: u32 = 0x40;
 
 /// What changes with each exec: where the kernel put the new stack and arguments.
 fn image(stat: &Stat) -> Image {

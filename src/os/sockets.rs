@@ -56,7 +56,7 @@ fn whole(ports: &[u16]) -> Result<Table, Error> {
             Ok(table)
         }
         Ok(mut table) => {
-            let other = by_proc(ports)?;
+            let other = by_proc(|port| ports.contains(&port))?;
             table.listeners.extend(other.listeners);
             if table.connections.is_empty() {
                 table.connections = other.connections;
@@ -64,14 +64,14 @@ fn whole(ports: &[u16]) -> Result<Table, Error> {
             table.tidy();
             Ok(table)
         }
-        Err(_) => by_proc(ports),
+        Err(_) => by_proc(|port| ports.contains(&port)),
     }
 }
 
 impl Table {
     fn add(&mut self, local: SocketAddr, inode: u64, uid: u32, state: State) {
         match state {
-            State::Listen => self.listeners.push(Listener { local, inode, uid }),
+            State::Listen => self.listeners.push(Listener { local, inode, uid, v6only: None }),
             State::TimeWait => self.connections.push(Connection { local, time_wait: true, uid }),
             State::Other => self.connections.push(Connection { local, time_wait: false, uid }),
         }
@@ -80,6 +80,14 @@ impl Table {
     fn tidy(&mut self) {
         self.listeners.sort();
         self.listeners.dedup();
+    }
+}
+
+/// All listeners of this network namespace.
+pub(crate) fn all_listeners() -> Result<Vec<Listener>, Error> {
+    match listeners(0) {
+        Ok(listeners) => Ok(listeners),
+        Err(_) => Ok(by_proc(|_| true)?.listeners),
     }
 }
 
@@ -110,7 +118,7 @@ fn by_netlink(ports: &[u16]) -> Result<Table, netstat2::error::Error> {
     Ok(table)
 }
 
-fn by_proc(ports: &[u16]) -> Result<Table, Error> {
+fn by_proc(wanted: impl Fn(u16) -> bool) -> Result<Table, Error> {
     let attempt = "cannot read the socket table";
     // The thread's own: /proc/net is that of the thread group's leader, which a library cannot know to be in
     // the same network namespace. And it is there under ProcSubset=pid, where /proc/net is not.
@@ -126,7 +134,7 @@ fn by_proc(ports: &[u16]) -> Result<Table, Error> {
     }
     let mut table = Table::default();
     for entry in entries {
-        if ports.contains(&entry.local_address.port()) {
+        if wanted(entry.local_address.port()) {
             let state = match entry.state {
                 procfs::net::TcpState::Listen => State::Listen,
                 procfs::net::TcpState::TimeWait => State::TimeWait,

@@ -36,7 +36,7 @@ pub(crate) struct Deadline {
     pub(crate) start: Instant,
     half: Instant,
     grace: Instant,
-    end: Instant,
+    pub(crate) end: Instant,
 }
 
 impl Deadline {
@@ -225,9 +225,6 @@ impl Termination<'_, '_> {
                 .collect();
             let now = Instant::now();
             let left = until.saturating_duration_since(now);
-            if left.is_zero() {
-                return Wake::Time;
-            }
             let targets = open.iter().filter_map(|at| self.targets.get(*at));
             let pidfds: Vec<&PidFd> = targets.clone().map(|target| &target.pinned.pidfd).collect();
             let mut turn = left;
@@ -251,8 +248,12 @@ impl Termination<'_, '_> {
                     ended_now(target, start);
                 }
             }
+            // Asked even when the time is over: the look before it may have taken long.
             if !ended.is_empty() {
                 return Wake::Ended;
+            }
+            if left.is_zero() {
+                return Wake::Time;
             }
         }
     }
