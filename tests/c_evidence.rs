@@ -199,7 +199,7 @@ fn c06_the_successor_that_was_handed_the_socket_lives() {
 
 /// With its stack where every process's is, as below a debugger, it looks like a fork of the old one.
 fn c06_a_successor_whose_stack_is_not_at_random_lives() {
-    the_successor_lives(Fixture::gateway().behind(&["/bin/sh", "-c", r#"setarch -R "$@" & wait"#, "sh"]));
+    the_successor_lives(Fixture::gateway().behind(&["/bin/sh", "-c", r#"setarch -R "$@"; true"#, "sh"]));
 }
 
 fn the_successor_lives(gateway: Builder) {
