@@ -200,7 +200,11 @@ class Server:
     def hand_over(self):
         numbers = [sock.fileno() for sock in self.sockets]
         successor = {**config, "sockets": [], "inherit": numbers, "on_term": "exit", "dies_with_parent": False}
-        environment = {**os.environ, "FIXTURE": json.dumps(successor)}
+        # As long as it was: the kernel then puts its stack where this one's is, but for chance.
+        text = json.dumps(successor).ljust(len(os.environ["FIXTURE"]))
+        # LC_CTYPE is the interpreter's own (PEP 538).
+        environment = {**os.environ, "FIXTURE": text}
+        environment.pop("LC_CTYPE", None)
         argv = [os.readlink("/proc/self/exe"), *sys.orig_argv[1:]]
         # Returns when the successor has executed.
         subprocess.Popen(argv, env=environment, pass_fds=numbers, preexec_fn=unblock)
