@@ -141,7 +141,7 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: &mut dyn FnM
 ///
 /// It blocks: for a few milliseconds where the port is held, up to the policy's grace and two seconds where an
 /// instance does not end, and no longer than twice that where other servers keep taking the port. It starts no
-/// thread, installs no signal handler and prints nothing.
+/// thread that outlives the call, installs no signal handler and prints nothing.
 ///
 /// # In async code
 ///
