@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::facts::{Facts, Holder};
 use crate::identity::Resolved;
-use crate::os::process::{Known, Pinned};
+use crate::os::ancestry::Known;
+use crate::os::process::Pinned;
 use crate::os::{ancestry, holders, process, sockets};
 use crate::port::PortSpec;
 use crate::service::Service;

@@ -11,7 +11,7 @@ use crate::facts::Holder;
 use crate::identity::Resolved;
 use crate::job::{Job, take};
 use crate::os::process::{Pinned, file_id};
-use crate::os::snapshot::Snapshot;
+use crate::os::snapshot::Lazy;
 use crate::os::survey::{Survey, survey};
 use crate::os::terminate::{Deadline, Look, Observer, Recheck, Target, terminate};
 use crate::os::{ancestry, kin, snapshot};
@@ -93,7 +93,7 @@ fn rounds(
         let sweeps = policy.sweep && swept.is_none();
         if !to_clear.is_empty() || sweeps {
             // Before the first signal: afterwards children are another's.
-            let snapshot = Snapshot::take()?;
+            let snapshot = Lazy::default();
             for (at, base) in to_clear {
                 let group = Group::of(base, &snapshot, &context, policy.tree)?;
                 if let Some(job) = jobs.get_mut(at)
@@ -211,7 +211,7 @@ fn judged(survey: &Survey, spec: &PortSpec, context: &Context<'_>) -> Vec<Stale>
 /// What there is to sweep. What goes wrong with it is no reason to leave a port alone.
 fn sweep_group(
     jobs: &[Job],
-    snapshot: &Snapshot,
+    snapshot: &Lazy,
     context: &Context<'_>,
     tree: bool,
 ) -> (Group, Result<(), Error>) {

@@ -5,12 +5,12 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use crate::error::Error;
-use crate::facts::{Environ, Holder, ProcessId, Seen, Unit};
+use crate::facts::{Ancestry, Environ, Facts, Holder, ProcessId, Seen, Unit};
 use crate::identity::{Identity, marked};
 use crate::liveness::Liveness;
 use crate::os::kin;
 use crate::os::process::Pinned;
-use crate::os::snapshot::Snapshot;
+use crate::os::snapshot::Lazy;
 use crate::os::sockets::all_listeners;
 use crate::os::terminate::{Recheck, Target};
 use crate::plan::Judged;
@@ -37,12 +37,11 @@ impl Group {
     /// Finds who is ended with `base`: its instance, and with `tree` also what that started.
     pub(crate) fn of(
         base: Vec<Stale>,
-        snapshot: &Snapshot,
+        snapshot: &Lazy,
         context: &Context<'_>,
         tree: bool,
     ) -> Result<Self, Error> {
-        let holders: Vec<&Holder> = base.iter().map(|(_, (holder, _))| holder).collect();
-        let near = kin::near(&holders, snapshot, context.service.service)?;
+        let near = near(&base, snapshot, context, tree)?;
         let mut group = Self { base, ..Self::default() };
         let base = group.base.iter().map(|(pinned, judged)| (pinned.as_ref(), judged));
         let selected = select(base, near, context, |member| tree || member.role != Role::Offspring)?;
@@ -80,6 +79,44 @@ impl Group {
             .iter()
             .any(|((_, (holder, _)), member)| of_instance(member.role) && !holder.facts.signalable)
     }
+}
+
+/// What is to be looked at around `base`. A snapshot of all processes is only needed where there may be more than
+/// the holders and what is above them: where they have children, or a run by which orphans are told.
+fn near(base: &[Stale], snapshot: &Lazy, context: &Context<'_>, tree: bool) -> Result<Vec<Holder>, Error> {
+    let service = context.service.service;
+    let holders: Vec<&Holder> = base.iter().map(|(_, (holder, _))| holder).collect();
+    let of_run = |holder: &Holder| {
+        holder.facts.run().is_some() && holder.facts.environ.value().is_some_and(|own| marked(own, service))
+    };
+    if !tree && !holders.iter().any(|holder| of_run(holder)) {
+        let above = above(&holders);
+        let judged_above: Vec<Judged> = above.iter().map(|holder| judged(holder.clone(), context)).collect();
+        let own: Vec<(&Judged, bool)> = base.iter().map(|(_, judged)| (judged, true)).collect();
+        let launchers = family(&own, &judged_above, service, context.caller.since).into_iter();
+        let launchers = launchers.filter_map(|member| above.get(member.at));
+        let instance = holders.iter().copied().chain(launchers).map(|holder| holder.facts.id.pid).collect();
+        if !kin::has_another_child(&instance) {
+            return Ok(above);
+        }
+    }
+    kin::near(&holders, snapshot.get()?, service)
+}
+
+/// The parents of the holders, as they were read with them.
+fn above(holders: &[&Holder]) -> Vec<Holder> {
+    let mut above: BTreeMap<u32, Holder> = BTreeMap::new();
+    for holder in holders {
+        let line = &holder.ancestry.line;
+        for (at, facts) in line.iter().enumerate() {
+            let line = line.get(at + 1..).unwrap_or_default().to_vec();
+            let ancestry = Ancestry { line, complete: holder.ancestry.complete };
+            let ancestor = Holder { facts: Facts::clone(facts), inodes: Vec::new(), ancestry };
+            above.entry(facts.id.pid).or_insert(ancestor);
+        }
+    }
+    holders.iter().for_each(|holder| drop(above.remove(&holder.facts.id.pid)));
+    above.into_values().collect()
 }
 
 /// Those that are wanted, pinned, and the rest.
@@ -124,13 +161,13 @@ fn judged(holder: Holder, context: &Context<'_>) -> Judged {
 /// By its marker, or in the caller's own unit: a gateway that was started by cron.service, whose run may have ended
 /// long ago, is nothing that a run of the service left.
 pub(crate) fn leftovers(
-    snapshot: &Snapshot,
+    snapshot: &Lazy,
     ports: &BTreeSet<ProcessId>,
     context: &Context<'_>,
 ) -> Result<(Group, Option<Error>), Error> {
     let service = context.service.service;
     let wanted = |unit: &Unit, environ: &Environ| marked(environ, service) || context.caller.owns(unit);
-    let (near, error) = kin::in_services(snapshot, service, wanted);
+    let (near, error) = kin::in_services(snapshot.get()?, service, wanted);
     let left_over = |(holder, judgement): &Judged| match judgement.rule {
         Rule::OwnUnit => true,
         Rule::StaleLeftover => !other_instance(holder, context),

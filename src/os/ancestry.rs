@@ -1,15 +1,17 @@
 //! Read the line of parents of a process.
 
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::sync::Arc;
 
 use procfs::process::Stat;
 use procfs::{FromRead, ProcError};
 
 use crate::error::Error;
-use crate::facts::{Blind, Environ, ProcessId, Record, Seen};
+use crate::facts::{Ancestry, Blind, Environ, Facts, ProcessId, Record, Seen};
 use crate::identity::{Resolved, marked};
 use crate::liveness::Caller;
-use crate::os::process::{Known, read_all, seen};
+use crate::os::process::{Pinned, read_all, seen};
 use crate::os::unit;
 use crate::parse;
 use crate::service::Service;
@@ -75,6 +77,57 @@ fn stat(pid: u32) -> Result<Option<(ProcessId, u32)>, Error> {
         Seen::Value(stat) => parsed(stat),
         Seen::Denied | Seen::Gone => None,
     })
+}
+
+/// The lines of parents that were read in one look: many processes have the same ones.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    facts: BTreeMap<ProcessId, Arc<Facts>>,
+    lines: BTreeMap<u32, (Arc<Facts>, Ancestry)>,
+}
+
+impl Known {
+    /// The line of parents of a process whose facts were just read, with the facts of each.
+    pub(crate) fn ancestry(&mut self, facts: &Facts, service: &Service) -> Result<Ancestry, Error> {
+        let parent =
+            self.lines.get(&facts.ppid).filter(|(parent, _)| parent.id.start_ticks <= facts.id.start_ticks);
+        let ancestry = match parent {
+            Some((parent, above)) => {
+                let line = std::iter::once(parent).chain(&above.line).cloned().collect();
+                Ancestry { line, complete: above.complete }
+            }
+            None => self.parents(&line(facts.id.pid)?, service)?,
+        };
+        self.lines.insert(facts.id.pid, (Arc::new(facts.clone()), ancestry.clone()));
+        Ok(ancestry)
+    }
+
+    pub(crate) fn parents(&mut self, ids: &Line, service: &Service) -> Result<Ancestry, Error> {
+        let mut parents = Vec::with_capacity(ids.ids.len());
+        for id in &ids.ids {
+            if let Some(facts) = self.facts.get(id) {
+                parents.push(facts.clone());
+                continue;
+            }
+            let facts = match Pinned::open(id.pid)? {
+                Some(pinned) => pinned.facts(service)?,
+                None => None,
+            };
+            match facts {
+                Some(facts) if facts.id == *id => {
+                    let facts = Arc::new(facts);
+                    self.facts.insert(*id, facts.clone());
+                    parents.push(facts);
+                }
+                // PID 1 may be hidden; every other parent that cannot be read leaves the line broken.
+                _ if id.pid == 1 => {}
+                _ => {
+                    return Ok(Ancestry { line: parents, complete: false });
+                }
+            }
+        }
+        Ok(Ancestry { line: parents, complete: ids.complete })
+    }
 }
 
 /// Who asks: this process, what it descends from, and what it was started with.

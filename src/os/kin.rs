@@ -1,14 +1,17 @@
 //! Find the processes near those that are to be ended: above them, below them, and of their run.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::facts::{Environ, Facts, Holder, ProcessId, Seen, Unit};
+use crate::os::ancestry::Known;
+use crate::os::descriptors;
 use crate::os::pidfd::{self, PidFd};
-use crate::os::process::{Known, Pinned, cgroup};
+use crate::os::process::{Pinned, cgroup, read_all};
 use crate::os::snapshot::Snapshot;
 use crate::parse;
 use crate::report::Memory;
@@ -35,6 +38,25 @@ pub(crate) fn near(base: &[&Holder], snapshot: &Snapshot, service: &Service) -> 
         }
     }
     Ok(look.found)
+}
+
+/// Whether one of them has a child that is none of them, by what the kernel lists for each thread. Where it keeps
+/// no such list (CONFIG_PROC_CHILDREN) it may have.
+///
+/// The list may lack a child while others end (proc_tid_children(5)); then a worker is not told from here, and is found
+/// if it takes the port.
+pub(crate) fn has_another_child(instance: &BTreeSet<u32>) -> bool {
+    let of_thread = |pid: u32, tid: u32| {
+        let path = format!("/proc/{pid}/task/{tid}/children");
+        let Ok(list) = File::open(path).and_then(read_all) else { return true };
+        let list = String::from_utf8_lossy(&list).into_owned();
+        list.split_whitespace().any(|child| child.parse().is_ok_and(|child| !instance.contains(&child)))
+    };
+    let of_process = |pid: &u32| match File::open(format!("/proc/{pid}")) {
+        Ok(root) => descriptors::threads(&root).iter().any(|tid| of_thread(*pid, *tid)),
+        Err(_) => false,
+    };
+    instance.iter().any(of_process)
 }
 
 /// What has been started in the cgroups of `base` since the call began, as far as it is found by `until`.

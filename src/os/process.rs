@@ -1,14 +1,12 @@
 //! Read the facts of a process: pin it, read, check that it still lives. Only then do they belong to the
 //! process that will be signalled.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use procfs::process::{Process, Stat};
@@ -18,7 +16,6 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::Error;
 use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Image, ProcessId, Record, Seen};
-use crate::os::ancestry::Line;
 use crate::os::pidfd::{self, PidFd};
 use crate::os::{ancestry, descriptors, entry, holders, sockets, unit};
 use crate::parse;
@@ -218,57 +215,6 @@ fn outside(cgroup: &Seen<PathBuf>) -> bool {
 /// The path of a process's cgroup, where it can be read: for telling at little cost what is not worth pinning.
 pub(crate) fn cgroup(pid: u32) -> Option<PathBuf> {
     File::open(format!("/proc/{pid}/cgroup")).and_then(read_all).ok().and_then(|bytes| parse::cgroup(&bytes))
-}
-
-/// The lines of parents that were read in one look: many processes have the same ones.
-#[derive(Debug, Default)]
-pub(crate) struct Known {
-    facts: BTreeMap<ProcessId, Arc<Facts>>,
-    lines: BTreeMap<u32, (Arc<Facts>, Ancestry)>,
-}
-
-impl Known {
-    /// The line of parents of a process whose facts were just read, with the facts of each.
-    pub(crate) fn ancestry(&mut self, facts: &Facts, service: &Service) -> Result<Ancestry, Error> {
-        let parent =
-            self.lines.get(&facts.ppid).filter(|(parent, _)| parent.id.start_ticks <= facts.id.start_ticks);
-        let ancestry = match parent {
-            Some((parent, above)) => {
-                let line = std::iter::once(parent).chain(&above.line).cloned().collect();
-                Ancestry { line, complete: above.complete }
-            }
-            None => self.parents(&ancestry::line(facts.id.pid)?, service)?,
-        };
-        self.lines.insert(facts.id.pid, (Arc::new(facts.clone()), ancestry.clone()));
-        Ok(ancestry)
-    }
-
-    pub(crate) fn parents(&mut self, ids: &Line, service: &Service) -> Result<Ancestry, Error> {
-        let mut line = Vec::with_capacity(ids.ids.len());
-        for id in &ids.ids {
-            if let Some(facts) = self.facts.get(id) {
-                line.push(facts.clone());
-                continue;
-            }
-            let facts = match Pinned::open(id.pid)? {
-                Some(pinned) => pinned.facts(service)?,
-                None => None,
-            };
-            match facts {
-                Some(facts) if facts.id == *id => {
-                    let facts = Arc::new(facts);
-                    self.facts.insert(*id, facts.clone());
-                    line.push(facts);
-                }
-                // PID 1 may be hidden; every other parent that cannot be read leaves the line broken.
-                _ if id.pid == 1 => {}
-                _ => {
-                    return Ok(Ancestry { line, complete: false });
-                }
-            }
-        }
-        Ok(Ancestry { line, complete: ids.complete })
-    }
 }
 
 /// What the calling process executes. In the calling thread's place: the leader may have exited.

@@ -1,5 +1,6 @@
 //! What sysinfo knows of the whole machine: its processes and users. Taken only when needed.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, Users};
@@ -45,6 +46,22 @@ impl Snapshot {
             queue.extend(children.filter(|child| below.insert(**child)));
         }
         below
+    }
+}
+
+/// A snapshot that is taken when it is first asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Lazy(OnceCell<Snapshot>);
+
+impl Lazy {
+    pub(crate) fn get(&self) -> Result<&Snapshot, Error> {
+        match self.0.get() {
+            Some(snapshot) => Ok(snapshot),
+            None => {
+                let snapshot = Snapshot::take()?;
+                Ok(self.0.get_or_init(|| snapshot))
+            }
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::facts::{Holder, Seen};
-use crate::os::process::{Known, Pinned};
+use crate::os::ancestry::Known;
+use crate::os::process::Pinned;
 use crate::os::sockets::{Table, table};
 use crate::os::{holders, pidfd};
 use crate::port::{Listener, PortSpec};
