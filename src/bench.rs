@@ -42,7 +42,7 @@ pub fn judging(policy: &Policy, judge: impl FnOnce(&dyn Fn(&Holder) -> Judgement
     let executables = policy.service.executables.iter().map(|path| (path.clone(), process::file_id(path)));
     let service = Resolved { service: &policy.service, executables: executables.collect() };
     let context = Context {
-        caller: ancestry::caller(&service)?,
+        caller: ancestry::caller(&service, &mut Known::default())?,
         service,
         protect: &policy.protect,
         allow: policy.allow,

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::facts::Holder;
 use crate::identity::Resolved;
 use crate::job::{Job, take};
+use crate::os::ancestry::Known;
 use crate::os::process::{Pinned, file_id};
 use crate::os::snapshot::Lazy;
 use crate::os::survey::{Survey, survey};
@@ -78,8 +79,9 @@ fn rounds(
     let paths = policy.service.executables.iter().map(|path| (path.clone(), file_id(path)));
     let files = policy.service.files.iter().map(|(path, file)| (path.clone(), Some(*file)));
     let service = Resolved { service: &policy.service, executables: paths.chain(files).collect() };
+    let mut known = Known::default();
     let mut context = Context {
-        caller: ancestry::caller(&service)?,
+        caller: ancestry::caller(&service, &mut known)?,
         service,
         protect: &policy.protect,
         allow: policy.allow,
@@ -89,7 +91,7 @@ fn rounds(
     let mut deadline = None;
     for _ in 0..ROUNDS {
         let (mut of_job, mut groups, mut sweep_status) = (Vec::new(), Vec::new(), Ok(()));
-        let to_clear = look(jobs, &context, &users)?;
+        let to_clear = look(jobs, &context, &users, std::mem::take(&mut known))?;
         let sweeps = policy.sweep && swept.is_none();
         if !to_clear.is_empty() || sweeps {
             // Before the first signal: afterwards children are another's.
@@ -187,12 +189,13 @@ fn look(
     jobs: &mut [Job],
     context: &Context<'_>,
     users: &BTreeMap<u32, String>,
+    known: Known,
 ) -> Result<Vec<(usize, Vec<Stale>)>, Error> {
     let specs: Vec<PortSpec> = jobs.iter().filter(|job| job.open).map(|job| job.report.spec).collect();
     if specs.is_empty() {
         return Ok(Vec::new());
     }
-    let survey = survey(&specs, context.service.service)?;
+    let survey = survey(&specs, context.service.service, known)?;
     let decide = |(at, job): (usize, &mut Job)| {
         let judged = judged(&survey, &job.report.spec, context);
         job.decide(&survey, judged, context, users).map(|base| (at, base))

@@ -120,9 +120,15 @@ fn reused(at: At) {
     bystander.answers();
 }
 
-/// Stops portclear at the look at the holder's parent: the holder itself is read by then, and not yet judged.
-fn stopped_after_the_facts(holder: &Fixture) -> Traced {
-    At::Pin.stop(Portclear::new(&["18789", "--json"]), holder.process().parent())
+/// Whose child a holder is, so that it has a parent which portclear has not.
+fn parent() -> Fixture {
+    Fixture::silent().package("other").marked(false).start()
+}
+
+/// Runs portclear on to the look at the holder's parent: the holder itself is read by then, and not yet judged.
+fn after_the_facts(run: &mut Traced, holder: &Fixture) {
+    let parent = u64::from(holder.process().parent());
+    run.run_to_call(libc::SYS_kill, |call| call[..2] == [parent, 0]);
 }
 
 fn becomes_another(gateway: &Fixture, other: &Fixture) {
@@ -132,8 +138,10 @@ fn becomes_another(gateway: &Fixture, other: &Fixture) {
 fn e03_exec_between_scan_and_signal() {
     let bystander = Bystander::start();
     let another = Fixture::other(SECOND).start();
-    let gateway = Fixture::gateway().start();
-    let run = stopped_after_the_facts(&gateway);
+    let parent = parent();
+    let gateway = Fixture::gateway().start_below(&parent);
+    let mut run = Portclear::new(&["18789", "--json"]).traced();
+    after_the_facts(&mut run, &gateway);
     becomes_another(&gateway, &another);
     let run = run.finish();
     assert_eq!(run.status, 3, "{run}");
@@ -148,12 +156,13 @@ fn e03_exec_between_scan_and_signal() {
 fn e03_exec_of_one_of_two_spares_both() {
     let bystander = Bystander::start();
     let another = Fixture::other(SECOND).start();
-    let stays = Fixture::gateway_on("127.0.0.2:18789").start();
-    let changes = Fixture::gateway().start();
-    // Both are children of the test: at the second look at their parent both have been read.
-    let mut run = stopped_after_the_facts(&stays);
-    let parent = stays.process().parent();
-    run.run_to_call(libc::SYS_pidfd_open, |call| call[0] == u64::from(parent));
+    let parents = [parent(), parent()];
+    let stays = Fixture::gateway_on("127.0.0.2:18789").start_below(&parents[0]);
+    let changes = Fixture::gateway().start_below(&parents[1]);
+    // The older one is read first.
+    let mut run = Portclear::new(&["18789", "--json"]).traced();
+    after_the_facts(&mut run, &stays);
+    after_the_facts(&mut run, &changes);
     becomes_another(&changes, &another);
     let run = run.finish();
     assert_eq!(run.status, 3, "{run}");

@@ -130,8 +130,9 @@ impl Known {
     }
 }
 
-/// Who asks: this process, what it descends from, and what it was started with.
-pub(crate) fn caller(resolved: &Resolved<'_>) -> Result<Caller, Error> {
+/// Who asks: this process, what it descends from, and what it was started with. What it descends from is `known`
+/// afterwards: a holder often has the same parents.
+pub(crate) fn caller(resolved: &Resolved<'_>, known: &mut Known) -> Result<Caller, Error> {
     let service = resolved.service;
     let pid = std::process::id();
     let attempt = "cannot read who asks from /proc";
@@ -155,7 +156,7 @@ pub(crate) fn caller(resolved: &Resolved<'_>) -> Result<Caller, Error> {
         Environ(service.variables().filter_map(|key| Some((key.into(), std::env::var_os(key)?))).collect());
     let marked = marked(&environ, service);
     let line = line(pid)?;
-    let since = asked_since(id, &Known::default().parents(&line, service)?.line, resolved);
+    let since = asked_since(id, &known.parents(&line, service)?.line, resolved);
     Ok(Caller {
         id,
         since,

@@ -15,9 +15,9 @@ use rustix::fs::OFlags;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::Error;
-use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Image, ProcessId, Record, Seen};
+use crate::facts::{Entry, Environ, Exe, Facts, Image, ProcessId, Record, Seen};
 use crate::os::pidfd::{self, PidFd};
-use crate::os::{ancestry, descriptors, entry, holders, sockets, unit};
+use crate::os::{descriptors, entry, holders, sockets, unit};
 use crate::parse;
 use crate::service::Service;
 

@@ -28,10 +28,11 @@ const ATTEMPTS: usize = 5;
 /// How long a process that has begun to end may take to go before the next look.
 const EXIT: Duration = Duration::from_secs(1);
 
-pub(crate) fn survey(specs: &[PortSpec], service: &Service) -> Result<Survey, Error> {
+/// `known` is what was read just before it.
+pub(crate) fn survey(specs: &[PortSpec], service: &Service, mut known: Known) -> Result<Survey, Error> {
     let mut survey = Survey::default();
     for _ in 0..ATTEMPTS {
-        survey = look(specs, service)?;
+        survey = look(specs, service, std::mem::take(&mut known))?;
         if survey.settled {
             break;
         }
@@ -50,7 +51,7 @@ fn in_the_way(listeners: &[Listener], spec: &PortSpec) -> Vec<Listener> {
     listeners.iter().filter(|listener| spec.is_refused_by(listener)).cloned().collect()
 }
 
-fn look(specs: &[PortSpec], service: &Service) -> Result<Survey, Error> {
+fn look(specs: &[PortSpec], service: &Service, mut known: Known) -> Result<Survey, Error> {
     let table = table(specs)?;
     let mut inodes: Vec<u64> = specs
         .iter()
@@ -65,7 +66,6 @@ fn look(specs: &[PortSpec], service: &Service) -> Result<Survey, Error> {
     }
     let scan = holders::scan(&inodes)?;
     survey.unreadable = scan.unreadable;
-    let mut known = Known::default();
     for pid in scan.holders {
         let Some(pinned) = Pinned::open(pid)? else {
             survey.settled = false;
