@@ -180,7 +180,10 @@ impl Unit<'_> {
     /// The signals that a fixture of this inner pid has got, as [`super::Fixture::signals`] has them.
     #[track_caller]
     pub(crate) fn signals_of(&self, pid: u32) -> Vec<String> {
-        let lines = self.journal().into_iter();
+        self.sd.enter_as(0, &["journalctl", "--sync"]).succeeded();
+        // Of the whole journal, by what it says itself: the journal may know no unit of one that ended at once.
+        let entries = self.entries(&["PRIORITY=6".to_owned()]);
+        let lines = entries.iter().map(line);
         let said = lines.filter_map(|line| serde_json::from_str::<Value>(&line.message).ok());
         let mine = said.filter(|said| said["pid"] == pid);
         mine.filter_map(|said| Some(said["signal"].as_str()?.to_owned())).collect()
