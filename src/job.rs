@@ -1,6 +1,6 @@
 //! One port on its way from the probe to its answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -25,8 +25,8 @@ pub(crate) struct Job {
     pub(crate) open: bool,
     /// It was busy once while nobody listened.
     unexplained: bool,
-    /// What belongs to the ended instances, and is not ended.
-    left: Vec<ProcessId>,
+    /// What belongs to the ended instances, and is not ended: each once, however often it was looked at.
+    left: BTreeSet<ProcessId>,
     start: Instant,
 }
 
@@ -49,7 +49,7 @@ impl Job {
             asked_by: None,
             elapsed: Duration::ZERO,
         };
-        let mut job = Self { report, open: true, unexplained: false, left: Vec::new(), start };
+        let mut job = Self { report, open: true, unexplained: false, left: BTreeSet::new(), start };
         match probe(&spec) {
             Ok(Probe::Free) => job.close(Ok(Outcome::Free)),
             Ok(Probe::Denied | Probe::Busy) => {}
@@ -213,10 +213,11 @@ impl Job {
 
     /// What is still there of what the instances started.
     pub(crate) fn count_remainder(&mut self) -> Result<(), Error> {
+        let left: Vec<ProcessId> = self.left.iter().copied().collect();
         self.report.remainder = match self.report.status {
             // Nothing has lost its parent.
-            Ok(Outcome::WouldClear) => kin::memory(&self.left),
-            _ => kin::remainder(&self.left)?,
+            Ok(Outcome::WouldClear) => kin::memory(&left),
+            _ => kin::remainder(&left)?,
         };
         Ok(())
     }
