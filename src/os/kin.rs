@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -49,12 +50,16 @@ pub(crate) fn has_another_child(instance: &BTreeSet<u32>) -> bool {
     let of_thread = |pid: u32, tid: u32| {
         let path = format!("/proc/{pid}/task/{tid}/children");
         let Ok(list) = File::open(path).and_then(read_all) else { return true };
-        let list = String::from_utf8_lossy(&list).into_owned();
+        let list = String::from_utf8_lossy(&list);
         list.split_whitespace().any(|child| child.parse().is_ok_and(|child| !instance.contains(&child)))
     };
     let of_process = |pid: &u32| match File::open(format!("/proc/{pid}")) {
-        Ok(root) => descriptors::threads(&root).iter().any(|tid| of_thread(*pid, *tid)),
-        Err(_) => false,
+        Ok(root) => {
+            let threads = descriptors::threads(&root);
+            // None at all: they could not be read, or it is ending.
+            threads.is_empty() || threads.iter().any(|tid| of_thread(*pid, *tid))
+        }
+        Err(error) => error.kind() != ErrorKind::NotFound,
     };
     instance.iter().any(of_process)
 }
