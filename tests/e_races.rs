@@ -257,8 +257,9 @@ fn forked(at: At, on_term: OnTerm, signals: &[&str]) {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().on_term(on_term).start();
     let run = at.stop(Portclear::new(&["18789", "--json", "--grace", "1s"]), gateway.pid());
-    let child = gateway.fork();
     let portclear = run.process().stat().starttime;
+    tick_after(portclear);
+    let child = gateway.fork();
     assert!(child.stat().starttime > portclear);
     let run = run.finish();
     assert_eq!(run.status, 0, "{run}");

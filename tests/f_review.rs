@@ -80,6 +80,7 @@ fn heir(options: &[&str]) {
     let gateway = Fixture::gateway().start();
     let mut run = Portclear::new(options).traced();
     run.run_to_call(libc::SYS_pidfd_open, |call| call[0] == u64::from(gateway.pid()));
+    tick_after(run.process().stat().starttime);
     let (heir, mut gate) = gateway.fork_heir(SECOND);
     assert!(heir.stat().starttime > run.process().stat().starttime);
     run.run_to(libc::SYS_pidfd_send_signal);
@@ -133,6 +134,7 @@ fn f02_other_forks_of_a_pool_are_not_the_listeners() {
     let options = ["18789", "--json", "--tree", "--any-owner", "--grace", "1s"];
     let running = Portclear::new(&options).spawn();
     until("asked", || pool.signals_of(listener.pid()) == ["TERM"]);
+    tick_after(running.process().stat().starttime);
     let jobs = [before, pool.fork(), pool.fork()];
     for job in &jobs[1..] {
         assert!(job.stat().starttime > running.process().stat().starttime);
