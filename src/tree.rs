@@ -174,8 +174,8 @@ mod tests {
             _ => Identity::Unknown,
         };
         facts.exe = Seen::Value(Exe { path: "/opt/gw".into(), replaced: false, file: (9, 9) });
-        facts.image =
-            Image { stack: 0x7ffc_0000_0000 + if has("fork") { 7 } else { u64::from(pid) }, arguments: None };
+        let stack = if has("fork") { 7 } else { u64::from(pid) };
+        facts.image = Image { stack, environ_end: 0x7ffc_0000_0000 };
         facts.only_forked = has("fork");
         facts.cgroup = Seen::Value(if has("scope") { "/a.scope" } else { "/gw.service" }.into());
         facts.nested = Seen::Value(has("nested"));

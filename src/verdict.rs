@@ -311,7 +311,7 @@ mod tests {
             },
             protect: &[],
             allow: Allow { any_owner: true, ..Allow::default() },
-            inherited: vec![(7, Image { stack: 0x7ffc_0000_0070, arguments: None })],
+            inherited: vec![(7, Image { stack: 7, environ_end: 0x7ffc_0000_0000 })],
         }
     }
 
@@ -369,13 +369,13 @@ mod tests {
         let young = |inode, stack: u64, forked| {
             let mut holder = holder(facts(600, 6_000), ancestors(&[1], true));
             holder.inodes = vec![inode];
-            holder.facts.image.stack = 0x7ffc_0000_0000 + stack;
+            holder.facts.image = Image { stack, environ_end: 0x7ffc_0000_0000 };
             holder.facts.only_forked = forked;
             judge(&holder, &context).rule
         };
-        assert_eq!(young(7, 0x70, true), Rule::AnyOwner);
-        assert_eq!(young(7, 0x70, false), Rule::Newer);
-        assert_eq!(young(7, 0x71, true), Rule::Newer);
-        assert_eq!(young(8, 0x70, true), Rule::Newer);
+        assert_eq!(young(7, 7, true), Rule::AnyOwner);
+        assert_eq!(young(7, 7, false), Rule::Newer);
+        assert_eq!(young(7, 8, true), Rule::Newer);
+        assert_eq!(young(8, 7, true), Rule::Newer);
     }
 }

@@ -201,9 +201,9 @@ impl Pinned {
 /// include/linux/sched.h: forked, and nothing executed since.
 const PF_FORKNOEXEC: u32 = 0x40;
 
-/// What changes with each exec: where the kernel put the new stack and arguments.
+/// What changes with each exec: where the kernel put the new stack, and what lies above it.
 fn image(stat: &Stat) -> Image {
-    Image { stack: stat.startstack, arguments: stat.arg_start }
+    Image { stack: stat.startstack, environ_end: stat.env_end.unwrap_or_default() }
 }
 
 /// A cgroup outside of the caller's cgroup namespace: its path begins with `/..`, and what is left out may be
