@@ -1,6 +1,6 @@
 //! A network of the test's own, and a real client for it.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 
@@ -19,16 +19,14 @@ pub(crate) fn isolate() {
 /// Connects, and gives the line with which the server there introduces itself: `PID NAME`.
 pub(crate) fn ask(address: &str) -> io::Result<String> {
     let address: SocketAddr = address.parse().expect("an address");
-    let mut stream = TcpStream::connect_timeout(&address, DEADLINE)?;
+    let stream = TcpStream::connect_timeout(&address, DEADLINE)?;
     stream.set_read_timeout(Some(DEADLINE))?;
     let mut line = Vec::new();
-    let mut byte = [0];
-    while stream.read(&mut byte)? > 0 && byte != *b"\n" {
-        line.push(byte[0]);
-    }
+    // Unlike a plain read, on through an interrupt: one with a time limit is not restarted (signal(7)).
+    BufReader::new(&stream).read_until(b'\n', &mut line)?;
     // The side that closes first keeps the address in TIME_WAIT: that is the client's, never the server's.
     stream.shutdown(Shutdown::Both)?;
-    Ok(String::from_utf8_lossy(&line).into_owned())
+    Ok(String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned())
 }
 
 /// Whether a server could start here now.
