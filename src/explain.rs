@@ -9,8 +9,8 @@ use crate::facts::Facts;
 use crate::identity::{Evidence, Identity, Trace};
 use crate::liveness::{Liveness, Protection, Supervisor};
 use crate::report::ProcessReport;
+use crate::rules::Rule;
 use crate::tree::Role;
-use crate::verdict::Rule;
 
 /// Longer command lines are cut: the line is for recognising a process, not for running it again.
 const COMMAND_LENGTH: usize = 160;

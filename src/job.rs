@@ -15,9 +15,10 @@ use crate::os::terminate::Target;
 use crate::plan::{Judged, Plan, plan};
 use crate::port::PortSpec;
 use crate::report::{Connections, Ending, Fate, Memory, Outcome, PortReport, ProcessReport};
+use crate::rules::{Rule, Verdict};
 use crate::targets::{Group, Stale};
 use crate::tree::Role;
-use crate::verdict::{Context, Rule, Verdict};
+use crate::verdict::Context;
 
 pub(crate) struct Job {
     pub(crate) report: PortReport,

@@ -64,6 +64,8 @@ mod plan;
 mod policy;
 mod port;
 mod report;
+mod rules;
+mod runtime;
 mod script;
 mod sentence;
 mod service;
@@ -86,9 +88,11 @@ pub use port::{Listener, PortSpec, PortSpecError};
 pub use report::{
     Connections, Ending, Fate, Memory, Outcome, PortReport, ProcessReport, Progress, Report, SweepReport,
 };
-pub use service::{Marker, OffspringSign, Runtime, Service};
+pub use rules::{Rule, Verdict};
+pub use runtime::Runtime;
+pub use service::{Marker, OffspringSign, Service};
 pub use tree::Role;
-pub use verdict::{Judgement, Rule, Verdict};
+pub use verdict::Judgement;
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

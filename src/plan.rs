@@ -2,7 +2,8 @@
 
 use crate::facts::Holder;
 use crate::port::Listener;
-use crate::verdict::{Judgement, Rule, Verdict};
+use crate::rules::{Rule, Verdict};
+use crate::verdict::Judgement;
 
 /// A holder with its judgement, as one decision sees it.
 pub(crate) type Judged = (Holder, Judgement);

@@ -7,8 +7,8 @@ use crate::error::Error;
 use crate::facts::{Blind, Seen};
 use crate::liveness::{Liveness, Supervisor};
 use crate::report::{Fate, Memory, Outcome, PortReport, ProcessReport, SweepReport};
+use crate::rules::{Rule, Verdict};
 use crate::tree::Role;
-use crate::verdict::{Rule, Verdict};
 
 /// More holders than these make no sentence.
 const HOLDERS: usize = 3;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::facts::Environ;
 use crate::os::process::own_exe;
+use crate::runtime::Runtime;
 
 /// A variable that the service manager writes into the environment of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,114 +22,6 @@ impl Marker {
     /// The variable `key` with exactly `value`.
     pub fn new(key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         Self { key: key.into(), value: value.into() }
-    }
-}
-
-/// A program that runs the service's script, and the scripts of others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Runtime {
-    /// The executable's file name, with or without a version: `python` is also `python3.11`.
-    Name(String),
-    /// The executable's path.
-    Path(PathBuf),
-}
-
-/// Programs that run the scripts and programs of many services: none of them is a service's own executable.
-const RUNTIMES: [&str; 48] = [
-    "node",
-    "nodejs",
-    "bun",
-    "deno",
-    "qjs",
-    "gjs",
-    "python",
-    "pypy",
-    "uwsgi",
-    "ruby",
-    "perl",
-    "php",
-    "php-fpm",
-    "php-cgi",
-    "java",
-    "lua",
-    "luajit",
-    "dotnet",
-    "mono",
-    "mono-sgen",
-    "electron",
-    "julia",
-    "R",
-    "guile",
-    "racket",
-    "tclsh",
-    "wish",
-    "sh",
-    "bash",
-    "dash",
-    "zsh",
-    "ksh",
-    "fish",
-    "busybox",
-    "toybox",
-    "coreutils",
-    "env",
-    "beam.smp",
-    "wasmtime",
-    "wasmer",
-    "wine",
-    "wine64",
-    "wine-preloader",
-    "wine64-preloader",
-    "gdbserver",
-    "rr",
-    "systemd",
-    "init",
-];
-
-/// The same by the beginning of their names: the dynamic linker as a command, emulators of another machine, and
-/// valgrind's tools.
-const LOADERS: [&str; 8] =
-    ["ld-linux", "ld-musl-", "ld.so", "qemu-", "memcheck-", "callgrind-", "helgrind-", "massif-"];
-
-impl Runtime {
-    /// Whether the executable at `exe` is a runtime that this crate knows: it runs anybody's script, so that no
-    /// instance of a service is told by it.
-    ///
-    /// ```
-    /// use portclear::Runtime;
-    ///
-    /// assert!(Runtime::is_known("/usr/bin/python3.11".as_ref()));
-    /// assert!(Runtime::is_known("/usr/bin/python3.13t".as_ref()));
-    /// assert!(!Runtime::is_known("/usr/bin/my-app".as_ref()));
-    /// assert!(!Runtime::is_known("/usr/bin/node-exporter".as_ref()));
-    /// ```
-    #[must_use]
-    pub fn is_known(exe: &Path) -> bool {
-        let name = exe.file_name().unwrap_or_default().as_encoded_bytes();
-        // `python3.13t`, `node-24`: also with what no service is asked for by.
-        let version = |rest: &[u8]| {
-            let rest = rest.strip_prefix(b"-").unwrap_or(rest);
-            let number = rest.strip_suffix(b"t").or(rest.strip_suffix(b"d")).unwrap_or(rest);
-            rest.is_empty()
-                || number.first().is_some_and(u8::is_ascii_digit)
-                    && number.iter().all(|b| b.is_ascii_digit() || *b == b'.')
-        };
-        RUNTIMES.iter().any(|runtime| name.strip_prefix(runtime.as_bytes()).is_some_and(version))
-            || LOADERS.iter().any(|loader| name.starts_with(loader.as_bytes()))
-    }
-
-    /// Whether the executable at `exe` (as /proc/PID/exe names it) is this runtime.
-    #[must_use]
-    pub fn is(&self, exe: &Path) -> bool {
-        match self {
-            Self::Path(path) => path == exe,
-            Self::Name(name) => exe
-                .file_name()
-                .and_then(OsStr::to_str)
-                .and_then(|file| file.strip_prefix(name.as_str()))
-                .is_some_and(|version| version.bytes().all(|b| b.is_ascii_digit() || b == b'.')),
-        }
     }
 }
 
@@ -358,30 +251,5 @@ impl Service {
 
     pub(crate) fn runtime_of(&self, exe: &Path) -> Option<&Runtime> {
         self.runtimes.iter().find(|runtime| runtime.is(exe))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_runtime_is_its_file_name_with_or_without_a_version() {
-        let name = |name: &str| Runtime::Name(name.to_owned());
-        let table = [
-            (name("node"), "/usr/bin/node", true),
-            (name("node"), "/usr/bin/node20", true),
-            (name("python"), "/usr/bin/python3.11", true),
-            (name("python3"), "/usr/bin/python3.11", true),
-            (name("node"), "/usr/bin/nodejs", false),
-            (name("node"), "/usr/bin/node-red", false),
-            (name("node"), "/usr/bin/xnode", false),
-            (name("node"), "/opt/node/other", false),
-            (Runtime::Path("/usr/bin/node".into()), "/usr/bin/node", true),
-            (Runtime::Path("/usr/bin/node".into()), "/opt/bin/node", false),
-        ];
-        for (runtime, exe, expected) in table {
-            assert_eq!(runtime.is(Path::new(exe)), expected, "{runtime:?} {exe}");
-        }
     }
 }

@@ -15,8 +15,9 @@ use crate::os::sockets::all_listeners;
 use crate::os::terminate::{Recheck, Target};
 use crate::plan::Judged;
 use crate::report::{Ending, Fate};
+use crate::rules::{Rule, Verdict};
 use crate::tree::{Member, Role, family};
-use crate::verdict::{Context, Judgement, Rule, Verdict, judge, other_instance};
+use crate::verdict::{Context, Judgement, judge, other_instance};
 
 /// A process that is to be ended, pinned.
 pub(crate) type Stale = (Rc<Pinned>, Judged);

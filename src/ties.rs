@@ -4,8 +4,9 @@ use crate::facts::{Facts, Record, Seen};
 use crate::identity::{Identity, marked};
 use crate::liveness::Liveness;
 use crate::plan::Judged;
+use crate::rules::Verdict;
 use crate::service::Service;
-use crate::verdict::{Judgement, Verdict};
+use crate::verdict::Judgement;
 
 /// What ties two processes together.
 pub(crate) struct Ties<'a> {

@@ -146,8 +146,9 @@ mod tests {
     use crate::facts::{Environ, Exe, Facts, Image, Record, Seen};
     use crate::identity::{Evidence, Trace};
     use crate::liveness::{Protection, Supervisor};
+    use crate::rules::{Rule, Verdict};
     use crate::testing::{ancestors, facts, holder};
-    use crate::verdict::{Judgement, Rule, Verdict};
+    use crate::verdict::Judgement;
     use std::ffi::OsString;
     use std::time::SystemTime;
 
