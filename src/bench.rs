@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::clear::context;
 use crate::facts::{Facts, Holder};
-use crate::identity::Resolved;
 use crate::os::ancestry::Known;
 use crate::os::process::Pinned;
-use crate::os::{ancestry, holders, process, sockets};
+use crate::os::{holders, sockets};
 use crate::port::PortSpec;
 use crate::service::Service;
-use crate::verdict::{Context, Judgement};
+use crate::verdict::Judgement;
 use crate::{Error, Policy};
 
 /// The inodes of the listeners of a port.
@@ -39,15 +39,7 @@ pub fn holder(pid: u32, inodes: &[u64], service: &Service) -> Result<Option<Hold
 
 /// Gives `judge` what judges a holder as this process would.
 pub fn judging(policy: &Policy, judge: impl FnOnce(&dyn Fn(&Holder) -> Judgement)) -> Result<(), Error> {
-    let executables = policy.service.executables.iter().map(|path| (path.clone(), process::file_id(path)));
-    let service = Resolved { service: &policy.service, executables: executables.collect() };
-    let context = Context {
-        caller: ancestry::caller(&service, &mut Known::default())?,
-        service,
-        protect: &policy.protect,
-        allow: policy.allow,
-        inherited: Vec::new(),
-    };
+    let context = context(policy, &mut Known::default())?;
     judge(&|holder| crate::verdict::judge(holder, &context));
     Ok(())
 }

@@ -76,17 +76,8 @@ fn rounds(
     act: bool,
     mut observer: Observer<'_>,
 ) -> Result<(), Error> {
-    let paths = policy.service.executables.iter().map(|path| (path.clone(), file_id(path)));
-    let files = policy.service.files.iter().map(|(path, file)| (path.clone(), Some(*file)));
-    let service = Resolved { service: &policy.service, executables: paths.chain(files).collect() };
     let mut known = Known::default();
-    let mut context = Context {
-        caller: ancestry::caller(&service, &mut known)?,
-        service,
-        protect: &policy.protect,
-        allow: policy.allow,
-        inherited: Vec::new(),
-    };
+    let mut context = context(policy, &mut known)?;
     let users = snapshot::user_names();
     let mut deadline = None;
     for _ in 0..ROUNDS {
@@ -182,6 +173,20 @@ fn rounds(
         job.give_up();
     }
     Ok(())
+}
+
+/// What the calling process judges by.
+pub(crate) fn context<'a>(policy: &'a Policy, known: &mut Known) -> Result<Context<'a>, Error> {
+    let paths = policy.service.executables.iter().map(|path| (path.clone(), file_id(path)));
+    let files = policy.service.files.iter().map(|(path, file)| (path.clone(), Some(*file)));
+    let service = Resolved { service: &policy.service, executables: paths.chain(files).collect() };
+    Ok(Context {
+        caller: ancestry::caller(&service, known)?,
+        service,
+        protect: &policy.protect,
+        allow: policy.allow,
+        inherited: Vec::new(),
+    })
 }
 
 /// Looks at the ports that have no answer yet, and gives those that are to be cleared, with their holders.
