@@ -1,6 +1,7 @@
 //! Random trees of real processes, and who of them is ended: compared with what each was made to be.
 //!
-//! `PORTCLEAR_SEED=N PORTCLEAR_TREES=1` grows the tree of a seed again, `PORTCLEAR_TREES=N` grows so many.
+//! The same trees each time, so that a change is known by what it changes. `PORTCLEAR_SEED=N PORTCLEAR_TREES=1` grows
+//! the tree of a seed again; `PORTCLEAR_SEED=$(date +%s) PORTCLEAR_TREES=3000` many that nobody has seen.
 
 mod oracle;
 mod plant;
@@ -10,7 +11,6 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -41,8 +41,7 @@ fn number(name: &str) -> Option<u64> {
 
 fn grow(half: u64) {
     let trees = number("PORTCLEAR_TREES").unwrap_or(200);
-    let clock = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
-    let first = number("PORTCLEAR_SEED").unwrap_or_else(|| u64::try_from(clock()).unwrap());
+    let first = number("PORTCLEAR_SEED").unwrap_or(18_789);
     let mut ground = Ground::new(half);
     let mut seen = Seen::default();
     for at in (0..trees).filter(|at| at % 2 == half) {

@@ -62,6 +62,8 @@ pub(super) fn expected(nodes: &[Node], protect: Option<usize>) -> Expected {
             let (one, of) = (&nodes[at], &nodes[*holder]);
             let belongs = tree.identity(at) == Identity::Offspring
                 && !tree.protected(at)
+                // What is above it started it, and not the other way round.
+                && !tree.line(*holder).any(|above| above == at)
                 && one.parent().is_none_or(|parent| {
                     let parent = &nodes[parent];
                     parent.cgroup != one.cgroup && parent.run != one.run
