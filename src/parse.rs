@@ -64,21 +64,23 @@ fn status_numbers<'a>(bytes: &'a [u8], field: &[u8]) -> Option<impl Iterator<Ite
 }
 
 /// The path that systemd manages in /proc/PID/cgroup: the `0::` line of the unified hierarchy, or where a
-/// machine has none in use, the line of systemd's own.
+/// machine has none in use, the line of systemd's own. With neither there is no systemd, and all are in the root:
+/// the unified hierarchy has a line from its first mount on (kernel/cgroup/cgroup.c, cgrp_dfl_visible).
 pub(crate) fn cgroup(bytes: &[u8]) -> Option<PathBuf> {
-    let lines = || bytes.split(|b| *b == b'\n');
-    let unified = lines().find_map(|line| line.strip_prefix(b"0::"));
-    let named = || {
-        let after_id = |line: &[u8]| {
-            line.iter().position(|b| *b == b':').and_then(|at| line.get(at + 1..)).map(<[u8]>::to_vec)
-        };
-        lines().filter_map(after_id).find_map(|line| line.strip_prefix(b"name=systemd:").map(<[u8]>::to_vec))
+    // ID:CONTROLLERS:PATH (cgroups(7)); no path has a newline in it.
+    let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    let hierarchies: Vec<(&[u8], &[u8])> = lines
+        .map(|line| {
+            let mut parts = line.splitn(3, |b| *b == b':').skip(1);
+            Some((parts.next()?, parts.next()?))
+        })
+        .collect::<Option<_>>()?;
+    let of = |name: &[u8]| hierarchies.iter().find(|(names, _)| *names == name).map(|(_, path)| *path);
+    let path = match of(b"") {
+        Some(path) if path != b"/" => path,
+        _ => of(b"name=systemd").unwrap_or(b"/"),
     };
-    let path = match unified {
-        Some(path) if path != b"/" => path.to_vec(),
-        _ => named().or_else(|| unified.map(<[u8]>::to_vec))?,
-    };
-    Some(PathBuf::from(OsString::from_vec(path)))
+    Some(PathBuf::from(OsString::from_vec(path.to_vec())))
 }
 
 /// The systemd service of a cgroup path: its innermost unit, where that is a service. A process in a scope was
@@ -193,13 +195,19 @@ mod tests {
 
     #[test]
     fn the_cgroup_is_the_unified_one_or_systemds_own() {
-        let table: [(&[u8], Option<&str>); 6] = [
+        let table: [(&[u8], Option<&str>); 11] = [
             (b"0::/a.service\n", Some("/a.service")),
             (b"2:cpu:/x\n1:name=systemd:/b.service\n0::/a.service\n", Some("/a.service")),
             (b"2:cpu:/x\n1:name=systemd:/b.service\n0::/\n", Some("/b.service")),
             (b"1:name=systemd:/b:c.service\n", Some("/b:c.service")),
+            (b"0::/a::b\n", Some("/a::b")),
             (b"0::/\n", Some("/")),
-            (b"2:cpu:/x\n", None),
+            // No systemd: the unified hierarchy is not mounted, or no hierarchy at all.
+            (b"2:cpu:/x\n", Some("/")),
+            (b"2:cpu:/x\n1:name=openrc:/sshd\n", Some("/")),
+            (b"", Some("/")),
+            (b"2:cpu\n0::/a.service\n", None),
+            (b"nothing of the kernel's\n", None),
         ];
         for (bytes, path) in table {
             assert_eq!(cgroup(bytes), path.map(PathBuf::from));

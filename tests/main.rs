@@ -41,6 +41,7 @@ mod f_sweep;
 mod f_tree;
 mod f_units;
 mod g_guest;
+mod h_places;
 mod harness_self;
 mod harness_world;
 mod library_bind;
@@ -113,6 +114,7 @@ fn main() -> ExitCode {
         library_outside::cases(),
         library_races::cases(),
         library_refused::cases(),
+        h_places::cases(),
         harness_self::cases(),
         harness_world::cases(),
         s_systemd_self::cases(),
