@@ -87,8 +87,10 @@ fn rounds(
         if !to_clear.is_empty() || sweeps {
             // Before the first signal: afterwards children are another's.
             let snapshot = Lazy::default();
+            let spec = |(at, _): &(usize, _)| jobs.get(*at).map(|job| job.report.spec);
+            let cleared: Vec<PortSpec> = to_clear.iter().filter_map(spec).collect();
             for (at, base) in to_clear {
-                let group = Group::of(base, &snapshot, &context, policy.tree)?;
+                let group = Group::of(base, &cleared, &snapshot, &context, policy.tree)?;
                 if let Some(job) = jobs.get_mut(at)
                     && job.join(&group, &context, &users)
                 {
@@ -226,7 +228,7 @@ fn sweep_group(
     let holders = jobs.iter().flat_map(|job| &job.report.holders);
     let of_ports = holders.map(|process| process.holder.facts.id).collect();
     let found = leftovers(snapshot, &of_ports, context).and_then(|(found, error)| {
-        let mut group = Group::of(found.base, snapshot, context, tree)?;
+        let mut group = Group::of(found.base, &[], snapshot, context, tree)?;
         group.left.extend(found.left);
         Ok((group, error))
     });

@@ -38,7 +38,7 @@ pub enum Rule {
     Live,
     /// It did not start before the caller, or before the instance that the caller was started by.
     Newer,
-    /// Part of the holder's instance, and it listens on a port that the holder does not.
+    /// Part of the holder's instance, and it listens on a port that is not to be cleared.
     Elsewhere,
     /// An instance of another profile or state folder than the caller's.
     OtherInstance,

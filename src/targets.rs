@@ -14,6 +14,7 @@ use crate::os::snapshot::Lazy;
 use crate::os::sockets::all_listeners;
 use crate::os::terminate::{Recheck, Target};
 use crate::plan::Judged;
+use crate::port::{Listener, PortSpec};
 use crate::report::{Ending, Fate};
 use crate::rules::{Rule, Verdict};
 use crate::tree::{Member, Role, family};
@@ -27,7 +28,7 @@ pub(crate) type Stale = (Rc<Pinned>, Judged);
 pub(crate) struct Group {
     pub(crate) base: Vec<Stale>,
     pub(crate) members: Vec<(Stale, Member)>,
-    /// One of the members that listens on a port which the holders do not, where that keeps all of them: it may be
+    /// One of the members that listens on a port which is not to be cleared, where that keeps all of them: it may be
     /// another server below the same launcher, and nobody asked for its port.
     pub(crate) elsewhere: Option<u32>,
     /// What belongs to them and is not ended: offspring, and where the descriptors do not suffice for all.
@@ -35,9 +36,11 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// Finds who is ended with `base`: its instance, and with `tree` also what that started.
+    /// Finds who is ended with `base`: its instance, and with `tree` also what that started. `cleared` are all ports
+    /// that are to be cleared.
     pub(crate) fn of(
         base: Vec<Stale>,
+        cleared: &[PortSpec],
         snapshot: &Lazy,
         context: &Context<'_>,
         tree: bool,
@@ -48,19 +51,22 @@ impl Group {
         let selected = select(base, near, context, |member| tree || member.role != Role::Offspring)?;
         (group.members, group.left) = selected;
         if !tree {
-            group.elsewhere = group.serves_elsewhere()?;
+            group.elsewhere = group.serves_elsewhere(cleared)?;
         }
         Ok(group)
     }
 
     /// What an ended run left is stale, whatever it serves.
-    fn serves_elsewhere(&self) -> Result<Option<u32>, Error> {
+    fn serves_elsewhere(&self, cleared: &[PortSpec]) -> Result<Option<u32>, Error> {
         let current = |((_, (_, judgement)), _): &&(Stale, Member)| judgement.liveness != Liveness::Leftover;
         let mut members = self.members.iter().filter(current).peekable();
         if members.peek().is_none() {
             return Ok(None);
         }
-        let mut inodes: Vec<u64> = all_listeners()?.into_iter().map(|listener| listener.inode).collect();
+        let asked = |listener: &Listener| cleared.iter().any(|spec| spec.is_refused_by(listener));
+        let mut listeners = all_listeners()?;
+        listeners.retain(|listener| !asked(listener));
+        let mut inodes: Vec<u64> = listeners.iter().map(|listener| listener.inode).collect();
         for (pinned, _) in &self.base {
             let held = pinned.held(&inodes)?;
             inodes.retain(|inode| !held.contains(inode));

@@ -34,6 +34,7 @@ mod e_races;
 mod examples;
 mod f_launcher;
 mod f_orphans;
+mod f_ports;
 mod f_random;
 mod f_review;
 mod f_review_units;
@@ -98,6 +99,7 @@ fn main() -> ExitCode {
         e_races::cases(),
         f_launcher::cases(),
         f_orphans::cases(),
+        f_ports::cases(),
         f_tree::cases(),
         f_random::cases(),
         f_review::cases(),
