@@ -18,7 +18,7 @@ use crate::report::{Fate, Outcome, PortReport, ProcessReport};
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(64)];
 
 /// Each address in turn, as `TcpListener::bind` tries them. Where none can be bound, a refusal says more than
-/// that the machine lacks an address.
+/// that the machine lacks an address, and what was signalled is not to be kept back.
 pub(crate) fn bind(
     addresses: io::Result<impl Iterator<Item = SocketAddr>>,
     policy: &Policy,
@@ -29,7 +29,7 @@ pub(crate) fn bind(
     for address in addresses {
         match bind_one(address, policy, start) {
             Ok(listener) => return Ok(listener),
-            Err(error) if failed.as_ref().is_some_and(|first| first.report().is_some()) => drop(error),
+            Err(error) if failed.as_ref().is_some_and(|first| !error.says_more_than(first)) => drop(error),
             Err(error) => failed = Some(error),
         }
     }

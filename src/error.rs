@@ -65,6 +65,17 @@ impl BindError {
         Self { report: Some(Box::new(report)), ..Self::new(attempt, source) }
     }
 
+    /// Of the errors of several addresses one is given. Without a report that is the last one's, as std's is.
+    pub(crate) fn says_more_than(&self, other: &Self) -> bool {
+        let said = |error: &Self| {
+            error.report().map(|report| {
+                let mut processes = report.holders.iter().chain(&report.members);
+                processes.any(|process| !process.ending.signals.is_empty())
+            })
+        };
+        said(other).is_none() || said(self) > said(other)
+    }
+
     /// What was found and done, where the address is in use: who holds it, and why that was left alone.
     /// `None`: the system refused for another reason, and nothing was looked for.
     #[must_use]

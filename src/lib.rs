@@ -139,13 +139,15 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: &mut dyn FnM
 /// port; of two that started in the same clock tick (proc_pid_stat(5), field 22; usually 10 ms) the one that
 /// bound first. The other's error names it.
 ///
-/// Several addresses are tried in turn, as `TcpListener::bind` does, each with all its holders. A `[::]` means
-/// both families, or IPv6 alone where `net.ipv6.bindv6only` is set. Port 0 clears nothing. As with
+/// Several addresses are tried in turn, as `TcpListener::bind` does, each with all its holders; where none can be
+/// bound, the error is that of the first at which a process was signalled, or else of the first that is in use. A
+/// `[::]` means both families, or IPv6 alone where `net.ipv6.bindv6only` is set. Port 0 clears nothing. As with
 /// `TcpListener`, SO_REUSEADDR is set, and connections of the last run in TIME_WAIT are in nobody's way.
 ///
 /// It blocks: for a few milliseconds where the port is held, up to the policy's grace and two seconds where an
-/// instance does not end, and no longer than twice that where other servers keep taking the port. It starts no
-/// thread that outlives the call, installs no signal handler and prints nothing.
+/// instance does not end, and no longer than twice that where other servers keep taking the port; of several
+/// addresses for so long at each. It starts no thread that outlives the call, installs no signal handler and
+/// prints nothing.
 ///
 /// # In async code
 ///

@@ -11,6 +11,7 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(what_is_no_instance_is_left_alone_and_named),
+        case!(of_several_addresses_the_one_that_was_signalled_is_told),
         case!(a_socket_that_no_table_shows_is_looked_at_a_few_times),
         case!(a_rule_of_the_systems_is_given_as_it_is),
         case!(what_cannot_be_found_out_is_the_cause),
@@ -71,6 +72,33 @@ fn what_is_no_instance_is_left_alone_and_named() {
         assert_eq!(refused["holders"], json!(pids.into_iter().collect::<Vec<_>>()));
     }
     assert!(hostile.is_alive() && bound.is_alive());
+    bystander.answers();
+}
+
+fn of_several_addresses_the_one_that_was_signalled_is_told() {
+    let bystander = Bystander::start();
+    let program = Program::new("gateway");
+    let foreign = Fixture::other("127.0.0.1:18789").start();
+    let mut stubborn = program.start(&json!({ "bind": "127.0.0.2:18789", "ignores": true }));
+    assert_eq!(said(&mut stubborn)["serves"], stubborn.pid());
+    tick_after(stubborn.start_ticks());
+    let (held, survived) = ("127.0.0.1:18789", "127.0.0.2:18789");
+    // None of this machine's, refused and left alone, and signalled, in each order.
+    for addresses in [["192.0.2.1:18789", held, survived], [survived, held, "192.0.2.1:18789"]] {
+        let mut next = program.start(&json!({ "bind": addresses, "grace_ms": 100, "no_kill": true }));
+        let refused = said(&mut next);
+        let sentence = "cannot bind 127.0.0.2:18789: still held: 1 process signalled and still there (";
+        assert!(refused["refused"].as_str().unwrap().starts_with(sentence), "{refused}");
+        assert_eq!(refused["holders"], json!([[stubborn.pid(), 1, "StaleInstance"]]), "{refused}");
+    }
+    // Nothing was signalled at either: the first one's.
+    let also = Fixture::other("127.0.0.3:18789").start();
+    let mut next = program.start(&json!({ "bind": [held, "127.0.0.3:18789"] }));
+    assert_eq!(said(&mut next)["holders"], json!([[foreign.pid(), 0, "Foreign"]]));
+    for fixture in [&foreign, &also] {
+        fixture.answers();
+        assert_eq!(fixture.signals(), [""; 0]);
+    }
     bystander.answers();
 }
 
