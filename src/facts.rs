@@ -177,6 +177,7 @@ impl fmt::Display for Unit {
         match self.manager {
             Manager::System => Ok(()),
             Manager::User(uid) => write!(f, " of user {uid}"),
+            Manager::Nested => f.write_str(" of a manager in another unit"),
         }
     }
 }
@@ -199,6 +200,9 @@ pub enum Manager {
     System,
     /// The `systemd --user` of this user.
     User(u32),
+    /// One that another manager's unit runs, or a program that names its cgroups as systemd does. Where it keeps its
+    /// records is not known.
+    Nested,
 }
 
 /// What systemd has on record of a unit's runs: the link `invocation:UNIT` that it makes before the first

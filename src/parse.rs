@@ -92,13 +92,20 @@ pub(crate) fn unit(cgroup: &Path) -> Option<Unit> {
     let suffix = |part: &OsStr, suffix: &[u8]| {
         part.as_bytes().strip_suffix(suffix).is_some_and(|name| !name.is_empty())
     };
-    let at = parts.iter().rposition(|part| suffix(part, b".service") || suffix(part, b".scope"))?;
+    let is_unit = |part: &&OsStr| suffix(part, b".service") || suffix(part, b".scope");
+    let at = parts.iter().rposition(is_unit)?;
     let (above, name) = (parts.get(..at)?, parts.get(at)?);
     if suffix(name, b".scope") {
         return None;
     }
-    let user = |part: &&OsStr| part.to_str()?.strip_prefix("user@")?.strip_suffix(".service")?.parse().ok();
-    let manager = above.iter().rev().find_map(user).map_or(Manager::System, Manager::User);
+    let user = |part: &OsStr| part.to_str()?.strip_prefix("user@")?.strip_suffix(".service")?.parse().ok();
+    // PID 1 has slices alone above its units, and a user's manager is one of those.
+    let mut units = above.iter().copied().filter(is_unit);
+    let manager = match (units.next(), units.next()) {
+        (None, _) => Manager::System,
+        (Some(unit), None) => user(unit).map_or(Manager::Nested, Manager::User),
+        _ => Manager::Nested,
+    };
     Some(Unit { name: (*name).to_owned(), manager })
 }
 
@@ -169,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_unit_is_the_innermost_one_where_that_is_a_service() {
-        use Manager::{System, User};
+        use Manager::{Nested, System, User};
         let user = "/user.slice/user-1000.slice/user@1000.service";
         let table = [
             ("/system.slice/openclaw-gateway.service", Some(("openclaw-gateway.service", System))),
@@ -181,6 +188,14 @@ mod tests {
             (&format!("{user}/app.slice/run-u7.scope"), None),
             ("/system.slice/gw.service/libpod-7.scope/container", None),
             ("/user.slice/user-1000.slice/session-3.scope", None),
+            (&format!("{user}/app.slice/nest.service/app.slice/gw.service"), Some(("gw.service", Nested))),
+            (&format!("{user}/app.slice/run-u7.scope/app.slice/gw.service"), Some(("gw.service", Nested))),
+            (&format!("{user}/app.slice/nest.service{user}/gw.service"), Some(("gw.service", Nested))),
+            (&format!("{user}/init.scope/gw.service"), Some(("gw.service", Nested))),
+            (&format!("{user}/app.slice/nest.service/init.scope"), None),
+            ("/system.slice/nest.service/app.slice/gw.service", Some(("gw.service", Nested))),
+            ("/user.slice/user-1000.slice/session-3.scope/gw.service", Some(("gw.service", Nested))),
+            ("/system.slice/gw.service/sub/gw.service", Some(("gw.service", Nested))),
             ("/../other.service", Some(("other.service", System))),
             ("/system.slice/_cpu.service", Some(("cpu.service", System))),
             ("/system.slice/__x.service", Some(("_x.service", System))),

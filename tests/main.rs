@@ -61,6 +61,7 @@ mod s_evidence;
 mod s_hardened;
 mod s_leftover;
 mod s_live;
+mod s_nested;
 mod s_own_unit;
 mod s_recipes;
 mod s_rivals;
@@ -121,6 +122,7 @@ fn main() -> ExitCode {
         harness_world::cases(),
         s_systemd_self::cases(),
         s_leftover::cases(),
+        s_nested::cases(),
         s_own_unit::cases(),
         s_live::cases(),
         s_rivals::cases(),

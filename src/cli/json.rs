@@ -85,6 +85,7 @@ fn process(report: &ProcessReport) -> Value {
         "manager": facts.unit().map(|unit| match unit.manager {
             Manager::System => "system".to_owned(),
             Manager::User(uid) => format!("user {uid}"),
+            Manager::Nested => "nested".to_owned(),
             _ => "other".to_owned(),
         }),
         "run": facts.run(),

@@ -26,6 +26,7 @@ pub(crate) fn record(unit: &Unit) -> Record {
                 manager.filter(|record| *record == Record::Inactive)
             })
         }
+        Manager::Nested => None,
     };
     // A process in a service and no records at all: they are hidden, for somebody put it there.
     record.unwrap_or(Record::Denied)
