@@ -102,7 +102,8 @@ pub struct Facts {
     pub exe: Seen<Exe>,
     /// Its arguments, as it shows them now.
     pub argv: Seen<Vec<OsString>>,
-    /// Of its initial environment, the variables that identity is read from.
+    /// Of its initial environment, the variables that identity is read from; an argument that does what one of them
+    /// does stands in its place.
     pub environ: Seen<Environ>,
     /// The path of its cgroup, unified hierarchy (cgroups(7)).
     pub cgroup: Seen<PathBuf>,
@@ -239,6 +240,11 @@ impl fmt::Debug for Environ {
 impl Environ {
     pub(crate) fn get(&self, key: &OsStr) -> Option<&OsStr> {
         self.0.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_os_str())
+    }
+
+    pub(crate) fn set(&mut self, key: OsString, value: OsString) {
+        self.0.retain(|(known, _)| *known != key);
+        self.0.push((key, value));
     }
 }
 

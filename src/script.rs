@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::service::Service;
+
 /// What the arguments of a runtime name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Script<'a> {
@@ -128,6 +130,26 @@ pub(crate) fn subcommand<'a>(args: &'a [OsString], value_options: &[OsString]) -
     None
 }
 
+/// The value of the last option that tells the instance, as OpenClaw reads them (src/cli/profile.ts): up to a `--`,
+/// and one without a value only before the subcommand, which may have one of the same name (`gateway --dev`).
+pub(crate) fn instance_option(args: &[OsString], service: &Service) -> Option<OsString> {
+    let mut found = None;
+    let mut subcommand = false;
+    let mut args = args.iter();
+    while let Some(arg) = args.next().filter(|arg| *arg != "--") {
+        let mut halves = arg.as_bytes().splitn(2, |b| *b == b'=').map(OsStr::from_bytes);
+        let (name, value) = (halves.next().unwrap_or_default(), halves.next());
+        match service.instance_options.iter().find(|(option, _)| option == name) {
+            Some((_, None)) => found = value.map(OsStr::to_owned).or_else(|| args.next().cloned()).or(found),
+            Some((_, stands_for)) if value.is_none() && !subcommand => found.clone_from(stands_for),
+            Some(_) => {}
+            None if service.value_options.contains(arg) => drop(args.next()),
+            None => subcommand |= !arg.as_bytes().starts_with(b"-"),
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,13 +225,40 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_profile_is_what_openclaw_takes_it_for() {
+        let table = [
+            ("gateway --port 1", None),
+            ("--profile work gateway", Some("work")),
+            ("--profile=work gateway", Some("work")),
+            ("gateway --port 1 --profile work", Some("work")),
+            ("gateway --profile=work", Some("work")),
+            ("--profile a --profile=b gateway --profile c", Some("c")),
+            ("--dev gateway", Some("dev")),
+            ("--log-level debug --dev gateway", Some("dev")),
+            ("gateway --dev", None),
+            ("gateway --profile work --dev", Some("work")),
+            ("gateway -- --profile work", None),
+            ("-- --dev gateway", None),
+            ("--log-level --profile gateway", None),
+            ("--profiles work gateway", None),
+            ("--dev=1 gateway", None),
+            ("gateway --profile", None),
+        ];
+        for (line, expected) in table {
+            let found = instance_option(&words(line), &Service::openclaw());
+            assert_eq!(found.as_deref(), expected.map(OsStr::new), "{line}");
+        }
+        assert_eq!(instance_option(&words("--profile work gateway"), &Service::new("other")), None);
+    }
+
     proptest! {
         #[test]
         fn no_arguments_make_it_panic(argv in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..12), 0..8)) {
             let argv: Vec<OsString> = argv.into_iter().map(OsString::from_vec).collect();
             for exe in ["node", "bun", "python3", ""] {
                 if let Script::At(_, args) = script(Path::new(exe), &argv) {
-                    let _ = subcommand(args, &argv);
+                    let _ = (subcommand(args, &argv), instance_option(args, &Service::openclaw()));
                 }
             }
         }

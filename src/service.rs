@@ -52,6 +52,11 @@ pub struct Service {
     pub(crate) offspring: Vec<OffspringSign>,
     /// Variables that tell one instance of the service from another.
     pub(crate) instance_keys: Vec<OsString>,
+    /// Arguments that do what setting an instance key does, and win over the variable: what they stand for, or
+    /// `None` where they take a value.
+    pub(crate) instance_options: Vec<(OsString, Option<OsString>)>,
+    /// Which key that is, by the package whose script takes them.
+    pub(crate) option_keys: Vec<(String, OsString)>,
 }
 
 impl Service {
@@ -69,6 +74,8 @@ impl Service {
             value_options: Vec::new(),
             offspring: Vec::new(),
             instance_keys: Vec::new(),
+            instance_options: Vec::new(),
+            option_keys: Vec::new(),
         }
     }
 
@@ -106,6 +113,10 @@ impl Service {
             service.instance_keys.push(format!("{prefix}_STATE_DIR").into());
         }
         service.value_options = ["--profile", "--log-level", "--container"].map(OsString::from).to_vec();
+        service.instance_options = vec![("--profile".into(), None), ("--dev".into(), Some("dev".into()))];
+        service.option_keys = [("openclaw", "OPENCLAW"), ("clawdbot", "CLAWDBOT"), ("moltbot", "CLAWDBOT")]
+            .map(|(package, prefix)| (package.to_owned(), format!("{prefix}_PROFILE").into()))
+            .to_vec();
         service
     }
 

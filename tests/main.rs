@@ -26,6 +26,7 @@ mod c_asked;
 mod c_evidence;
 mod c_files;
 mod c_healthy;
+mod c_profile;
 mod d_escalation;
 mod d_permission;
 mod d_refusals;
@@ -93,6 +94,7 @@ fn main() -> ExitCode {
         c_evidence::cases(),
         c_files::cases(),
         c_healthy::cases(),
+        c_profile::cases(),
         d_escalation::cases(),
         d_permission::cases(),
         d_refusals::cases(),

@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, OFlags, statat};
 use crate::error::Error;
 use crate::facts::{Entry, Environ, Exe, Seen};
 use crate::os::sockets::to_io;
-use crate::script::{Script, script, subcommand};
+use crate::script::{Script, instance_option, script, subcommand};
 use crate::service::Service;
 
 /// A manifest is a few kilobytes; what is far larger is none.
@@ -48,6 +48,19 @@ pub(crate) fn entry(
     };
     let subcommand = subcommand(args, &service.value_options).map(OsStr::to_owned);
     Ok(Entry::Script { path, package, subcommand })
+}
+
+/// The instance key that the service's own script, as it was found, is given by an argument, and its value.
+pub(crate) fn instance_key(
+    entry: &Entry,
+    exe: &Exe,
+    argv: &[OsString],
+    service: &Service,
+) -> Option<(OsString, OsString)> {
+    let Entry::Script { package: Some(package), .. } = entry else { return None };
+    let (_, key) = service.option_keys.iter().find(|(of, _)| of == package)?;
+    let Script::At(_, args) = script(&exe.path, argv) else { return None };
+    Some((key.clone(), instance_option(args, service)?))
 }
 
 /// "Not there" and "may not look" as facts; what else goes wrong stays an error, and makes no script vanish.

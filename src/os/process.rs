@@ -141,7 +141,7 @@ impl Pinned {
         };
         let image = thread.as_ref().unwrap_or(&self.root);
         let argv = map(read(image, "cmdline", pid)?, |bytes| parse::argv(&bytes));
-        let environ = read_environ(image, pid, service)?;
+        let mut environ = read_environ(image, pid, service)?;
         let entry = match (&exe, &argv) {
             (Seen::Value(exe), Seen::Value(argv)) => {
                 entry::entry(pid, image, exe, argv, environ.value().unwrap_or(&Environ::default()), service)?
@@ -149,6 +149,11 @@ impl Pinned {
             (Seen::Value(exe), _) if service.runtime_of(&exe.path).is_none() => Entry::NotARuntime,
             _ => Entry::Unreadable,
         };
+        if let (Seen::Value(exe), Seen::Value(argv), Seen::Value(environ)) = (&exe, &argv, &mut environ)
+            && let Some((key, value)) = entry::instance_key(&entry, exe, argv, service)
+        {
+            environ.set(key, value);
+        }
         let status = read(&self.root, "status", pid)?;
         let cgroup = flat_map(&read(&self.root, "cgroup", pid)?, parse::cgroup);
         // After the environment: a run is on record before its first process starts.
