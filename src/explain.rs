@@ -199,7 +199,9 @@ fn protected(protection: Protection) -> String {
         Protection::Ancestor => "the caller descends from it".to_owned(),
         Protection::Descendant => "the caller started it".to_owned(),
         Protection::Init => {
-            "PID 1 is never signalled; if it is systemd, a socket unit listens (systemctl list-sockets)".to_owned()
+            "PID 1 is never signalled; if it is systemd, it holds the port for a socket unit (systemctl list-sockets) or \
+             in a unit's file descriptor store"
+                .to_owned()
         }
         Protection::SameInstance(pid) => {
             format!("it is part of the instance (pid {pid}) that the caller descends from")

@@ -66,6 +66,7 @@ mod s_nested;
 mod s_own_unit;
 mod s_recipes;
 mod s_rivals;
+mod s_sockets;
 mod s_systemd_end;
 mod s_systemd_self;
 mod support;
@@ -128,6 +129,7 @@ fn main() -> ExitCode {
         s_own_unit::cases(),
         s_live::cases(),
         s_rivals::cases(),
+        s_sockets::cases(),
         s_systemd_end::cases(),
         s_dropin::cases(),
         s_hardened::cases(),

@@ -1,0 +1,64 @@
+//! C04, G02. Ports that systemd itself holds.
+
+use crate::support::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = both![c04_a_socket_unit_keeps_its_port];
+    cases.push(case!(c04_a_file_descriptor_store_keeps_a_listener, Needs::Systemd));
+    cases
+}
+
+const INIT: &str = "PID 1 is never signalled; if it is systemd, it holds the port for a socket unit (systemctl \
+                    list-sockets) or in a unit's file descriptor store";
+
+/// The hook fails the start, and its line says why.
+#[track_caller]
+fn is_left_alone(unit: &Unit<'_>, why: &str) {
+    let line = unit.until_line("the holder", |line| line.message.contains(" spared: "));
+    assert!(line.message.ends_with(&format!(" spared: {why}")), "{line:?}");
+    unit.until_line("the status", |line| line.message.contains("code=exited, status=3"));
+}
+
+fn c04_a_socket_unit_keeps_its_port(sd: &Sd) {
+    let bystander = sd.bystander();
+    let port = sd.port();
+    let socket = sd.unit("gw.socket", &format!("[Socket]\nListenStream=127.0.0.1:{port}\n"));
+    let hook = format!("[Service]\nExecStartPre={} {port}\nExecStart=/bin/sleep 600\n", sd.program());
+    let unit = sd.unit("gw.service", &hook);
+    socket.start();
+    assert_ne!(unit.try_start().status, 0);
+    is_left_alone(&unit, if sd.manager() == Manager::System { INIT } else { "the caller descends from it" });
+    assert_eq!(socket.show("ActiveState"), "active");
+    sd.until_listens(port);
+    bystander.answers();
+}
+
+const STORES: &str = r#"
+import array, os, signal, socket, sys
+def tell(text, *fds):
+    to = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    to.connect(os.environ["NOTIFY_SOCKET"])
+    to.sendmsg([text], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else [])
+if "LISTEN_FDS" not in os.environ:
+    server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+    tell(b"FDSTORE=1", server.fileno())
+tell(b"READY=1")
+signal.pause()
+"#;
+
+fn c04_a_file_descriptor_store_keeps_a_listener() {
+    let sd = Sd::new(Manager::System);
+    let bystander = sd.bystander();
+    let port = sd.port();
+    let script = format!("/run/stores-{port}.py");
+    std::fs::write(sd.path(&script), STORES).unwrap();
+    let server =
+        format!("Type=notify\nFileDescriptorStoreMax=1\nExecStart=/usr/bin/python3 {script} {port}\n");
+    let hook = format!("ExecStartPre={} {port}\n", sd.program());
+    let unit = sd.unit("gw.service", &format!("[Service]\n{hook}{server}"));
+    // The first one has nothing in its way; over a restart the listener is kept.
+    unit.start();
+    assert_ne!(sd.systemctl(&["restart", unit.name()]).status, 0);
+    is_left_alone(&unit, INIT);
+    bystander.answers();
+}
