@@ -61,6 +61,7 @@ mod s_leftover;
 mod s_live;
 mod s_own_unit;
 mod s_recipes;
+mod s_review;
 mod s_rivals;
 mod s_systemd_end;
 mod s_systemd_self;
@@ -125,6 +126,7 @@ fn main() -> ExitCode {
         s_hardened::cases(),
         s_evidence::cases(),
         s_recipes::cases(),
+        s_review::cases(),
         f_sweep::cases(),
         f_units::cases(),
         f_review_units::cases(),
