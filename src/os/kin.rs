@@ -226,3 +226,27 @@ pub(crate) fn memory(processes: &[ProcessId]) -> Memory {
     }
     memory
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ancestors, child, facts, holder};
+
+    #[test]
+    fn the_look_for_newcomers_ends_in_time() {
+        let mut child = child();
+        let own = std::process::id();
+        let mut base = holder(facts(u32::MAX, 0), ancestors(&[], true));
+        base.facts.cgroup = Seen::Value(cgroup(own).unwrap());
+        let found = |until| -> Vec<u32> {
+            let newcomers = newcomers(&[&base], 0, until, &Service::new("gw")).unwrap();
+            newcomers.iter().map(|holder| holder.facts.id.pid).collect()
+        };
+        let (none_left, plenty) = (Instant::now(), Instant::now() + Duration::from_secs(60));
+        assert!(found(none_left).len() <= 1);
+        let all = found(plenty);
+        assert!(all.contains(&own) && all.contains(&child.id()), "{all:?}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
