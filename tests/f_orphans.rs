@@ -15,6 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(f02_a_bomb_is_contained_or_said_to_be_not),
         case!(f02_more_than_the_soft_limit_of_descriptors),
         case!(f02_more_than_the_hard_limit_of_descriptors),
+        case!(f02_more_late_forks_than_the_hard_limit_of_descriptors),
         case!(c06_offspring_in_a_pid_namespace_of_its_own),
     ]
 }
@@ -176,6 +177,44 @@ fn f02_more_than_the_hard_limit_of_descriptors() {
     let left = named(&namespace, "sleep").len();
     let offspring = run.processes().iter().filter(|process| process["role"] == "offspring").count();
     assert!(offspring > 5 && offspring + left == MANY, "{offspring} of them, {left} left: {run}");
+    assert_eq!(run.json()["ports"][0]["remainder"]["processes"], left, "{run}");
+}
+
+/// At SIGTERM it starts many, and ends before they do.
+const LATE: &str = r#"
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+def rename(name):
+    with open("/proc/self/comm", "w") as comm:
+        comm.write(name)
+rename("armed")
+signal.sigwait([signal.SIGTERM])
+rename("late")
+for _ in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        while True:
+            signal.pause()
+os._exit(0)
+"#;
+
+/// What nobody knew of at the first look is counted like the others.
+fn f02_more_late_forks_than_the_hard_limit_of_descriptors() {
+    let namespace = PidNs::new();
+    let bystander = Bystander::start();
+    let late = ["/usr/bin/python3", "-c", LATE, &MANY.to_string()];
+    let gateway = Fixture::gateway().spawns(&late).inside(&namespace).start();
+    until("armed", || named(&namespace, "armed") == [only_child(gateway.pid())]);
+    let run = Portclear::new(&TREE).through(&["prlimit", "--nofile=64:64", "--"]).inside(&namespace).run();
+    assert_eq!(run.status, 0, "{run}");
+    ended(&run, &gateway, "holder", "stale-instance");
+    let left = named(&namespace, "late").len();
+    // Beside the holder and the one that started them.
+    let others = run.processes().len() - 2;
+    assert!(others > 5 && others + left == MANY, "{others} of them, {left} left: {run}");
+    assert_eq!(run.json()["ports"][0]["remainder"]["processes"], left, "{run}");
+    lives(&run, namespace.init());
+    bystander.answers();
 }
 
 fn c06_offspring_in_a_pid_namespace_of_its_own() {
