@@ -148,7 +148,7 @@ fn f02_a_bomb_is_contained_or_said_to_be_not() {
     bystander.answers();
 }
 
-const MANY: usize = 200;
+pub(crate) const MANY: usize = 200;
 
 /// A gateway with many children, and portclear with as many descriptors.
 fn many(descriptors: &str) -> (PidNs, Run) {
@@ -181,7 +181,7 @@ fn f02_more_than_the_hard_limit_of_descriptors() {
 }
 
 /// At SIGTERM it starts many, and ends before they do.
-const LATE: &str = r#"
+pub(crate) const LATE: &str = r#"
 import os, signal, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 def rename(name):
