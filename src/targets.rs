@@ -211,13 +211,15 @@ pub(crate) fn targets(groups: &[Group], sweep: Option<usize>) -> Vec<Target> {
     all.iter().map(target).collect()
 }
 
-/// What has come to the trees of the targets since the call began, as far as it was found by `until`; and those
-/// that the descriptors did not suffice for, each with its group.
+/// Newcomers to the trees of the targets, and those that the descriptors did not suffice for, each with its group.
+type Newcomers = (Vec<Target>, BTreeSet<(usize, ProcessId)>);
+
+/// What has come to the trees of the targets since the call began, as far as it was found by `until`.
 pub(crate) fn newcomers(
     targets: &[Target],
     until: Instant,
     context: &Context<'_>,
-) -> Result<(Vec<Target>, BTreeSet<(usize, ProcessId)>), Error> {
+) -> Result<Newcomers, Error> {
     let known: Vec<&Holder> = targets.iter().map(|target| &target.judged.0).collect();
     let near = kin::newcomers(&known, context.caller.since, until, context.service.service)?;
     let base = targets.iter().map(|target| (target.pinned.as_ref(), &target.judged));
