@@ -189,7 +189,7 @@ def rename(name):
         comm.write(name)
 rename("armed")
 signal.sigwait([signal.SIGTERM])
-rename("late")
+rename(sys.argv[2])
 for _ in range(int(sys.argv[1])):
     if os.fork() == 0:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
@@ -198,21 +198,27 @@ for _ in range(int(sys.argv[1])):
 os._exit(0)
 "#;
 
-/// What nobody knew of at the first look is counted like the others.
+/// What nobody knew of at the first look is counted like the others, and with its own port.
 fn f02_more_late_forks_than_the_hard_limit_of_descriptors() {
     let namespace = PidNs::new();
     let bystander = Bystander::start();
-    let late = ["/usr/bin/python3", "-c", LATE, &MANY.to_string()];
-    let gateway = Fixture::gateway().spawns(&late).inside(&namespace).start();
-    until("armed", || named(&namespace, "armed") == [only_child(gateway.pid())]);
-    let run = Portclear::new(&TREE).through(&["prlimit", "--nofile=64:64", "--"]).inside(&namespace).run();
+    let ports = [("127.0.0.1:18789", "one"), ("127.0.0.1:18791", "two")];
+    let gateways = ports.map(|(at, name)| {
+        let late = ["/usr/bin/python3", "-c", LATE, &MANY.to_string(), name];
+        Fixture::gateway_on(at).spawns(&late).inside(&namespace).start()
+    });
+    until("armed", || named(&namespace, "armed").len() == 2);
+    let run = Portclear::new(&[&TREE[..], &["18791"]].concat());
+    let run = run.through(&["prlimit", "--nofile=64:64", "--"]).inside(&namespace).run();
     assert_eq!(run.status, 0, "{run}");
-    ended(&run, &gateway, "holder", "stale-instance");
-    let left = named(&namespace, "late").len();
-    // Beside the holder and the one that started them.
-    let others = run.processes().len() - 2;
-    assert!(others > 5 && others + left == MANY, "{others} of them, {left} left: {run}");
-    assert_eq!(run.json()["ports"][0]["remainder"]["processes"], left, "{run}");
+    gateways.iter().for_each(|gateway| ended(&run, gateway, "holder", "stale-instance"));
+    for (at, (_, name)) in ports.iter().enumerate() {
+        let left = named(&namespace, name).len();
+        assert!(left > 5, "{left} {name} left: {run}");
+        assert_eq!(run.json()["ports"][at]["remainder"]["processes"], left, "{name}: {run}");
+    }
+    let late = run.processes().iter().filter(|process| process["rule"] == "tree").count() - 2;
+    assert!(late > 5, "{late}: {run}");
     lives(&run, namespace.init());
     bystander.answers();
 }

@@ -234,7 +234,7 @@ fn f01_what_another_user_left_is_out_of_reach() {
 fn f02_late_forks_of_what_is_swept_are_counted(sd: &Sd) {
     let bystander = sd.bystander();
     let (service, [port, free]) = (Service::new(sd), [(); 2].map(|()| sd.port()));
-    let late = ["/usr/bin/python3", "-c", LATE, &MANY.to_string()];
+    let late = ["/usr/bin/python3", "-c", LATE, &MANY.to_string(), "late"];
     let gateway = sd.install(service.gateway(port).spawns(&late));
     let unit = sd.unit("gw.service", &format!("[Service]\n{gateway}KillMode=process\n"));
     unit.start();
