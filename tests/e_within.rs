@@ -22,7 +22,7 @@ fn is_check_of(process: &Fixture) -> impl Fn([u64; 6]) -> bool {
     move |call| call[..2] == [pid, 0]
 }
 
-/// In each of the looks up to the signal, the last of which would end what is judged no more.
+/// At the end of each look before the signal. After the last one nothing looks again.
 fn e03_exec_while_it_is_read() {
     let bystander = Bystander::start();
     let another = Fixture::other(SECOND).start();
