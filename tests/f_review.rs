@@ -225,7 +225,11 @@ fn d12_a_launcher_that_does_not_forward_above_one_that_does() {
     bystander.answers();
 }
 
-const CHAIN: usize = 300;
+const CHAIN: usize = 200;
+
+/// System calls for each process of the chain, however many are above it: it takes 160.
+const MOST: usize = 400;
+
 const DEEPEST: &str = "127.0.0.1:18795";
 
 const FORKS: &str = r#"
@@ -244,9 +248,9 @@ fn e05_a_long_chain_of_processes() {
         let namespace = PidNs::new();
         let gateway = Fixture::gateway().spawns(&chain).inside(&namespace).start();
         until("the chain", || TcpStream::connect(DEEPEST).is_ok());
-        let run = Portclear::new(options).inside(&namespace).run();
+        let (run, calls) = Portclear::new(options).inside(&namespace).traced().record();
         assert_eq!(run.status, 0, "{run}");
-        assert!(run.elapsed < Duration::from_secs(3), "{:?}", run.elapsed);
+        assert!(calls.len() < CHAIN * MOST, "{} calls: {run}", calls.len());
         ended(&run, &gateway, "holder", "stale-instance");
         let left = run.json()["ports"][0]["remainder"]["processes"].as_u64();
         let members = run.processes().len() - 1;

@@ -31,6 +31,7 @@ mod d_permission;
 mod d_refusals;
 mod e_limits;
 mod e_races;
+mod e_within;
 mod examples;
 mod f_launcher;
 mod f_orphans;
@@ -96,6 +97,7 @@ fn main() -> ExitCode {
         d_refusals::cases(),
         e_limits::cases(),
         e_races::cases(),
+        e_within::cases(),
         f_launcher::cases(),
         f_orphans::cases(),
         f_tree::cases(),
