@@ -205,8 +205,8 @@ fn protected(protection: Protection) -> String {
         Protection::Ancestor => "the caller descends from it".to_owned(),
         Protection::Descendant => "the caller started it".to_owned(),
         Protection::Init => {
-            "init, or a service manager, is never signalled; if it is systemd, a socket unit listens \
-             (systemctl list-sockets, or with --user)"
+            "PID 1 is never signalled, nor a user's service manager; if it is systemd, a socket unit listens \
+             (systemctl list-sockets)"
                 .to_owned()
         }
         Protection::SameInstance(pid) => {
