@@ -2,7 +2,7 @@
 //! left behind.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -122,8 +122,8 @@ fn rounds(
         }
         let swept_ids =
             targets.iter().filter(|target| of_sweep(target)).map(|target| target.judged.0.facts.id);
-        let memory = kin::memory(&swept_ids.collect::<Vec<_>>());
-        let missed = RefCell::new(Vec::new());
+        let memory = kin::memory(&swept_ids.collect());
+        let missed = RefCell::new(BTreeSet::new());
         let (targets, error) = if act && !targets.is_empty() {
             let deadline = *deadline.get_or_insert_with(|| Deadline::new(policy.grace));
             let look = Look {
@@ -142,13 +142,18 @@ fn rounds(
             targets.iter_mut().for_each(|target| target.ending.fate = Fate::Untouched);
             (targets, None)
         };
+        let missed = missed.into_inner();
+        let missed = |group: usize| missed.iter().filter(move |(of, _)| *of == group).map(|(_, id)| *id);
         for (group, job) in of_job.iter().enumerate() {
             if let Some(job) = jobs.get_mut(*job) {
                 job.record(&targets, group, &context, &users);
-                job.leave(&missed.take());
+                job.leave(missed(group));
             }
         }
-        if let Some(group) = sweep.and_then(|at| groups.get(at)) {
+        if let Some(at) = sweep
+            && let Some(group) = groups.get_mut(at)
+        {
+            group.left.extend(missed(at));
             let mut report = sweep_report(&targets, sweep, &context, &users);
             report.memory = memory;
             report.status = sweep_status;

@@ -163,6 +163,12 @@ impl ProcessReport {
                 }
                 Trace::OtherCommand => "it carries the marker but runs another subcommand".to_owned(),
                 Trace::InlineCode => "it carries the marker but runs no script".to_owned(),
+                Trace::Scope => "it carries the marker, and was started in a scope of its own".to_owned(),
+                Trace::OtherCgroup(pid) => {
+                    format!(
+                        "it carries the marker, and its ancestor {pid}, an instance, is in another cgroup"
+                    )
+                }
             },
             Identity::Foreign => "nothing shows it to be the service's".to_owned(),
             Identity::Unknown => "what would tell may not be read".to_owned(),
@@ -199,8 +205,8 @@ fn protected(protection: Protection) -> String {
         Protection::Ancestor => "the caller descends from it".to_owned(),
         Protection::Descendant => "the caller started it".to_owned(),
         Protection::Init => {
-            "PID 1 is never signalled; if it is systemd, it holds the port for a socket unit (systemctl list-sockets) or \
-             in a unit's file descriptor store"
+            "PID 1 is never signalled, nor a user's service manager; if it is systemd, it holds the port for a socket \
+             unit (systemctl list-sockets) or in a unit's file descriptor store"
                 .to_owned()
         }
         Protection::SameInstance(pid) => {

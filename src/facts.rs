@@ -161,7 +161,7 @@ impl Image {
     }
 }
 
-/// A systemd service.
+/// A systemd service, or a scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unit {
@@ -169,6 +169,12 @@ pub struct Unit {
     pub name: OsString,
     /// The manager that runs it.
     pub manager: Manager,
+}
+
+impl Unit {
+    pub(crate) fn is_scope(&self) -> bool {
+        self.name.as_encoded_bytes().ends_with(b".scope")
+    }
 }
 
 /// The name, escaped for people, and the user where it is not the system's.
@@ -213,6 +219,9 @@ pub enum Manager {
 pub enum Record {
     /// The process is in no service.
     None,
+    /// The process is in no service, and carries the marker and the current run of this one, or of a scope: what runs
+    /// in the service now has started it, or systemd-run(1) with `--scope`.
+    Outside(Unit),
     /// The unit's current run.
     Current {
         /// Its INVOCATION_ID.

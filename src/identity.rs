@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Seen};
+use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Record, Seen};
 use crate::service::{OffspringSign, Service};
 
 /// What a process is to the service, and why.
@@ -50,6 +50,10 @@ pub enum Trace {
     OtherCommand,
     /// The marker, and code or a module instead of a script.
     InlineCode,
+    /// The marker, and another cgroup than this ancestor's, which is an instance.
+    OtherCgroup(u32),
+    /// The marker, and a run that is a scope's: no manager has written the two together.
+    Scope,
 }
 
 /// A service, with its executables looked up: path, and device and inode where the path exists.
@@ -96,11 +100,13 @@ fn marked_without_lineage(facts: &Facts, exe: &Exe, ancestry: &Ancestry, service
             let theirs = ancestor.exe.value();
             theirs.is_some_and(|theirs| theirs.file == exe.file) && own_lineage(ancestor, service).is_some()
         };
-        ancestry
-            .line
-            .iter()
-            .find(same)
-            .map(|ancestor| Identity::Instance(Evidence::WorkerOf(ancestor.id.pid)))
+        let of = ancestry.line.iter().find(same)?;
+        // Workers stay where they were started; what was put elsewhere is to outlive the instance.
+        Some(if facts.cgroup.value().is_some() && facts.cgroup == of.cgroup {
+            Identity::Instance(Evidence::WorkerOf(of.id.pid))
+        } else {
+            Identity::Offspring(Trace::OtherCgroup(of.id.pid))
+        })
     };
     match &facts.entry {
         Entry::NotARuntime => Identity::Offspring(Trace::OtherExecutable),
@@ -112,9 +118,10 @@ fn marked_without_lineage(facts: &Facts, exe: &Exe, ancestry: &Ancestry, service
         Entry::Script { package: Some(_), .. } => {
             worker_of().unwrap_or(Identity::Offspring(Trace::OtherCommand))
         }
-        Entry::Script { package: None, .. } | Entry::Untold => {
-            worker_of().unwrap_or(Identity::Instance(Evidence::MarkedRuntime))
-        }
+        Entry::Script { package: None, .. } | Entry::Untold => worker_of().unwrap_or(match &facts.record {
+            Record::Outside(unit) if unit.is_scope() => Identity::Offspring(Trace::Scope),
+            _ => Identity::Instance(Evidence::MarkedRuntime),
+        }),
     }
 }
 
@@ -245,6 +252,11 @@ mod tests {
         let worker = Identity::Instance(Evidence::WorkerOf(42));
         let below = |exe, entry| Ancestry { line: vec![process(exe, entry, MARK).into()], complete: true };
         let gateway = below(node, "openclaw gateway");
+        let elsewhere = Facts {
+            cgroup: Seen::Value("/elsewhere.service".into()),
+            ..process(node, "openclaw gateway", MARK)
+        };
+        let elsewhere = Ancestry { line: vec![elsewhere.into()], complete: true };
         let bun = below("/usr/bin/bun", "openclaw gateway");
         let agent = below(node, "openclaw agent");
         let offspring = Identity::Offspring;
@@ -252,6 +264,15 @@ mod tests {
             ("openclaw worker", MARK, &gateway, worker.clone()),
             ("untold", MARK, &gateway, worker.clone()),
             ("none x", MARK, &gateway, worker),
+            ("untold", MARK, &elsewhere, offspring(Trace::OtherCgroup(42))),
+            ("none x", MARK, &elsewhere, offspring(Trace::OtherCgroup(42))),
+            ("openclaw worker", MARK, &elsewhere, offspring(Trace::OtherCgroup(42))),
+            (
+                "openclaw gateway",
+                MARK,
+                &elsewhere,
+                Identity::Instance(Evidence::Package("openclaw".to_owned())),
+            ),
             ("openclaw worker", MARK, &bun, offspring(Trace::OtherCommand)),
             ("openclaw worker", MARK, &agent, offspring(Trace::OtherCommand)),
             ("mcp-server x", MARK, &gateway, offspring(Trace::OtherPackage("mcp-server".to_owned()))),

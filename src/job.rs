@@ -203,7 +203,7 @@ impl Job {
     }
 
     /// Takes in what belongs to the ended instances and could not be ended.
-    pub(crate) fn leave(&mut self, left: &[ProcessId]) {
+    pub(crate) fn leave(&mut self, left: impl Iterator<Item = ProcessId>) {
         self.left.extend(left);
     }
 
@@ -214,11 +214,10 @@ impl Job {
 
     /// What is still there of what the instances started.
     pub(crate) fn count_remainder(&mut self) -> Result<(), Error> {
-        let left: Vec<ProcessId> = self.left.iter().copied().collect();
         self.report.remainder = match self.report.status {
             // Nothing has lost its parent.
-            Ok(Outcome::WouldClear) => kin::memory(&left),
-            _ => kin::remainder(&left)?,
+            Ok(Outcome::WouldClear) => kin::memory(&self.left),
+            _ => kin::remainder(&self.left)?,
         };
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Whose is it now? Pure.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use crate::facts::{Blind, Facts, Holder, ProcessId, Record, Seen, Unit};
@@ -32,7 +32,7 @@ pub enum Protection {
     Ancestor,
     /// Started by the caller, directly or not.
     Descendant,
-    /// PID 1 of the caller's pid namespace.
+    /// PID 1 of the caller's pid namespace, or a user's service manager.
     Init,
     /// Part of the same instance as this ancestor of the caller.
     SameInstance(u32),
@@ -50,7 +50,8 @@ pub enum Protection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Supervisor {
-    /// A container: the process lives in a pid namespace of its own. The name is what its cgroup says.
+    /// A container: the process lives in a pid namespace of its own, or in a container's cgroup that is not the
+    /// caller's. The name is what its cgroup says.
     Container(Option<String>),
     /// A systemd unit, whose current run it belongs to.
     Unit(Unit),
@@ -70,6 +71,8 @@ pub(crate) struct Caller {
     pub(crate) blinds: Option<Blind>,
     /// The unit it runs in.
     pub(crate) unit: Option<Unit>,
+    /// The container it runs in, as its cgroup says.
+    pub(crate) container: Option<OsString>,
     /// It is of the unit's current run, by its own INVOCATION_ID: a hook or a process of the service. What an
     /// ended run left there is then its own. A job of cron or a session of sshd is in the unit's cgroup too,
     /// and the unit's other jobs are none of its business.
@@ -98,10 +101,17 @@ pub(crate) fn liveness(holder: &Holder, caller: &Caller, protect: &[u32]) -> Liv
     if let Some(protection) = protection(holder, caller, protect) {
         return Liveness::Protected(protection);
     }
+    let container = facts.cgroup.value().and_then(|path| parse::container(path));
+    let contained = |name: Option<&OsStr>| {
+        Liveness::Live(Supervisor::Container(name.map(|name| name.to_string_lossy().into_owned())))
+    };
     match facts.nested {
-        Seen::Value(true) => {
-            let name = facts.cgroup.value().and_then(|path| parse::container(path));
-            Liveness::Live(Supervisor::Container(name.map(|name| name.to_string_lossy().into_owned())))
+        Seen::Value(true) => contained(container),
+        // It shares the pid namespace of its host (docker run --pid=host), or of the other containers of its pod.
+        Seen::Value(false)
+            if facts.unit().is_none() && container.is_some() && container != caller.container.as_deref() =>
+        {
+            contained(container)
         }
         Seen::Value(false) => in_unit(facts, caller),
         Seen::Denied | Seen::Gone => Liveness::Unknown,
@@ -118,9 +128,15 @@ fn in_unit(facts: &Facts, caller: &Caller) -> Liveness {
     if !matches!(facts.cgroup, Seen::Value(_)) {
         return Liveness::Unknown;
     }
-    let Some(unit) = facts.unit() else { return Liveness::Unsupervised };
+    let Some(unit) = facts.unit() else {
+        return match &facts.record {
+            // Nobody looks after what is in a scope.
+            Record::Outside(unit) if !unit.is_scope() => Liveness::Live(Supervisor::Unit(unit.clone())),
+            _ => Liveness::Unsupervised,
+        };
+    };
     let (run, since) = match &facts.record {
-        Record::None => return Liveness::Unsupervised,
+        Record::None | Record::Outside(_) => return Liveness::Unsupervised,
         Record::Inactive => return Liveness::Leftover,
         Record::Denied => return Liveness::Unknown,
         Record::Current { run, since } => (run, since),
@@ -147,7 +163,9 @@ fn protection(holder: &Holder, caller: &Caller, protect: &[u32]) -> Option<Prote
     if pid == caller.id.pid {
         return Some(Protection::Caller);
     }
-    if pid == 1 {
+    // systemd puts itself, and nothing else, into the cgroup of this name.
+    let manager = holder.facts.cgroup.value().is_some_and(|path| path.ends_with("init.scope"));
+    if pid == 1 || manager {
         return Some(Protection::Init);
     }
     if caller.ancestors.contains(&pid) {
@@ -188,6 +206,7 @@ mod tests {
             ancestry_complete: true,
             blinds: None,
             unit: Some(Unit { name: "own.service".into(), manager: Manager::System }),
+            container: None,
             of_current_run: true,
             instance: None,
             service_pid: Some(800),
@@ -238,6 +257,52 @@ mod tests {
         assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Live(docker));
         subject.facts.cgroup = Seen::Denied;
         assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Live(Supervisor::Container(None)));
+    }
+
+    #[test]
+    fn who_shares_the_pid_namespace_is_told_by_the_cgroup() {
+        let container = |name: &str| Liveness::Live(Supervisor::Container(Some(name.to_owned())));
+        // its cgroup, the caller's container → liveness
+        let table = [
+            ("/system.slice/docker-0a1b.scope", None, container("docker-0a1b.scope")),
+            ("/docker/0a1b", None, container("0a1b")),
+            ("/docker/0a1b", Some("2c3d"), container("0a1b")),
+            ("/docker/0a1b", Some("0a1b"), Liveness::Unsupervised),
+            ("/../libpod-0a1b.scope", None, container("libpod-0a1b.scope")),
+            // A service of such a name is the system's.
+            ("/system.slice/docker-gateway.service", None, Liveness::Unsupervised),
+            ("/user.slice/user-1000.slice/session-1.scope", None, Liveness::Unsupervised),
+        ];
+        for (cgroup, callers, expected) in table {
+            let mut subject = holder(facts(700, 4_000), ancestors(&[1], true));
+            subject.facts.cgroup = Seen::Value(PathBuf::from(cgroup));
+            let caller = Caller { container: callers.map(OsString::from), ..caller() };
+            assert_eq!(liveness(&subject, &caller, &[]), expected, "{cgroup} from {callers:?}");
+        }
+    }
+
+    #[test]
+    fn a_service_manager_is_never_ended() {
+        let mut subject = holder(facts(700, 4_000), ancestors(&[1], true));
+        let user = "/user.slice/user-1000.slice/user@1000.service";
+        for (below, expected) in
+            [("init.scope", Some(Protection::Init)), ("init.scope/a", None), ("a.scope", None)]
+        {
+            subject.facts.cgroup = Seen::Value(PathBuf::from(user).join(below));
+            assert_eq!(protection(&subject, &caller(), &[]), expected, "{below}");
+        }
+    }
+
+    #[test]
+    fn what_a_live_run_started_outside_of_its_unit_is_live() {
+        let mut subject = holder(facts(700, 4_000), ancestors(&[1], true));
+        subject.facts.cgroup = Seen::Value(PathBuf::from("/user.slice/user-1000.slice/session-1.scope"));
+        let unit = |name: &str| Unit { name: name.into(), manager: Manager::User(1000) };
+        subject.facts.record = Record::Outside(unit("gw.service"));
+        let live = Liveness::Live(Supervisor::Unit(unit("gw.service")));
+        assert_eq!(liveness(&subject, &caller(), &[]), live);
+        subject.facts.record = Record::Outside(unit("gw.scope"));
+        assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Unsupervised);
     }
 
     #[test]

@@ -118,7 +118,7 @@ pub(crate) fn container(cgroup: &Path) -> Option<&OsStr> {
         starts.iter().any(|start| part.starts_with(start))
     };
     // Docker's cgroupfs driver writes /docker/ID, systemd's writes docker-ID.scope.
-    let at = cgroup.iter().position(|part| named(&part))?;
+    let at = cgroup.iter().enumerate().filter(|(_, part)| named(part)).last()?.0;
     let part = cgroup.iter().nth(at)?;
     match cgroup.iter().nth(at + 1) {
         Some(id) if part == "docker" || part == "lxc" => Some(id),
@@ -235,7 +235,7 @@ mod tests {
             ("/system.slice/docker-0123.scope", Some("docker-0123.scope")),
             ("/docker/0123456789ab", Some("0123456789ab")),
             ("/user.slice/user@1000.service/user.slice/libpod-77.scope/container", Some("libpod-77.scope")),
-            ("/kubepods.slice/kubepods-pod1.slice", Some("kubepods.slice")),
+            ("/kubepods.slice/kubepods-pod1.slice/cri-containerd-9.scope", Some("cri-containerd-9.scope")),
             ("/system.slice/gw.service", None),
         ];
         for (cgroup, name) in table {

@@ -32,7 +32,7 @@ pub(crate) struct Group {
     /// another server below the same launcher, and nobody asked for its port.
     pub(crate) elsewhere: Option<u32>,
     /// What belongs to them and is not ended: offspring, and where the descriptors do not suffice for all.
-    pub(crate) left: Vec<ProcessId>,
+    pub(crate) left: BTreeSet<ProcessId>,
 }
 
 impl Group {
@@ -48,8 +48,9 @@ impl Group {
         let near = near(&base, snapshot, context, tree)?;
         let mut group = Self { base, ..Self::default() };
         let base = group.base.iter().map(|(pinned, judged)| (pinned.as_ref(), judged));
-        let selected = select(base, near, context, |member| tree || member.role != Role::Offspring)?;
-        (group.members, group.left) = selected;
+        let wanted = |member: &Member| tree || member.role != Role::Offspring;
+        let (members, left) = select(base, near, context, wanted)?;
+        (group.members, group.left) = (members, left.into_iter().map(|(id, _)| id).collect());
         if !tree {
             group.elsewhere = group.serves_elsewhere(cleared)?;
         }
@@ -127,7 +128,7 @@ fn above(holders: &[&Holder]) -> Vec<Holder> {
 }
 
 /// Those that are wanted, pinned, and the rest.
-type Selected = (Vec<(Stale, Member)>, Vec<ProcessId>);
+type Selected = (Vec<(Stale, Member)>, Vec<(ProcessId, Member)>);
 
 /// Who belongs to `base`.
 fn select<'a>(
@@ -140,7 +141,7 @@ fn select<'a>(
     let base: Vec<(&Judged, bool)> =
         base.map(|(pinned, judged)| Ok((judged, pinned.pidfd.is_alive()?))).collect::<Result<_, Error>>()?;
     let near: Vec<Judged> = near.into_iter().map(|holder| judged(holder, context)).collect();
-    let id = |member: &Member| near.get(member.at).map(|(holder, _)| holder.facts.id);
+    let id = |member: Member| Some((near.get(member.at)?.0.facts.id, member));
     let members = family(&base, &near, context.service.service, context.caller.since);
     let (members, left): (Vec<Member>, Vec<Member>) = members.into_iter().partition(&wanted);
     let members = members.into_iter().filter_map(|member| Some((near.get(member.at)?, member)));
@@ -152,8 +153,8 @@ fn select<'a>(
         }
         ((pinned, (holder.clone(), judgement)), member)
     };
-    let rest = pins.rest.into_iter().map(|((holder, _), _)| holder.facts.id);
-    let left = left.iter().filter_map(id).chain(rest).collect();
+    let rest = pins.rest.into_iter().map(|((holder, _), member)| (holder.facts.id, member));
+    let left = left.into_iter().filter_map(id).chain(rest).collect();
     Ok((pins.pinned.into_iter().map(member).collect(), left))
 }
 
@@ -217,28 +218,33 @@ pub(crate) fn targets(groups: &[Group], sweep: Option<usize>) -> Vec<Target> {
     all.iter().map(target).collect()
 }
 
-/// What has come to the trees of the targets since the call began, as far as it was found by `until`; and those
-/// that the descriptors did not suffice for.
+/// Newcomers to the trees of the targets, and those that the descriptors did not suffice for, each with its group.
+type Newcomers = (Vec<Target>, BTreeSet<(usize, ProcessId)>);
+
+/// What has come to the trees of the targets since the call began, as far as it was found by `until`.
 pub(crate) fn newcomers(
     targets: &[Target],
     until: Instant,
     context: &Context<'_>,
-) -> Result<(Vec<Target>, Vec<ProcessId>), Error> {
+) -> Result<Newcomers, Error> {
     let known: Vec<&Holder> = targets.iter().map(|target| &target.judged.0).collect();
     let near = kin::newcomers(&known, context.caller.since, until, context.service.service)?;
     let base = targets.iter().map(|target| (target.pinned.as_ref(), &target.judged));
-    let group =
-        |pid: Option<u32>| targets.iter().find(|target| Some(target.pid()) == pid).map(|target| target.group);
+    let group = |member: Member| {
+        let above = targets.iter().find(|target| Some(target.pid()) == member.below);
+        above.map(|target| target.group).unwrap_or_default()
+    };
     let target = |((pinned, judged), member): (Stale, Member)| Target {
         pinned,
         judged,
         role: member.role,
         below: member.below,
-        group: group(member.below).unwrap_or_default(),
+        group: group(member),
         ending: Ending::new(Fate::Survived('?')),
     };
     let (members, rest) = select(base, near, context, |_| true)?;
-    Ok((members.into_iter().map(target).collect(), rest))
+    let rest = rest.into_iter().map(|(id, member)| (group(member), id));
+    Ok((members.into_iter().map(target).collect(), rest.collect()))
 }
 
 /// The same process by its pidfd, and still what was judged: it may have executed another program since.

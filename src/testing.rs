@@ -1,6 +1,7 @@
-//! Plain data for the tables of the pure files.
+//! Plain data for the tables of the pure files, and a process for the others.
 
 use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Holder, Image, ProcessId, Record, Seen};
@@ -35,4 +36,9 @@ pub(crate) fn ancestors(pids: &[u32], complete: bool) -> Ancestry {
 
 pub(crate) fn holder(facts: Facts, ancestry: Ancestry) -> Holder {
     Holder { facts, inodes: vec![1], ancestry }
+}
+
+/// A process that waits, and ends with the value at the latest: its input does.
+pub(crate) fn child() -> Child {
+    Command::new("cat").stdin(Stdio::piped()).spawn().unwrap()
 }

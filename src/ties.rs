@@ -1,7 +1,7 @@
 //! What ties two processes to one instance. Pure; `tree` has the tests.
 
-use crate::facts::{Facts, Record, Seen};
-use crate::identity::{Identity, marked};
+use crate::facts::{Entry, Facts, Record, Seen};
+use crate::identity::{Evidence, Identity, marked};
 use crate::liveness::Liveness;
 use crate::plan::Judged;
 use crate::rules::Verdict;
@@ -27,6 +27,17 @@ impl Ties<'_> {
             && a.run() == b.run()
             && same_place(a, b)
             && self.same_keys(a, b)
+    }
+
+    /// Whether a child of an instance is another part of it. What hides its script may be anything that the runtime
+    /// runs, as npm is, which gives itself a title: such a one is a part only where it has executed nothing of its own.
+    pub(crate) fn is_worker(&self, child: &Judged, parent: &Judged) -> bool {
+        let told = match (&child.1.identity, &child.0.facts.entry) {
+            (Identity::Instance(Evidence::Executable | Evidence::Package(_)), _) => true,
+            (_, Entry::Script { package, .. }) => package.is_some(),
+            _ => false,
+        };
+        self.same_instance(child, parent) && (told || forked_from(&child.0.facts, &parent.0.facts))
     }
 
     /// Whether a child of a member is ended with its tree.

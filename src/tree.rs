@@ -108,7 +108,7 @@ impl<'a> Family<'a> {
                 if !started_by || self.members.contains_key(&at) {
                     continue;
                 }
-                let worker = instance && self.ties.same_instance(child, member);
+                let worker = instance && self.ties.is_worker(child, member);
                 if worker || self.ties.belongs(child, member) {
                     self.add(at, if worker { Role::Worker } else { Role::Offspring }, Some(pid));
                     queue.push((child, worker));
@@ -143,7 +143,7 @@ fn has_lost_its_parent((holder, _): &Judged) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Environ, Exe, Facts, Image, Record, Seen};
+    use crate::facts::{Entry, Environ, Exe, Facts, Image, Record, Seen};
     use crate::identity::{Evidence, Trace};
     use crate::liveness::{Protection, Supervisor};
     use crate::rules::{Rule, Verdict};
@@ -169,6 +169,7 @@ mod tests {
         let mut facts = facts(pid, if has("late") { SINCE } else { u64::from(pid) * 10 });
         facts.ppid = ppid;
         let identity = match words.split(' ').next() {
+            Some("instance") if has("hidden") => Identity::Instance(Evidence::MarkedRuntime),
             Some("instance") => Identity::Instance(Evidence::Executable),
             Some("offspring") => Identity::Offspring(Trace::OtherExecutable),
             Some("foreign") => Identity::Foreign,
@@ -178,6 +179,7 @@ mod tests {
         let stack = if has("fork") { 7 } else { u64::from(pid) };
         facts.image = Image { stack, environ_end: 0x7ffc_0000_0000 };
         facts.only_forked = has("fork");
+        facts.entry = if has("hidden") { Entry::Untold } else { Entry::NotARuntime };
         facts.cgroup = Seen::Value(if has("scope") { "/a.scope" } else { "/gw.service" }.into());
         facts.nested = Seen::Value(has("nested"));
         let run = if has("next") { Some(NEXT) } else { (!has("no-run")).then_some(RUN) };
@@ -211,7 +213,7 @@ mod tests {
     fn who_belongs_to_a_holder() {
         use Role::{Launcher, Offspring, Worker};
         type Near<'a> = (u32, u32, &'a str, Option<Role>);
-        let table: [(&str, &[Near<'_>]); 15] = [
+        let table: [(&str, &[Near<'_>]); 16] = [
             ("instance", &[(40, 1, "instance", Some(Launcher)), (30, 1, "instance", Some(Offspring))]),
             ("instance", &[(40, 30, "instance", Some(Launcher)), (30, 1, "instance", Some(Launcher))]),
             ("instance", &[(40, 30, "offspring", Some(Offspring)), (30, 1, "instance", Some(Offspring))]),
@@ -241,6 +243,16 @@ mod tests {
                     (56, 50, "offspring nested", None),
                     (57, 50, "unknown", None),
                     (58, 50, "offspring next", None),
+                ],
+            ),
+            // What hides its script may be anything below an instance, and above one it is its launcher.
+            (
+                "instance hidden fork",
+                &[
+                    (40, 1, "instance hidden", Some(Launcher)),
+                    (51, 50, "instance hidden", Some(Offspring)),
+                    (52, 50, "instance hidden fork", Some(Worker)),
+                    (53, 50, "instance", Some(Worker)),
                 ],
             ),
             // What it executed since the call began may be its successor; what it forked is none.

@@ -104,6 +104,7 @@ mod tests {
                 ancestry_complete: true,
                 blinds: None,
                 unit: None,
+                container: None,
                 of_current_run: false,
                 instance: None,
                 service_pid: None,

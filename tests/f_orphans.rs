@@ -15,6 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(f02_a_bomb_is_contained_or_said_to_be_not),
         case!(f02_more_than_the_soft_limit_of_descriptors),
         case!(f02_more_than_the_hard_limit_of_descriptors),
+        case!(f02_more_late_forks_than_the_hard_limit_of_descriptors),
         case!(c06_offspring_in_a_pid_namespace_of_its_own),
     ]
 }
@@ -147,7 +148,7 @@ fn f02_a_bomb_is_contained_or_said_to_be_not() {
     bystander.answers();
 }
 
-const MANY: usize = 200;
+pub(crate) const MANY: usize = 200;
 
 /// A gateway with many children, and portclear with as many descriptors.
 fn many(descriptors: &str) -> (PidNs, Run) {
@@ -176,6 +177,50 @@ fn f02_more_than_the_hard_limit_of_descriptors() {
     let left = named(&namespace, "sleep").len();
     let offspring = run.processes().iter().filter(|process| process["role"] == "offspring").count();
     assert!(offspring > 5 && offspring + left == MANY, "{offspring} of them, {left} left: {run}");
+    assert_eq!(run.json()["ports"][0]["remainder"]["processes"], left, "{run}");
+}
+
+/// At SIGTERM it starts many, and ends before they do.
+pub(crate) const LATE: &str = r#"
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+def rename(name):
+    with open("/proc/self/comm", "w") as comm:
+        comm.write(name)
+rename("armed")
+signal.sigwait([signal.SIGTERM])
+rename(sys.argv[2])
+for _ in range(int(sys.argv[1])):
+    if os.fork() == 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        while True:
+            signal.pause()
+os._exit(0)
+"#;
+
+/// What nobody knew of at the first look is counted like the others, and with its own port.
+fn f02_more_late_forks_than_the_hard_limit_of_descriptors() {
+    let namespace = PidNs::new();
+    let bystander = Bystander::start();
+    let ports = [("127.0.0.1:18789", "one"), ("127.0.0.1:18791", "two")];
+    let gateways = ports.map(|(at, name)| {
+        let late = ["/usr/bin/python3", "-c", LATE, &MANY.to_string(), name];
+        Fixture::gateway_on(at).spawns(&late).inside(&namespace).start()
+    });
+    until("armed", || named(&namespace, "armed").len() == 2);
+    let run = Portclear::new(&[&TREE[..], &["18791"]].concat());
+    let run = run.through(&["prlimit", "--nofile=64:64", "--"]).inside(&namespace).run();
+    assert_eq!(run.status, 0, "{run}");
+    gateways.iter().for_each(|gateway| ended(&run, gateway, "holder", "stale-instance"));
+    for (at, (_, name)) in ports.iter().enumerate() {
+        let left = named(&namespace, name).len();
+        assert!(left > 5, "{left} {name} left: {run}");
+        assert_eq!(run.json()["ports"][at]["remainder"]["processes"], left, "{name}: {run}");
+    }
+    let late = run.processes().iter().filter(|process| process["rule"] == "tree").count() - 2;
+    assert!(late > 5, "{late}: {run}");
+    lives(&run, namespace.init());
+    bystander.answers();
 }
 
 fn c06_offspring_in_a_pid_namespace_of_its_own() {

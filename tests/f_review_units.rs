@@ -191,33 +191,47 @@ fn f01_a_record_that_a_user_has_spoilt() {
     bystander.answers();
 }
 
-/// Its turn comes when what is above it has gone; by then it is where it outlives.
 fn f05_what_is_moved_away_before_its_signal(sd: &Sd) {
     let bystander = sd.bystander();
+    moved_away(sd, "sweep", "leftover stale-leftover");
+    // Nothing but its parent tells whose it is, and nothing of what it is has changed.
+    moved_away(sd, "tree", "offspring tree");
+    bystander.answers();
+}
+
+/// Its turn comes when what is above it has gone; by then it is where it outlives.
+#[track_caller]
+fn moved_away(sd: &Sd, option: &str, was: &str) {
     let (service, [own, port, free]) = (Service::new(sd), [(); 3].map(|()| sd.port()));
-    let below = sd.install(service.gateway(port).package("mcp"));
+    let sweeps = option == "sweep";
+    let mut below = service.gateway(port).package("mcp");
+    if !sweeps {
+        below = below.env("SWEPT_SERVICE", "");
+    }
+    let below = sd.install(below);
     let between = sd.install(shell(&service, own, &[&below]).on_term(OnTerm::Drain(1500)));
     let top = sd.install(shell(&service, free, &[&between]));
-    let unit = sd.unit("gw.service", &format!("[Service]\n{top}KillMode=process\n"));
+    let unit = sd.unit(&format!("{option}.service"), &format!("[Service]\n{top}KillMode=process\n"));
     unit.start();
     let [moved, above, main] = [port, own, free].map(|port| sd.until_answers(port));
     unit.stop();
     assert!(!pids(&unit).contains(&main));
-    let scope = sd.named("own.scope");
-    let _scope = sd.scope("own.scope", &["/bin/sleep", "infinity"]);
+    let name = format!("{option}.scope");
+    let scope = sd.named(&name);
+    let _scope = sd.scope(&name, &["/bin/sleep", "infinity"]);
     until("the scope", || !scope.show("ControlGroup").is_empty());
     let folder = sd.path(&format!("/sys/fs/cgroup{}", scope.show("ControlGroup")));
     let process = sd.process(moved);
-    let hook = service.hook(&format!("--sweep --json {free}"));
+    let hook = service.hook(&format!("--{option} --json {}", if sweeps { free } else { own }));
     let argv: Vec<&str> = hook.trim().trim_start_matches("ExecStartPre=").split(' ').collect();
     let running = sd.spawn(sd.uid(), &argv);
     until("asked", || unit.signals_of(above) == ["TERM"]);
     fs::write(folder.join("cgroup.procs"), process.pid().to_string()).unwrap();
     let run = running.finish();
     assert_eq!(run.status, 0, "{run}");
-    assert_eq!(told(&run, above), "leftover stale-leftover ended SIGTERM");
-    assert_eq!(told(&run, moved), "leftover stale-leftover changed", "{run}");
+    let asked = if sweeps { "leftover" } else { "holder" };
+    assert_eq!(told(&run, above), format!("{asked} stale-leftover ended SIGTERM"), "{run}");
+    assert_eq!(told(&run, moved), format!("{was} changed"), "{run}");
     assert_eq!(sd.until_answers(port), moved);
     assert_eq!(pids(&unit), BTreeSet::new());
-    bystander.answers();
 }

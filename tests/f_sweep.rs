@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use self::left::{LIVE, Left, PAGE};
+use crate::f_orphans::{LATE, MANY};
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -16,6 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
         f01_the_next_start_ends_them,
         f01_what_is_not_left_over_lives,
         f01_nothing_left_over_is_nothing_to_say,
+        f02_late_forks_of_what_is_swept_are_counted,
     ];
     cases.push(case!(f01_what_another_user_left_is_out_of_reach, Needs::Systemd));
     cases
@@ -225,5 +227,29 @@ fn f01_what_another_user_left_is_out_of_reach() {
     let run = roots.0.portclear(&["--sweep", "--json", &free]);
     assert_eq!((run.status, run.processes().len()), (0, before.len()), "{run}");
     assert_eq!(pids(&roots.1), BTreeSet::new());
+    bystander.answers();
+}
+
+/// Where the descriptors do not suffice for all of them, and no port is cleared that they might be counted with.
+fn f02_late_forks_of_what_is_swept_are_counted(sd: &Sd) {
+    let bystander = sd.bystander();
+    let (service, [port, free]) = (Service::new(sd), [(); 2].map(|()| sd.port()));
+    let late = ["/usr/bin/python3", "-c", LATE, &MANY.to_string(), "late"];
+    let gateway = sd.install(service.gateway(port).spawns(&late));
+    let unit = sd.unit("gw.service", &format!("[Service]\n{gateway}KillMode=process\n"));
+    unit.start();
+    sd.until_answers(port);
+    until("armed", || pids(&unit).into_iter().any(|pid| sd.process(pid).stat().comm == "armed"));
+    unit.stop();
+    let [armed] = pids(&unit).into_iter().collect::<Vec<_>>()[..] else { panic!("{:?}", pids(&unit)) };
+    let hook = service.hook(&format!("--tree --sweep --json {free}"));
+    let program = hook.trim().trim_start_matches("ExecStartPre=").split(' ');
+    let argv: Vec<&str> = ["prlimit", "--nofile=64:64", "--"].into_iter().chain(program).collect();
+    let run = sd.spawn(sd.uid(), &argv).finish();
+    assert_eq!(run.status, 0, "{run}");
+    assert_eq!(run.process(armed)["outcome"], "ended", "{run}");
+    let (left, others) = (pids(&unit).len(), run.processes().len() - 1);
+    assert!(others > 5 && others + left == MANY, "{others} of them, {left} left: {run}");
+    assert_eq!(run.json()["swept"]["remainder"]["processes"], left, "{run}");
     bystander.answers();
 }

@@ -163,8 +163,10 @@ impl Drop for Unit<'_> {
 fn g01_unit_and_user_of_another() {
     let bystander = Bystander::start();
     let namespace = PidNs::new();
-    // Nobody keeps a record of the unit, as after its end: with no folder of records it would be unknown.
-    namespace.sh("mount -t tmpfs none /run && mkdir -p /run/systemd/units");
+    // Nobody keeps a record of the unit, as after its end: with no record at all it would be unknown.
+    let folder = "/run/systemd/units";
+    let record = format!("ln -s {} {folder}/invocation:another.service", "0".repeat(32));
+    namespace.sh(&format!("mount -t tmpfs none /run && mkdir -p {folder} && {record}"));
     let name = format!("portclear-{}.service", namespace.init().pid());
     let service = Unit::new(&namespace, &name);
     let gateway = Fixture::gateway().uid(NOBODY).inside(&namespace).start();

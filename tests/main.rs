@@ -32,6 +32,7 @@ mod d_permission;
 mod d_refusals;
 mod e_limits;
 mod e_races;
+mod e_within;
 mod examples;
 mod f_launcher;
 mod f_orphans;
@@ -65,6 +66,7 @@ mod s_live;
 mod s_nested;
 mod s_own_unit;
 mod s_recipes;
+mod s_review;
 mod s_rivals;
 mod s_sockets;
 mod s_systemd_end;
@@ -101,6 +103,7 @@ fn main() -> ExitCode {
         d_refusals::cases(),
         e_limits::cases(),
         e_races::cases(),
+        e_within::cases(),
         f_launcher::cases(),
         f_orphans::cases(),
         f_ports::cases(),
@@ -135,6 +138,7 @@ fn main() -> ExitCode {
         s_hardened::cases(),
         s_evidence::cases(),
         s_recipes::cases(),
+        s_review::cases(),
         f_sweep::cases(),
         f_units::cases(),
         f_review_units::cases(),

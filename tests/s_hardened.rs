@@ -241,10 +241,15 @@ fn g04_the_link_alone_tells(sd: &Sd) {
             format!("mount -t tmpfs none {folder} && {link}; exec {} --dry-run {port}", sd.program());
         sd.enter_as(0, &["unshare", "--mount", "sh", "-c", &script])
     };
-    let link = |run: &str| format!("ln -s {run} {folder}/invocation:{}", unit.name());
-    let (live, old) = (ask(&link(&run)), ask(&link(&"0".repeat(32))));
-    assert!(live.status == 3 && live.stdout.contains("runs it now"), "{live}");
-    for stale in [old, ask(":")] {
+    let link = |run: &str, unit: &str| format!("ln -s {run} {folder}/invocation:{unit}");
+    let old = "0".repeat(32);
+    for live in [ask(&link(&run, unit.name())), ask(&link(&run, "renamed.service"))] {
+        assert!(live.status == 3 && live.stdout.contains("runs it now"), "{live}");
+    }
+    // As a user's manager leaves it that is executed anew where another mount lies over its folder.
+    let nothing = ask(":");
+    assert!(nothing.status == 4 && nothing.stdout.contains("may not be read"), "{nothing}");
+    for stale in [ask(&link(&old, unit.name())), ask(&link(&old, "another.service"))] {
         assert!(stale.status == 0 && stale.stdout.contains("stale: left behind by an ended run"), "{stale}");
     }
     assert_eq!(sd.until_answers(port), unit.main_pid());

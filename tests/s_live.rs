@@ -108,13 +108,13 @@ fn c06_a_cleaner_that_began_before_the_start_spares_the_new_gateway(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();
     // The end of the one tells that the call has begun, the other one holds it up.
-    let [(_first_scope, first), (_other_scope, other)] =
+    let [(_first, first), (_other, other)] =
         [("first.scope", 2, OnTerm::Exit), ("other.scope", 3, OnTerm::Ignore)].map(
             |(name, host, on_term)| {
                 let address = format!("127.0.0.{host}:{port}");
                 let old = sd.install(Fixture::gateway_on(&address).on_term(on_term));
                 let scope = sd.scope(name, &old.command());
-                (scope, sd.process(until_greets(&address)))
+                ((scope, old), sd.process(until_greets(&address)))
             },
         );
     let cleaner = sd.spawn(sd.uid(), &[&sd.program()[..], "--json", "--grace=9s", &port.to_string()]);

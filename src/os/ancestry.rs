@@ -1,6 +1,7 @@
 //! Read the line of parents of a process.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::sync::Arc;
 
@@ -145,11 +146,13 @@ pub(crate) fn caller(resolved: &Resolved<'_>, known: &mut Known) -> Result<Calle
     let Some((id, _)) = stat(pid)? else {
         return Err(fail(std::io::ErrorKind::NotFound.into()));
     };
-    let unit = parse::cgroup(&File::open("/proc/self/cgroup").and_then(read_all).map_err(fail)?)
-        .and_then(|path| parse::unit(&path));
+    let cgroup = parse::cgroup(&File::open("/proc/self/cgroup").and_then(read_all).map_err(fail)?);
+    let unit = cgroup.as_deref().and_then(parse::unit);
+    let container = cgroup.as_deref().and_then(parse::container).map(OsStr::to_owned);
     let own_run = std::env::var_os("INVOCATION_ID");
-    let of_current_run = match unit.as_ref().map(unit::record) {
-        Some(Record::Current { run, .. }) => own_run.is_some_and(|own| own == run.as_str()),
+    let own_run = own_run.as_deref().and_then(parse::run);
+    let of_current_run = match unit.as_ref().map(|unit| unit::record(unit, own_run)) {
+        Some(Record::Current { run, .. }) => own_run == Some(run.as_str()),
         _ => false,
     };
     let environ =
@@ -165,6 +168,7 @@ pub(crate) fn caller(resolved: &Resolved<'_>, known: &mut Known) -> Result<Calle
         ancestry_complete: line.complete,
         blinds: blinds(),
         unit,
+        container,
         of_current_run,
         instance: marked.then(|| service.instance_of(&environ)),
         service_pid: service_pid(&environ, service, id)?,

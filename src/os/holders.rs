@@ -179,6 +179,8 @@ mod tests {
 
     use super::*;
     use crate::os::descriptors::socket_inode;
+    use crate::os::process::Pinned;
+    use crate::testing::child;
 
     #[test]
     fn this_process_holds_its_own_listener() {
@@ -197,5 +199,14 @@ mod tests {
         assert_eq!(held(&root, &[inode, 1]).unwrap(), [inode]);
         drop(listener);
         assert!(held(&root, &[inode]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn who_has_ended_holds_nothing() {
+        let mut child = child();
+        let pinned = Pinned::open(child.id()).unwrap().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(pinned.held(&[1]).unwrap().is_empty());
     }
 }

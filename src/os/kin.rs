@@ -194,7 +194,7 @@ fn still(id: ProcessId) -> Result<Option<Pinned>, Error> {
 const LAST_BREATH: Duration = Duration::from_millis(100);
 
 /// What is still there of the processes, once those that end by themselves have done so.
-pub(crate) fn remainder(left: &[ProcessId]) -> Result<Memory, Error> {
+pub(crate) fn remainder(left: &BTreeSet<ProcessId>) -> Result<Memory, Error> {
     let deadline = Instant::now() + LAST_BREATH;
     // As many as there are descriptors for; the others are counted without being waited for.
     let mut open: Vec<PidFd> = left.iter().map_while(|id| PidFd::open(id.pid).ok()).flatten().collect();
@@ -215,7 +215,7 @@ pub(crate) fn remainder(left: &[ProcessId]) -> Result<Memory, Error> {
 
 /// What the processes have in memory that are still there. One at a time: however many there are, it takes two
 /// descriptors.
-pub(crate) fn memory(processes: &[ProcessId]) -> Memory {
+pub(crate) fn memory(processes: &BTreeSet<ProcessId>) -> Memory {
     let mut memory = Memory::default();
     for id in processes {
         if let Some((bytes, resident)) = still(*id).ok().flatten().and_then(|pinned| pinned.memory()) {
@@ -225,4 +225,28 @@ pub(crate) fn memory(processes: &[ProcessId]) -> Memory {
         }
     }
     memory
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ancestors, child, facts, holder};
+
+    #[test]
+    fn the_look_for_newcomers_ends_in_time() {
+        let mut child = child();
+        let own = std::process::id();
+        let mut base = holder(facts(u32::MAX, 0), ancestors(&[], true));
+        base.facts.cgroup = Seen::Value(cgroup(own).unwrap());
+        let found = |until| -> Vec<u32> {
+            let newcomers = newcomers(&[&base], 0, until, &Service::new("gw")).unwrap();
+            newcomers.iter().map(|holder| holder.facts.id.pid).collect()
+        };
+        let (none_left, plenty) = (Instant::now(), Instant::now() + Duration::from_secs(60));
+        assert!(found(none_left).len() <= 1);
+        let all = found(plenty);
+        assert!(all.contains(&own) && all.contains(&child.id()), "{all:?}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

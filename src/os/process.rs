@@ -1,7 +1,7 @@
 //! Read the facts of a process: pin it, read, check that it still lives. Only then do they belong to the
 //! process that will be signalled.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
@@ -16,6 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::Error;
 use crate::facts::{Entry, Environ, Exe, Facts, Image, ProcessId, Record, Seen};
+use crate::identity::marked;
 use crate::os::pidfd::{self, PidFd};
 use crate::os::{descriptors, entry, holders, sockets, unit};
 use crate::parse;
@@ -157,10 +158,17 @@ impl Pinned {
         let status = read(&self.root, "status", pid)?;
         let cgroup = flat_map(&read(&self.root, "cgroup", pid)?, parse::cgroup);
         // After the environment: a run is on record before its first process starts.
-        let record = match cgroup.value().and_then(|path| parse::unit(path)) {
-            Some(_) if outside(&cgroup) => Record::Denied,
-            Some(unit) => unit::record(&unit),
-            None => Record::None,
+        let own = environ.value();
+        let run = own.and_then(|environ| environ.get(OsStr::new("INVOCATION_ID"))).and_then(parse::run);
+        let uid = flat_map(&status, parse::status_uid);
+        let record = match (cgroup.value().and_then(|path| parse::unit(path)), run) {
+            (Some(_), _) if outside(&cgroup) => Record::Denied,
+            (Some(unit), run) => unit::record(&unit, run),
+            // Whoever wrote the one variable wrote the other: a terminal's run is no sign.
+            (None, Some(run)) if own.is_some_and(|own| marked(own, service)) => {
+                unit::of_run(run, uid.value().copied()).map_or(Record::None, Record::Outside)
+            }
+            (None, _) => Record::None,
         };
         Ok(Some(Facts {
             id: ProcessId { pid, start_ticks: stat.starttime },
@@ -173,7 +181,7 @@ impl Pinned {
             },
             state: stat.state,
             rss: stat.rss.saturating_mul(rustix::param::page_size() as u64),
-            uid: flat_map(&status, parse::status_uid),
+            uid,
             nested: flat_map(&status, parse::status_nested),
             exe,
             argv,

@@ -113,6 +113,10 @@ pub(crate) fn terminate(
     if !ending.ask() && policy.kill {
         ending.kill();
     }
+    // The last look may have taken longer than there was time: what has ended by now has not survived.
+    if ending.is_any_open() {
+        ending.wait(Instant::now());
+    }
     for target in ending.targets.iter_mut().filter(|target| target.is_open()) {
         target.ending.fate = Fate::Survived(target.pinned.state());
     }
@@ -248,7 +252,6 @@ impl Termination<'_, '_> {
                     ended_now(target, start);
                 }
             }
-            // Asked even when the time is over: the look before it may have taken long.
             if !ended.is_empty() {
                 return Wake::Ended;
             }

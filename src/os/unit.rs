@@ -7,54 +7,112 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::path::{Component, Path};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::facts::{Manager, Record, Unit};
 use crate::parse;
 
-pub(crate) fn record(unit: &Unit) -> Record {
+const SYSTEM: &str = "/run/systemd/units";
+const LINK: &[u8] = b"invocation:";
+
+/// What is on record for a process of `unit` that was started in `run`, as far as its environment says so.
+pub(crate) fn record(unit: &Unit, run: Option<&str>) -> Record {
     // Seen from a cgroup namespace below systemd's, a path names another unit than it says.
     if below_systemd() {
         return Record::Denied;
     }
     let record = match unit.manager {
-        Manager::System => read(Path::new("/run/systemd/units"), &unit.name),
-        Manager::User(uid) => {
-            read(Path::new(&format!("/run/user/{uid}/systemd/units")), &unit.name).or_else(|| {
-                // The user's manager has ended, or its folder is hidden from here (ProtectHome=).
-                let manager = read(Path::new("/run/systemd/units"), format!("user@{uid}.service").as_ref());
-                manager.filter(|record| *record == Record::Inactive)
-            })
-        }
+        Manager::System => read(Path::new(SYSTEM), &unit.name, run),
+        Manager::User(uid) => read(&of_user(uid), &unit.name, run).or_else(|| {
+            // The user's manager has ended, or its folder is hidden from here (ProtectHome=).
+            let manager = read(Path::new(SYSTEM), format!("user@{uid}.service").as_ref(), None);
+            manager.filter(|record| *record == Record::Inactive)
+        }),
         Manager::Nested => None,
     };
     // A process in a service and no records at all: they are hidden, for somebody put it there.
     record.unwrap_or(Record::Denied)
 }
 
+/// The service or scope whose current run this is, of the system's or of a user's.
+pub(crate) fn of_run(run: &str, uid: Option<u32>) -> Option<Unit> {
+    let system = (PathBuf::from(SYSTEM), Manager::System);
+    let user = uid.map(|uid| (of_user(uid), Manager::User(uid)));
+    std::iter::once(system).chain(user).find_map(|(folder, manager)| {
+        let current = current(&folder).ok()?.into_iter().find(|current| current.run == run)?;
+        let unit = Unit { name: current.name, manager };
+        (unit.is_scope() || unit.name.as_encoded_bytes().ends_with(b".service")).then_some(unit)
+    })
+}
+
+fn of_user(uid: u32) -> PathBuf {
+    PathBuf::from(format!("/run/user/{uid}/systemd/units"))
+}
+
 /// `None`: there is no folder of records.
-fn read(folder: &Path, unit: &OsStr) -> Option<Record> {
-    let mut name = OsString::from("invocation:");
+fn read(folder: &Path, unit: &OsStr, run: Option<&str>) -> Option<Record> {
+    let mut name = OsStr::from_bytes(LINK).to_owned();
     name.push(unit);
-    let link = folder.join(name);
-    let look = || -> io::Result<Option<Record>> {
-        let since = fs::symlink_metadata(&link)?.modified()?;
-        let target = fs::read_link(&link)?;
-        let run = parse::run(target.as_os_str());
-        Ok(run.map(|run| Record::Current { run: run.to_owned(), since }))
-    };
-    let denied = Some(Record::Denied);
-    match look() {
-        Ok(Some(record)) => Some(record),
+    let named = match link(&folder.join(name)) {
+        Ok(Some((current, since))) if run.is_none_or(|run| run == current) => {
+            return Some(Record::Current { run: current, since });
+        }
+        Ok(Some((current, since))) => Record::Current { run: current, since },
         // A user's folder is the user's: what is no record there is as good as unreadable, and no error of the call.
-        Ok(None) => denied,
-        Err(error) if error.kind() == ErrorKind::NotFound => match fs::symlink_metadata(folder) {
-            Ok(_) => Some(Record::Inactive),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(_) => denied,
-        },
-        Err(_) => denied,
+        Ok(None) => return Some(Record::Denied),
+        Err(error) if error.kind() == ErrorKind::NotFound => Record::Inactive,
+        Err(_) => return Some(Record::Denied),
+    };
+    let all = match current(folder) {
+        Ok(all) => all,
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        Err(_) => return Some(Record::Denied),
+    };
+    // A manager has active units. One that is executed anew below another mount does not write down again what was
+    // there before (seen on systemd 252).
+    if all.is_empty() {
+        return Some(Record::Denied);
     }
+    // What is left of a run keeps the cgroup under the unit's name of that time. When the unit has got another name
+    // since, its next run is in that cgroup, too, and on record by the new one.
+    let renamed = all.into_iter().find(|current| run == Some(current.run.as_str()));
+    Some(renamed.map_or(named, |Current { run, since, .. }| Record::Current { run, since }))
+}
+
+struct Current {
+    name: OsString,
+    run: String,
+    since: SystemTime,
+}
+
+/// Every current run that is on record in a folder.
+fn current(folder: &Path) -> io::Result<Vec<Current>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let Some(name) =
+            entry.file_name().as_bytes().strip_prefix(LINK).map(OsStr::from_bytes).map(OsStr::to_owned)
+        else {
+            continue;
+        };
+        match link(&entry.path()) {
+            Ok(Some((run, since))) => all.push(Current { name, run, since }),
+            // It has become inactive meanwhile, or is no record.
+            Ok(None) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(all)
+}
+
+/// The run that a link names, and since when. `None`: it names none.
+fn link(path: &Path) -> io::Result<Option<(String, SystemTime)>> {
+    let since = fs::symlink_metadata(path)?.modified()?;
+    let target = fs::read_link(path)?;
+    Ok(parse::run(target.as_os_str()).map(|run| (run.to_owned(), since)))
 }
 
 /// PID 1 is in init.scope at the root of what it manages; from below, its path begins with `/..`. Where /proc
@@ -62,4 +120,40 @@ fn read(folder: &Path, unit: &OsStr) -> Option<Record> {
 fn below_systemd() -> bool {
     let path = fs::read("/proc/1/cgroup").ok().and_then(|bytes| parse::cgroup(&bytes));
     path.is_some_and(|path| path.components().any(|part| part == Component::ParentDir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_run_is_current_under_whatever_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let runs = ["1", "2", "3"].map(|digit| digit.repeat(32));
+        let [old, new, other] = runs.each_ref().map(String::as_str);
+        let look = |unit: &str, run| read(at, unit.as_ref(), run);
+        let run = |record: Option<Record>| match record {
+            Some(Record::Current { run, .. }) => run,
+            record => panic!("{record:?}"),
+        };
+        // A manager with nothing on record has lost it.
+        assert_eq!(look("gw.service", Some(old)), Some(Record::Denied));
+        symlink(other, at.join("invocation:default.target")).unwrap();
+        assert_eq!(look("gw.service", Some(old)), Some(Record::Inactive));
+        assert_eq!(look("gw.service", None), Some(Record::Inactive));
+        symlink(new, at.join("invocation:gw.service")).unwrap();
+        assert_eq!(run(look("gw.service", Some(new))), new);
+        assert_eq!(run(look("gw.service", Some(old))), new);
+        assert_eq!(run(look("gw.service", None)), new);
+        // The unit's cgroup has its earlier name.
+        assert_eq!(run(look("earlier.service", Some(new))), new);
+        assert_eq!(look("earlier.service", Some(old)), Some(Record::Inactive));
+        symlink(old, at.join("invocation:earlier.service")).unwrap();
+        assert_eq!(run(look("earlier.service", Some(new))), new);
+        symlink("nonsense", at.join("invocation:odd.service")).unwrap();
+        assert_eq!(look("odd.service", Some(new)), Some(Record::Denied));
+        assert_eq!(read(&at.join("none"), "gw.service".as_ref(), Some(new)), None);
+    }
 }

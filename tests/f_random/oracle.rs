@@ -92,16 +92,17 @@ impl Tree<'_> {
     fn identity(&self, at: usize) -> Identity {
         let node = &self.nodes[at];
         let own = node.program == Program::Gateway;
-        let worker = || self.line(at).any(|above| self.nodes[above].program == Program::Gateway);
+        let gateway = self.line(at).skip(1).find(|above| self.nodes[*above].program == Program::Gateway);
+        let apart = gateway.is_some_and(|above| self.nodes[above].cgroup != node.cgroup);
         match node.program {
             _ if node.sign && (node.marked || own) => Identity::Offspring,
             _ if node.sign => Identity::Foreign,
             Program::Gateway => Identity::Instance,
             Program::Veiled => Identity::Unknown,
             _ if !node.marked => Identity::Foreign,
-            Program::Plain => Identity::Instance,
-            Program::Command if worker() => Identity::Instance,
-            Program::Command | Program::Other | Program::Tool => Identity::Offspring,
+            Program::Plain if !apart => Identity::Instance,
+            Program::Command if gateway.is_some() && !apart => Identity::Instance,
+            Program::Plain | Program::Command | Program::Other | Program::Tool => Identity::Offspring,
         }
     }
 
@@ -125,7 +126,9 @@ impl Tree<'_> {
             let Some(parent) = node.parent().filter(|parent| roles.contains_key(parent)) else { continue };
             let of = &self.nodes[parent];
             let identity = self.identity(at);
-            if roles[&parent] != "offspring" && self.one_instance(at, parent) {
+            // A script of no package may be anybody's: it is started by the instance, and no part of it.
+            let told = node.program != Program::Plain;
+            if roles[&parent] != "offspring" && self.one_instance(at, parent) && told {
                 roles.entry(at).or_insert("worker");
             } else if identity != Identity::Unknown
                 && !self.protected(at)
