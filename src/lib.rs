@@ -63,6 +63,7 @@ mod parse;
 mod plan;
 mod policy;
 mod port;
+mod protection;
 mod report;
 mod rules;
 mod runtime;
@@ -82,9 +83,10 @@ pub use facts::{
     Ancestry, Blind, Entry, Environ, Exe, Facts, Holder, Manager, ProcessId, Record, Seen, Unit,
 };
 pub use identity::{Evidence, Identity, Trace};
-pub use liveness::{Liveness, Protection, Supervisor};
+pub use liveness::{Liveness, Supervisor};
 pub use policy::{Policy, Signal, SignalError};
 pub use port::{Listener, PortSpec, PortSpecError};
+pub use protection::Protection;
 pub use report::{
     Connections, Ending, Fate, Memory, Outcome, PortReport, ProcessReport, Progress, Report, SweepReport,
 };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::facts::{Blind, Facts, Holder, ProcessId, Record, Seen, Unit};
 use crate::parse;
+use crate::protection::{Protection, protection};
 
 /// Whether somebody looks after a process now, and who.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,30 +21,6 @@ pub enum Liveness {
     Unsupervised,
     /// What would tell may not be read.
     Unknown,
-}
-
-/// Why a process is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Protection {
-    /// The caller itself.
-    Caller,
-    /// An ancestor of the caller.
-    Ancestor,
-    /// Started by the caller, directly or not.
-    Descendant,
-    /// PID 1 of the caller's pid namespace, or a user's service manager.
-    Init,
-    /// Part of the same instance as this ancestor of the caller.
-    SameInstance(u32),
-    /// The service's own process, as the caller inherited its pid, or below it.
-    Inherited(u32),
-    /// Named by the policy, or below a process that is.
-    Named(u32),
-    /// The caller's ancestry could not be read to its end, so anything may be an ancestor.
-    CallersAncestryUnreadable,
-    /// The process's ancestry could not be read to its end, so it may descend from what is protected.
-    AncestryUnreadable,
 }
 
 /// Who runs a live process.
@@ -157,93 +134,13 @@ fn in_unit(facts: &Facts, caller: &Caller) -> Liveness {
     }
 }
 
-fn protection(holder: &Holder, caller: &Caller, protect: &[u32]) -> Option<Protection> {
-    let pid = holder.facts.id.pid;
-    let line = || std::iter::once(pid).chain(holder.ancestry.line.iter().map(|ancestor| ancestor.id.pid));
-    if pid == caller.id.pid {
-        return Some(Protection::Caller);
-    }
-    // systemd puts itself, and nothing else, into the cgroup of this name.
-    let manager = holder.facts.cgroup.value().is_some_and(|path| path.ends_with("init.scope"));
-    if pid == 1 || manager {
-        return Some(Protection::Init);
-    }
-    if caller.ancestors.contains(&pid) {
-        return Some(Protection::Ancestor);
-    }
-    if let Some(named) = line().find(|pid| protect.contains(pid)) {
-        return Some(Protection::Named(named));
-    }
-    if let Some(service) = line().find(|pid| caller.service_pid == Some(*pid)) {
-        return Some(Protection::Inherited(service));
-    }
-    if line().any(|pid| pid == caller.id.pid) {
-        return Some(Protection::Descendant);
-    }
-    if !caller.ancestry_complete {
-        return Some(Protection::CallersAncestryUnreadable);
-    }
-    // What started before the caller's instance cannot descend from it. It may descend from what is named.
-    let named = !protect.is_empty() || caller.service_pid.is_some();
-    let may_descend = caller.is_newer(&holder.facts) || named;
-    (!holder.ancestry.complete && may_descend).then_some(Protection::AncestryUnreadable)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::facts::{Environ, Manager};
-    use crate::testing::{ancestors, facts, holder};
+    use crate::testing::{ancestors, caller, facts, holder};
     use std::path::PathBuf;
     use std::time::SystemTime;
-
-    fn caller() -> Caller {
-        Caller {
-            id: ProcessId { pid: 500, start_ticks: 5_000 },
-            since: 5_000,
-            uid: 1000,
-            ancestors: vec![400, 300, 1],
-            ancestry_complete: true,
-            blinds: None,
-            unit: Some(Unit { name: "own.service".into(), manager: Manager::System }),
-            container: None,
-            of_current_run: true,
-            instance: None,
-            service_pid: Some(800),
-        }
-    }
-
-    #[test]
-    fn who_is_protected() {
-        let old = 4_000;
-        let new = 6_000;
-        // pid, start, its ancestors, ancestry complete, caller's complete, --protect → protection
-        type Row = (u32, u64, &'static [u32], bool, bool, &'static [u32], Option<Protection>);
-        let table: [Row; 17] = [
-            (500, 5_000, &[400, 300, 1], true, true, &[], Some(Protection::Caller)),
-            (400, old, &[300, 1], true, true, &[], Some(Protection::Ancestor)),
-            (300, old, &[1], true, true, &[], Some(Protection::Ancestor)),
-            (1, 0, &[], true, true, &[], Some(Protection::Init)),
-            (600, new, &[500, 400, 300, 1], true, true, &[], Some(Protection::Descendant)),
-            (601, new, &[600, 500, 400], false, true, &[], Some(Protection::Descendant)),
-            (700, old, &[1], true, true, &[700], Some(Protection::Named(700))),
-            (701, old, &[700, 1], true, true, &[700], Some(Protection::Named(700))),
-            (701, old, &[], false, true, &[700], Some(Protection::AncestryUnreadable)),
-            (800, old, &[1], true, true, &[], Some(Protection::Inherited(800))),
-            (801, new, &[800, 1], true, true, &[], Some(Protection::Inherited(800))),
-            (702, new, &[], false, true, &[], Some(Protection::AncestryUnreadable)),
-            (703, old, &[], false, true, &[], Some(Protection::AncestryUnreadable)),
-            (707, old, &[300, 1], true, true, &[], None),
-            (704, old, &[1], true, false, &[], Some(Protection::CallersAncestryUnreadable)),
-            (705, old, &[300, 1], true, true, &[], None),
-            (706, old, &[1], true, true, &[700], None),
-        ];
-        for (pid, start, line, complete, callers, protect, expected) in table {
-            let holder = holder(facts(pid, start), ancestors(line, complete));
-            let caller = Caller { ancestry_complete: callers, ..caller() };
-            assert_eq!(protection(&holder, &caller, protect), expected, "pid {pid} below {line:?}");
-        }
-    }
 
     #[test]
     fn another_pid_namespace_is_live_and_the_rest_unsupervised() {
@@ -278,18 +175,6 @@ mod tests {
             subject.facts.cgroup = Seen::Value(PathBuf::from(cgroup));
             let caller = Caller { container: callers.map(OsString::from), ..caller() };
             assert_eq!(liveness(&subject, &caller, &[]), expected, "{cgroup} from {callers:?}");
-        }
-    }
-
-    #[test]
-    fn a_service_manager_is_never_ended() {
-        let mut subject = holder(facts(700, 4_000), ancestors(&[1], true));
-        let user = "/user.slice/user-1000.slice/user@1000.service";
-        for (below, expected) in
-            [("init.scope", Some(Protection::Init)), ("init.scope/a", None), ("a.scope", None)]
-        {
-            subject.facts.cgroup = Seen::Value(PathBuf::from(user).join(below));
-            assert_eq!(protection(&subject, &caller(), &[]), expected, "{below}");
         }
     }
 

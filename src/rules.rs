@@ -1,8 +1,9 @@
 //! The verdict: identity × liveness × age. Pure.
 
 use crate::identity::Identity;
-use crate::liveness::{Liveness, Protection};
+use crate::liveness::Liveness;
 use crate::policy::Allow;
+use crate::protection::Protection;
 
 /// What was decided about a holder. There is no third answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Holder, Image, ProcessId, Record, Seen};
+use crate::facts::{
+    Ancestry, Entry, Environ, Exe, Facts, Holder, Image, Manager, ProcessId, Record, Seen, Unit,
+};
+use crate::liveness::Caller;
 
 /// A readable process that is nothing in particular: /usr/bin/other, no variables.
 pub(crate) fn facts(pid: u32, start_ticks: u64) -> Facts {
@@ -41,4 +44,21 @@ pub(crate) fn holder(facts: Facts, ancestry: Ancestry) -> Holder {
 /// A process that waits, and ends with the value at the latest: its input does.
 pub(crate) fn child() -> Child {
     Command::new("cat").stdin(Stdio::piped()).spawn().unwrap()
+}
+
+/// PID 500, in a hook of its own unit's current run.
+pub(crate) fn caller() -> Caller {
+    Caller {
+        id: ProcessId { pid: 500, start_ticks: 5_000 },
+        since: 5_000,
+        uid: 1000,
+        ancestors: vec![400, 300, 1],
+        ancestry_complete: true,
+        blinds: None,
+        unit: Some(Unit { name: "own.service".into(), manager: Manager::System }),
+        container: None,
+        of_current_run: true,
+        instance: None,
+        service_pid: Some(800),
+    }
 }

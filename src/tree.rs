@@ -145,7 +145,8 @@ mod tests {
     use super::*;
     use crate::facts::{Entry, Environ, Exe, Facts, Image, Record, Seen};
     use crate::identity::{Evidence, Trace};
-    use crate::liveness::{Protection, Supervisor};
+    use crate::liveness::Supervisor;
+    use crate::protection::Protection;
     use crate::rules::{Rule, Verdict};
     use crate::testing::{ancestors, facts, holder};
     use crate::verdict::Judgement;

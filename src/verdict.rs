@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::facts::{Ancestry, Facts, Holder, Image, ProcessId, Seen};
 use crate::identity::{Identity, Resolved, identity};
-use crate::liveness::{Caller, Liveness, Protection, liveness};
+use crate::liveness::{Caller, Liveness, liveness};
 use crate::policy::Allow;
+use crate::protection::Protection;
 use crate::rules::{Rule, Situation, Verdict, decide};
 
 /// A verdict with everything that led to it.
