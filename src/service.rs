@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::facts::Environ;
-use crate::os::process::own_exe;
+use crate::os::read::own_exe;
 use crate::runtime::Runtime;
 
 /// A variable that the service manager writes into the environment of the service.

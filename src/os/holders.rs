@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use crate::error::Error;
 use crate::os::descriptors::{Fds, fds, numbers, open_dir, task_fds};
-use crate::os::process::read_all;
+use crate::os::read::read_all;
 use crate::parse;
 
 /// Who holds which of the sockets.

@@ -9,6 +9,7 @@ pub(crate) mod listeners;
 pub(crate) mod pidfd;
 pub(crate) mod probe;
 pub(crate) mod process;
+pub(crate) mod read;
 pub(crate) mod snapshot;
 pub(crate) mod sockets;
 pub(crate) mod survey;

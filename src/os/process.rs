@@ -3,14 +3,13 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use procfs::process::{Process, Stat};
-use procfs::{FromRead, ProcError, ProcResult};
+use procfs::{FromRead, ProcError};
 use rustix::fs::OFlags;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -18,7 +17,8 @@ use crate::error::Error;
 use crate::facts::{Entry, Environ, Exe, Facts, Image, ProcessId, Record, Seen};
 use crate::identity::marked;
 use crate::os::pidfd::{self, PidFd};
-use crate::os::{descriptors, entry, holders, sockets, unit};
+use crate::os::read::{attempt, fail, read, read_exe, seen};
+use crate::os::{descriptors, entry, holders, unit};
 use crate::parse;
 use crate::service::Service;
 
@@ -29,10 +29,6 @@ pub(crate) struct Pinned {
     pid: u32,
     root: Process,
 }
-
-/// No exec takes more than 6 MiB of arguments and environment (execve(2)). A process can let them seem to be
-/// gigabytes (PR_SET_MM), and is then not read to the end.
-const LIMIT: u64 = 8 << 20;
 
 /// A process may exec while it is read; what was read then belongs to two programs.
 const ATTEMPTS: usize = 5;
@@ -225,52 +221,9 @@ fn outside(cgroup: &Seen<PathBuf>) -> bool {
     cgroup.value().is_some_and(|path| path.components().any(|part| part == Component::ParentDir))
 }
 
-/// The path of a process's cgroup, where it can be read: for telling at little cost what is not worth pinning.
-pub(crate) fn cgroup(pid: u32) -> Option<PathBuf> {
-    File::open(format!("/proc/{pid}/cgroup")).and_then(read_all).ok().and_then(|bytes| parse::cgroup(&bytes))
-}
-
-/// What the calling process executes. In the calling thread's place: the leader may have exited.
-pub(crate) fn own_exe() -> Result<Exe, Error> {
-    let pid = std::process::id();
-    let thread = PathBuf::from(format!("/proc/self/task/{}", nix::unistd::gettid()));
-    let own = Process::new_with_root(thread).map_err(|error| fail(pid, error))?;
-    match read_exe(&own, pid)? {
-        Seen::Value(exe) => Ok(exe),
-        Seen::Denied => Err(Error::new(attempt(pid), io::Error::from(io::ErrorKind::PermissionDenied))),
-        Seen::Gone => Err(Error::new(attempt(pid), io::Error::from(io::ErrorKind::NotFound))),
-    }
-}
-
-/// Device and inode of a file, where it exists.
-pub(crate) fn file_id(path: &std::path::Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
-}
-
 fn read_environ(image: &Process, pid: u32, service: &Service) -> Result<Seen<Environ>, Error> {
     let wanted = service.variables().chain(["PWD", "INVOCATION_ID"].map(AsRef::as_ref));
     Ok(map(read(image, "environ", pid)?, |bytes| parse::environ(&bytes, wanted)))
-}
-
-fn read_exe(image: &Process, pid: u32) -> Result<Seen<Exe>, Error> {
-    let path = match seen(image.exe(), pid)? {
-        Seen::Value(path) => path,
-        Seen::Denied => return Ok(Seen::Denied),
-        Seen::Gone => return Ok(Seen::Gone),
-    };
-    // Opened as a path alone: neither the right to read the file is needed nor its content touched.
-    let file = match seen(image.open_relative_flags("exe", OFlags::PATH | OFlags::CLOEXEC), pid)? {
-        Seen::Value(file) => file.metadata().map_err(|error| Error::new(attempt(pid), error))?,
-        Seen::Denied => return Ok(Seen::Denied),
-        Seen::Gone => return Ok(Seen::Gone),
-    };
-    let file = (file.dev(), file.ino());
-    // A file may really be called "x (deleted)"; then it is there under that name.
-    let suffix = path.to_str().and_then(|path| path.strip_suffix(" (deleted)"));
-    Ok(Seen::Value(match suffix {
-        Some(original) if file_id(&path) != Some(file) => Exe { path: original.into(), replaced: true, file },
-        _ => Exe { path, replaced: false, file },
-    }))
 }
 
 /// Ticks since boot, as the boot clock of this time namespace counts them (time_namespaces(7)).
@@ -282,49 +235,6 @@ fn age(start_ticks: u64) -> Duration {
     let start = Duration::from_secs(start_ticks / per_second)
         + Duration::from_nanos(start_ticks % per_second * (1_000_000_000 / per_second));
     now.saturating_sub(start)
-}
-
-fn read(image: &Process, name: &str, pid: u32) -> Result<Seen<Vec<u8>>, Error> {
-    let file = match seen(image.open_relative(name), pid)? {
-        Seen::Value(file) => file,
-        Seen::Denied => return Ok(Seen::Denied),
-        Seen::Gone => return Ok(Seen::Gone),
-    };
-    match read_all(file) {
-        Ok(bytes) if bytes.len() as u64 == LIMIT => Ok(Seen::Denied),
-        Ok(bytes) => Ok(Seen::Value(bytes)),
-        Err(error) => seen(Err(ProcError::from(error)), pid),
-    }
-}
-
-/// A file of /proc, which tells no size: with room for most of them, for each part would be a system call.
-pub(crate) fn read_all(file: File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(4096);
-    file.take(LIMIT).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Keeps apart what may not be read, what is gone, and what went wrong.
-pub(crate) fn seen<T>(result: ProcResult<T>, pid: u32) -> Result<Seen<T>, Error> {
-    match result {
-        Ok(value) => Ok(Seen::Value(value)),
-        Err(ProcError::PermissionDenied(_)) => Ok(Seen::Denied),
-        Err(ProcError::NotFound(_)) => Ok(Seen::Gone),
-        Err(ProcError::Io(error, _)) if error.raw_os_error() == Some(nix::libc::ESRCH) => Ok(Seen::Gone),
-        // A path longer than a page cannot be read by anybody; its process is not the one that fails for it.
-        Err(ProcError::Io(error, _)) if error.raw_os_error() == Some(nix::libc::ENAMETOOLONG) => {
-            Ok(Seen::Denied)
-        }
-        Err(error) => Err(fail(pid, error)),
-    }
-}
-
-fn attempt(pid: u32) -> String {
-    format!("cannot read process {pid}")
-}
-
-fn fail(pid: u32, error: ProcError) -> Error {
-    Error::new(attempt(pid), sockets::to_io(error))
 }
 
 fn map<T, U>(seen: Seen<T>, f: impl FnOnce(T) -> U) -> Seen<U> {
