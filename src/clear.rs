@@ -88,10 +88,7 @@ fn rounds(
         if !to_clear.is_empty() || sweeps {
             // Before the first signal: afterwards children are another's.
             let snapshot = Lazy::default();
-            let spec = |(at, _): &(usize, _)| jobs.get(*at).map(|job| job.report.spec);
-            let cleared: Vec<PortSpec> = to_clear.iter().filter_map(spec).collect();
-            for (at, base) in to_clear {
-                let group = Group::of(base, &cleared, &snapshot, &context, policy.tree)?;
+            for (at, group) in together(to_clear, jobs, &snapshot, &context, policy.tree)? {
                 if let Some(job) = jobs.get_mut(at)
                     && job.join(&group, &context, &users)
                 {
@@ -164,6 +161,15 @@ fn rounds(
         if let Some(error) = error {
             return Err(error);
         }
+        if act && !targets.is_empty() {
+            let holders = jobs.iter().flat_map(|job| &job.report.holders);
+            let found = || holders.map(|process| process.holder.facts.id).collect();
+            let found = context.found.get_or_insert_with(found);
+            // What a target has become is its successor in the same place.
+            for target in targets.iter().filter(|target| target.ending.fate == Fate::Changed) {
+                found.remove(&target.judged.0.facts.id);
+            }
+        }
         for job in of_job {
             if let Some(job) = jobs.get_mut(job).filter(|job| job.open) {
                 job.settle();
@@ -194,6 +200,7 @@ pub(crate) fn context<'a>(policy: &'a Policy, known: &mut Known) -> Result<Conte
         protect: &policy.protect,
         allow: policy.allow,
         inherited: Vec::new(),
+        found: None,
     })
 }
 
@@ -222,6 +229,31 @@ fn judged(survey: &Survey, spec: &PortSpec, context: &Context<'_>) -> Vec<Stale>
     let judged =
         |(pinned, holder): &(Rc<Pinned>, Holder)| (pinned.clone(), (holder.clone(), judge(holder, context)));
     survey.holders.iter().filter(of_port).map(judged).collect()
+}
+
+/// Who is ended for each of the ports. What serves a port that is to be cleared, too, is in nobody's way; where that one
+/// is refused, it is.
+fn together(
+    to_clear: Vec<(usize, Vec<Stale>)>,
+    jobs: &[Job],
+    snapshot: &Lazy,
+    context: &Context<'_>,
+    tree: bool,
+) -> Result<Vec<(usize, Group)>, Error> {
+    let spec = |at: usize| jobs.get(at).map(|job| job.report.spec);
+    let mut cleared: Vec<PortSpec> = to_clear.iter().filter_map(|(at, _)| spec(*at)).collect();
+    loop {
+        let of = |(at, base): &(usize, Vec<Stale>)| {
+            Ok((*at, Group::of(base.clone(), &cleared, snapshot, context, tree)?))
+        };
+        let groups: Vec<(usize, Group)> = to_clear.iter().map(of).collect::<Result<_, Error>>()?;
+        let refused = groups.iter().filter(|(_, group)| group.is_refused()).filter_map(|(at, _)| spec(*at));
+        let refused: Vec<PortSpec> = refused.filter(|spec| cleared.contains(spec)).collect();
+        if refused.is_empty() {
+            return Ok(groups);
+        }
+        cleared.retain(|spec| !refused.contains(spec));
+    }
 }
 
 /// What there is to sweep. What goes wrong with it is no reason to leave a port alone.

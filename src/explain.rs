@@ -127,7 +127,8 @@ impl ProcessReport {
             },
             Rule::Newer => {
                 format!(
-                    "it did not start before the caller, or what called it, so it is newer, not stale; {}",
+                    "it did not start before the caller, or what called it, or has taken the port since, so it is \
+                     newer, not stale; {}",
                     self.evidence()
                 )
             }

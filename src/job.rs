@@ -88,9 +88,9 @@ impl Job {
             Plan::Clear if !survey.settled => Plan::Unseen,
             plan => plan,
         };
-        // Spared, and started after the call that ended something: the port is taken again.
+        // Spared, and here only since something was ended: the port is taken again.
         let new = |(holder, judgement): &Judged| {
-            judgement.verdict == Verdict::Spare && context.caller.is_newer(&holder.facts)
+            judgement.verdict == Verdict::Spare && context.is_newer(&holder.facts)
         };
         let taken_again = self.has_ended_something() && judged.iter().any(new);
         self.report.unsettled = !survey.settled;

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
-use crate::facts::{Blind, Facts, Holder, ProcessId, Record, Seen, Unit};
+use crate::facts::{Blind, Facts, Holder, Manager, ProcessId, Record, Seen, Unit};
 use crate::parse;
 use crate::protection::{Protection, protection};
 
@@ -73,7 +73,8 @@ impl Caller {
     }
 }
 
-pub(crate) fn liveness(holder: &Holder, caller: &Caller, protect: &[u32]) -> Liveness {
+/// `told`: what it executes tells that it is an instance.
+pub(crate) fn liveness(holder: &Holder, caller: &Caller, protect: &[u32], told: bool) -> Liveness {
     let facts = &holder.facts;
     if let Some(protection) = protection(holder, caller, protect) {
         return Liveness::Protected(protection);
@@ -90,7 +91,7 @@ pub(crate) fn liveness(holder: &Holder, caller: &Caller, protect: &[u32]) -> Liv
         {
             contained(container)
         }
-        Seen::Value(false) => in_unit(facts, caller),
+        Seen::Value(false) => in_unit(facts, caller, told),
         Seen::Denied | Seen::Gone => Liveness::Unknown,
     }
 }
@@ -101,12 +102,21 @@ const TICKS: Duration = Duration::from_millis(11);
 
 /// The run decides, and nothing else: a healthy service may have any parent, and its main process may be a
 /// launcher whose child listens.
-fn in_unit(facts: &Facts, caller: &Caller) -> Liveness {
+fn in_unit(facts: &Facts, caller: &Caller, told: bool) -> Liveness {
     if !matches!(facts.cgroup, Seen::Value(_)) {
         return Liveness::Unknown;
     }
     let Some(unit) = facts.unit() else {
         return match &facts.record {
+            // systemd started it, and the login that its unit asks for moved it to a session (PAMName=).
+            Record::Outside(unit)
+                if facts.ppid == 1 && unit.manager == Manager::System && !unit.is_scope() =>
+            {
+                Liveness::Live(Supervisor::Unit(unit.clone()))
+            }
+            // The marker may be a person's, and the run that of a terminal.
+            _ if told => Liveness::Unsupervised,
+            Record::Denied => Liveness::Unknown,
             // Nobody looks after what is in a scope.
             Record::Outside(unit) if !unit.is_scope() => Liveness::Live(Supervisor::Unit(unit.clone())),
             _ => Liveness::Unsupervised,
@@ -137,7 +147,7 @@ fn in_unit(facts: &Facts, caller: &Caller) -> Liveness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Environ, Manager};
+    use crate::facts::Environ;
     use crate::testing::{ancestors, caller, facts, holder};
     use std::path::PathBuf;
     use std::time::SystemTime;
@@ -145,15 +155,15 @@ mod tests {
     #[test]
     fn another_pid_namespace_is_live_and_the_rest_unsupervised() {
         let mut subject = holder(facts(700, 4_000), ancestors(&[1], true));
-        assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Unsupervised);
+        assert_eq!(liveness(&subject, &caller(), &[], false), Liveness::Unsupervised);
         subject.facts.nested = Seen::Denied;
-        assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Unknown);
+        assert_eq!(liveness(&subject, &caller(), &[], false), Liveness::Unknown);
         subject.facts.nested = Seen::Value(true);
         subject.facts.cgroup = Seen::Value(PathBuf::from("/system.slice/docker-0a1b.scope"));
         let docker = Supervisor::Container(Some("docker-0a1b.scope".to_owned()));
-        assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Live(docker));
+        assert_eq!(liveness(&subject, &caller(), &[], false), Liveness::Live(docker));
         subject.facts.cgroup = Seen::Denied;
-        assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Live(Supervisor::Container(None)));
+        assert_eq!(liveness(&subject, &caller(), &[], false), Liveness::Live(Supervisor::Container(None)));
     }
 
     #[test]
@@ -174,7 +184,7 @@ mod tests {
             let mut subject = holder(facts(700, 4_000), ancestors(&[1], true));
             subject.facts.cgroup = Seen::Value(PathBuf::from(cgroup));
             let caller = Caller { container: callers.map(OsString::from), ..caller() };
-            assert_eq!(liveness(&subject, &caller, &[]), expected, "{cgroup} from {callers:?}");
+            assert_eq!(liveness(&subject, &caller, &[], false), expected, "{cgroup} from {callers:?}");
         }
     }
 
@@ -185,9 +195,18 @@ mod tests {
         let unit = |name: &str| Unit { name: name.into(), manager: Manager::User(1000) };
         subject.facts.record = Record::Outside(unit("gw.service"));
         let live = Liveness::Live(Supervisor::Unit(unit("gw.service")));
-        assert_eq!(liveness(&subject, &caller(), &[]), live);
+        assert_eq!(liveness(&subject, &caller(), &[], false), live);
+        assert_eq!(liveness(&subject, &caller(), &[], true), Liveness::Unsupervised);
+        let system = Unit { name: "gw.service".into(), manager: Manager::System };
+        subject.facts.record = Record::Outside(system.clone());
+        assert_eq!(liveness(&subject, &caller(), &[], true), Liveness::Live(Supervisor::Unit(system)));
+        subject.facts.ppid = 300;
+        assert_eq!(liveness(&subject, &caller(), &[], true), Liveness::Unsupervised);
         subject.facts.record = Record::Outside(unit("gw.scope"));
-        assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Unsupervised);
+        assert_eq!(liveness(&subject, &caller(), &[], false), Liveness::Unsupervised);
+        subject.facts.record = Record::Denied;
+        assert_eq!(liveness(&subject, &caller(), &[], false), Liveness::Unknown);
+        assert_eq!(liveness(&subject, &caller(), &[], true), Liveness::Unsupervised);
     }
 
     #[test]
@@ -220,21 +239,21 @@ mod tests {
             subject.facts.environ = Seen::Value(Environ(run.into_iter().collect()));
             subject.facts.started = started;
             subject.facts.record = record;
-            assert_eq!(liveness(&subject, &caller(), &[]), expected, "{:?}", subject.facts);
+            assert_eq!(liveness(&subject, &caller(), &[], false), expected, "{:?}", subject.facts);
             // In the caller's own unit the clock alone is believed, if the caller is of the unit's run.
             let owner = Caller { unit: Some(unit()), ..caller() };
             let own = if by_clock { Liveness::Leftover } else { expected.clone() };
-            assert_eq!(liveness(&subject, &owner, &[]), own, "{:?}", subject.facts);
+            assert_eq!(liveness(&subject, &owner, &[], false), own, "{:?}", subject.facts);
             let guest = Caller { of_current_run: false, ..owner };
-            assert_eq!(liveness(&subject, &guest, &[]), expected, "{:?}", subject.facts);
+            assert_eq!(liveness(&subject, &guest, &[], false), expected, "{:?}", subject.facts);
             subject.facts.environ = Seen::Denied;
             if matches!(subject.facts.record, Record::Current { .. }) {
-                assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Unknown);
+                assert_eq!(liveness(&subject, &caller(), &[], false), Liveness::Unknown);
             }
             subject.facts.cgroup = Seen::Value(PathBuf::from("/user.slice/session-1.scope"));
-            assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Unsupervised);
+            assert_eq!(liveness(&subject, &caller(), &[], true), Liveness::Unsupervised);
             subject.facts.cgroup = Seen::Denied;
-            assert_eq!(liveness(&subject, &caller(), &[]), Liveness::Unknown);
+            assert_eq!(liveness(&subject, &caller(), &[], false), Liveness::Unknown);
         }
     }
 

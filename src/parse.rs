@@ -69,18 +69,19 @@ fn status_numbers<'a>(bytes: &'a [u8], field: &[u8]) -> Option<impl Iterator<Ite
 pub(crate) fn cgroup(bytes: &[u8]) -> Option<PathBuf> {
     // ID:CONTROLLERS:PATH (cgroups(7)); no path has a newline in it.
     let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
-    let hierarchies: Vec<(&[u8], &[u8])> = lines
+    let hierarchies: Vec<(&[u8], &Path)> = lines
         .map(|line| {
             let mut parts = line.splitn(3, |b| *b == b':').skip(1);
-            Some((parts.next()?, parts.next()?))
+            Some((parts.next()?, Path::new(OsStr::from_bytes(parts.next()?))))
         })
         .collect::<Option<_>>()?;
     let of = |name: &[u8]| hierarchies.iter().find(|(names, _)| *names == name).map(|(_, path)| *path);
+    let contained = || hierarchies.iter().map(|(_, path)| *path).find(|path| container(path).is_some());
     let path = match of(b"") {
-        Some(path) if path != b"/" => path,
-        _ => of(b"name=systemd").unwrap_or(b"/"),
+        Some(path) if path != Path::new("/") => path,
+        unified => of(b"name=systemd").or(unified).or_else(contained).unwrap_or(Path::new("/")),
     };
-    Some(PathBuf::from(OsString::from_vec(path.to_vec())))
+    Some(path.to_owned())
 }
 
 /// The systemd service of a cgroup path: its innermost unit, where that is a service. A process in a scope was
@@ -117,6 +118,11 @@ pub(crate) fn container(cgroup: &Path) -> Option<&OsStr> {
             [&b"docker"[..], b"libpod", b"kubepods", b"cri-containerd", b"crio", b"lxc", b"machine-"];
         starts.iter().any(|start| part.starts_with(start))
     };
+    // By its number alone: below Kubernetes' own groups, and where it is seen from beside it.
+    let numbered = |part: &&OsStr| part.len() == 64 && part.as_bytes().iter().all(u8::is_ascii_hexdigit);
+    if let Some(id) = cgroup.iter().rfind(numbered) {
+        return Some(id);
+    }
     // Docker's cgroupfs driver writes /docker/ID, systemd's writes docker-ID.scope.
     let at = cgroup.iter().enumerate().filter(|(_, part)| named(part)).last()?.0;
     let part = cgroup.iter().nth(at)?;
@@ -210,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_cgroup_is_the_unified_one_or_systemds_own() {
-        let table: [(&[u8], Option<&str>); 11] = [
+        let table: [(&[u8], Option<&str>); 12] = [
             (b"0::/a.service\n", Some("/a.service")),
             (b"2:cpu:/x\n1:name=systemd:/b.service\n0::/a.service\n", Some("/a.service")),
             (b"2:cpu:/x\n1:name=systemd:/b.service\n0::/\n", Some("/b.service")),
@@ -220,6 +226,7 @@ mod tests {
             // No systemd: the unified hierarchy is not mounted, or no hierarchy at all.
             (b"2:cpu:/x\n", Some("/")),
             (b"2:cpu:/x\n1:name=openrc:/sshd\n", Some("/")),
+            (b"4:memory:/docker/0a1b\n1:name=openrc:/docker\n", Some("/docker/0a1b")),
             (b"", Some("/")),
             (b"2:cpu\n0::/a.service\n", None),
             (b"nothing of the kernel's\n", None),
@@ -231,6 +238,11 @@ mod tests {
 
     #[test]
     fn the_container_is_named_by_its_runtime() {
+        let id = "0a".repeat(32);
+        let numbered = ["/kubepods/burstable/pod1/", "/../", "/docker/"].map(|above| format!("{above}{id}"));
+        for cgroup in &numbered {
+            assert_eq!(container(Path::new(cgroup)), Some(OsStr::new(&id)), "{cgroup}");
+        }
         let table = [
             ("/system.slice/docker-0123.scope", Some("docker-0123.scope")),
             ("/docker/0123456789ab", Some("0123456789ab")),

@@ -33,8 +33,12 @@ pub(crate) fn protection(holder: &Holder, caller: &Caller, protect: &[u32]) -> O
     if pid == caller.id.pid {
         return Some(Protection::Caller);
     }
-    // systemd puts itself, and nothing else, into the cgroup of this name.
-    let manager = holder.facts.cgroup.value().is_some_and(|path| path.ends_with("init.scope"));
+    // Where a user's manager puts itself, and nothing else is. PID 1's own has also what was there before it, and what a
+    // container's runtime starts in it later.
+    let manager = holder.facts.cgroup.value().is_some_and(|path| {
+        let unit = path.parent().and_then(|above| above.extension());
+        path.ends_with("init.scope") && unit.is_some_and(|unit| unit == "service")
+    });
     if pid == 1 || manager {
         return Some(Protection::Init);
     }
@@ -101,11 +105,14 @@ mod tests {
     #[test]
     fn a_service_manager_is_never_ended() {
         let mut subject = holder(facts(700, 4_000), ancestors(&[1], true));
-        let user = "/user.slice/user-1000.slice/user@1000.service";
-        for (below, expected) in
-            [("init.scope", Some(Protection::Init)), ("init.scope/a", None), ("a.scope", None)]
-        {
-            subject.facts.cgroup = Seen::Value(PathBuf::from(user).join(below));
+        let table = [
+            ("/user.slice/user-1000.slice/user@1000.service/init.scope", Some(Protection::Init)),
+            ("/user.slice/user-1000.slice/user@1000.service/a.scope", None),
+            ("/user.slice/user-1000.slice/user@1000.service/init.scope/a", None),
+            ("/init.scope", None),
+        ];
+        for (below, expected) in table {
+            subject.facts.cgroup = Seen::Value(PathBuf::from(below));
             assert_eq!(protection(&subject, &caller(), &[]), expected, "{below}");
         }
     }

@@ -213,12 +213,13 @@ impl PortReport {
             || format!("process {}", facts.ppid),
             |parent| format!("{} (pid {})", parent.name(), parent.id.pid),
         );
-        let unit = facts.unit().map(|unit| format!(" in unit {unit}")).unwrap_or_default();
-        format!(
-            "cleared, and taken again by {} (pid {}){unit}, started by {parent}: stop that first",
-            facts.name(),
-            facts.id.pid
-        )
+        let by = match facts.unit() {
+            Some(unit) => format!(" in unit {unit}: stop that first"),
+            // It has lost its parent: there is nothing else to stop.
+            None if facts.ppid == 1 => String::new(),
+            None => format!(", started by {parent}: stop that first"),
+        };
+        format!("cleared, and taken again by {} (pid {}){by}", facts.name(), facts.id.pid)
     }
 }
 

@@ -49,21 +49,29 @@ impl Group {
         let mut group = Self { base, ..Self::default() };
         let base = group.base.iter().map(|(pinned, judged)| (pinned.as_ref(), judged));
         let wanted = |member: &Member| tree || member.role != Role::Offspring;
-        let (members, left) = select(base, near, context, wanted)?;
+        let (members, left) = select(base, near.clone(), context, wanted)?;
         (group.members, group.left) = (members, left.into_iter().map(|(id, _)| id).collect());
         if !tree {
-            group.elsewhere = group.serves_elsewhere(cleared)?;
+            group.elsewhere = group.serves_elsewhere(near, cleared, context)?;
         }
         Ok(group)
     }
 
-    /// What an ended run left is stale, whatever it serves.
-    fn serves_elsewhere(&self, cleared: &[PortSpec]) -> Result<Option<u32>, Error> {
+    /// A part of the instance, or what its launchers have started beside the holders. What an ended run left is stale,
+    /// whatever it serves.
+    fn serves_elsewhere(
+        &mut self,
+        near: Vec<Holder>,
+        cleared: &[PortSpec],
+        context: &Context<'_>,
+    ) -> Result<Option<u32>, Error> {
         let current = |((_, (_, judgement)), _): &&(Stale, Member)| judgement.liveness != Liveness::Leftover;
-        let mut members = self.members.iter().filter(current).peekable();
-        if members.peek().is_none() {
+        if !self.members.iter().any(|member| current(&member)) {
             return Ok(None);
         }
+        let launchers =
+            self.members.iter().filter(current).filter(|(_, member)| member.role == Role::Launcher);
+        let beside = self.beside(launchers.map(|(stale, _)| pid_of(stale)).collect(), near);
         let asked = |listener: &Listener| cleared.iter().any(|spec| spec.is_refused_by(listener));
         let mut listeners = all_listeners()?;
         listeners.retain(|listener| !asked(listener));
@@ -72,12 +80,45 @@ impl Group {
             let held = pinned.held(&inodes)?;
             inodes.retain(|inode| !held.contains(inode));
         }
-        for ((pinned, (holder, _)), _) in members {
-            if !pinned.held(&inodes)?.is_empty() {
-                return Ok(Some(holder.facts.id.pid));
+        for (stale, _) in self.members.iter().filter(current) {
+            if !stale.0.held(&inodes)?.is_empty() {
+                return Ok(Some(pid_of(stale)));
+            }
+        }
+        for holder in beside {
+            let pins = kin::pin(std::iter::once(holder), |holder| holder.facts.id)?;
+            for (pinned, holder) in pins.pinned {
+                if !pinned.held(&inodes)?.is_empty() {
+                    let stale = (pinned, judged(holder, context));
+                    let pid = pid_of(&stale);
+                    self.members.push((stale, Member { at: 0, role: Role::Offspring, below: None }));
+                    return Ok(Some(pid));
+                }
             }
         }
         Ok(None)
+    }
+
+    /// What is below the launchers, and neither a holder, nor below one, nor a member.
+    fn beside(&self, launchers: BTreeSet<u32>, near: Vec<Holder>) -> Vec<Holder> {
+        let holders: BTreeSet<u32> = self.base.iter().map(pid_of).collect();
+        let members: BTreeSet<u32> = self.members.iter().map(|(stale, _)| pid_of(stale)).collect();
+        let mut above = launchers;
+        loop {
+            let known = above.len();
+            let below = |holder: &&Holder| above.contains(&holder.facts.ppid);
+            let new: Vec<u32> = near.iter().filter(below).map(|holder| holder.facts.id.pid).collect();
+            above.extend(new.into_iter().filter(|pid| !holders.contains(pid)));
+            if above.len() == known {
+                break;
+            }
+        }
+        let beside = |holder: &Holder| above.contains(&holder.facts.id.pid);
+        near.into_iter().filter(|holder| beside(holder) && !members.contains(&holder.facts.id.pid)).collect()
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        self.elsewhere.is_some() || self.is_out_of_reach()
     }
 
     /// A part of the instance that may not be signalled: without it, the rest would be ended for nothing.
@@ -156,6 +197,10 @@ fn select<'a>(
     let rest = pins.rest.into_iter().map(|((holder, _), member)| (holder.facts.id, member));
     let left = left.into_iter().filter_map(id).chain(rest).collect();
     Ok((pins.pinned.into_iter().map(member).collect(), left))
+}
+
+fn pid_of((_, (holder, _)): &Stale) -> u32 {
+    holder.facts.id.pid
 }
 
 fn judged(holder: Holder, context: &Context<'_>) -> Judged {
@@ -254,7 +299,8 @@ pub(crate) fn recheck(pinned: &Pinned, (holder, before): &Judged, context: &Cont
         Ok(Some(facts)) => {
             let moved = facts.cgroup != holder.facts.cgroup || facts.nested != holder.facts.nested;
             // An image that others have, too, tells no exec from none.
-            let executed = facts.image != holder.facts.image || !facts.image.is_unique();
+            let same_image = facts.image == holder.facts.image;
+            let executed = !same_image || !facts.image.is_unique();
             let now = judge(&Holder { facts, ..holder.clone() }, context);
             match before.rule {
                 // It was put where it outlives.
@@ -262,7 +308,8 @@ pub(crate) fn recheck(pinned: &Pinned, (holder, before): &Judged, context: &Cont
                 Rule::Tree if now.identity == Identity::Unknown => Recheck::Unread,
                 Rule::Tree if is_still_of_the_tree(before, &now, executed) => Recheck::Stale,
                 Rule::Tree => Recheck::Changed,
-                _ if now.verdict == Verdict::Stale => Recheck::Stale,
+                // A server that executes itself anew to serve on, with the listener it has, is its own successor.
+                _ if now.verdict == Verdict::Stale && same_image => Recheck::Stale,
                 _ if now.rule == Rule::Unknown => Recheck::Unread,
                 _ => Recheck::Changed,
             }

@@ -32,12 +32,12 @@ impl Ties<'_> {
     /// Whether a child of an instance is another part of it. What hides its script may be anything that the runtime
     /// runs, as npm is, which gives itself a title: such a one is a part only where it has executed nothing of its own.
     pub(crate) fn is_worker(&self, child: &Judged, parent: &Judged) -> bool {
-        let told = match (&child.1.identity, &child.0.facts.entry) {
-            (Identity::Instance(Evidence::Executable | Evidence::Package(_)), _) => true,
-            (_, Entry::Script { package, .. }) => package.is_some(),
-            _ => false,
-        };
-        self.same_instance(child, parent) && (told || forked_from(&child.0.facts, &parent.0.facts))
+        self.same_instance(child, parent) && (is_told(child) || is_child_fork(child, parent))
+    }
+
+    /// Whether the parent of an instance is another part of it, and not a supervisor of many that the runtime runs, too.
+    pub(crate) fn is_launcher(&self, parent: &Judged, child: &Judged) -> bool {
+        self.same_instance(parent, child) && (is_told(parent) || is_child_fork(child, parent))
     }
 
     /// Whether a child of a member is ended with its tree.
@@ -95,10 +95,27 @@ impl Ties<'_> {
     }
 }
 
+/// Whether its executable or script tells what it is.
+fn is_told((holder, judgement): &Judged) -> bool {
+    match (&judgement.identity, &holder.facts.entry) {
+        (Identity::Instance(Evidence::Executable | Evidence::Package(_)), _) => true,
+        (_, Entry::Script { package, .. }) => package.is_some(),
+        _ => false,
+    }
+}
+
+/// Of a child the kernel's word is enough, also where nothing is put at random.
+fn is_child_fork((child, _): &Judged, (parent, _): &Judged) -> bool {
+    child.facts.only_forked && file(&child.facts) == file(&parent.facts)
+}
+
 /// Whether it executes the very same image: nothing was executed between the two (`Image`).
 fn forked_from(facts: &Facts, of: &Facts) -> bool {
-    let file = |facts: &Facts| facts.exe.value().map(|exe| exe.file);
     file(facts).is_some() && file(facts) == file(of) && facts.is_fork_of(&of.image)
+}
+
+fn file(facts: &Facts) -> Option<(u64, u64)> {
+    facts.exe.value().map(|exe| exe.file)
 }
 
 /// Not what may not be judged, and not what is to live in any case.

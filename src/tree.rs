@@ -53,7 +53,7 @@ pub(crate) fn family(
         let mut child: &Judged = judged;
         top.push((child, true));
         while let Some((at, parent)) = family.parent(child)
-            && family.ties.same_instance(parent, child)
+            && family.ties.is_launcher(parent, child)
             && family.add(at, Role::Launcher, None)
         {
             top.push((parent, true));

@@ -1,9 +1,10 @@
 //! The judgement of a holder, by what was read of it and by who asks. Pure.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::facts::{Ancestry, Facts, Holder, Image, ProcessId, Seen};
-use crate::identity::{Identity, Resolved, identity};
+use crate::identity::{Evidence, Identity, Resolved, identity};
 use crate::liveness::{Caller, Liveness, liveness};
 use crate::policy::Allow;
 use crate::protection::Protection;
@@ -33,15 +34,29 @@ pub(crate) struct Context<'a> {
     /// image was forked from it and is no newcomer, however young. After an exec it may be the successor
     /// that the instance handed its socket to.
     pub(crate) inherited: Vec<(u64, Image)>,
+    /// Once something was signalled: all that had held one of the ports until then. Who holds one only since has
+    /// taken it, however long it has waited: a successor, or the next of those that retry.
+    pub(crate) found: Option<BTreeSet<ProcessId>>,
+}
+
+impl Context<'_> {
+    /// Whether it is not older than the caller, or has taken the port since another was ended.
+    pub(crate) fn is_newer(&self, facts: &Facts) -> bool {
+        let took = self.found.as_ref().is_some_and(|found| !found.contains(&facts.id));
+        self.caller.is_newer(facts) || took
+    }
 }
 
 pub(crate) fn judge(holder: &Holder, context: &Context<'_>) -> Judgement {
     let identity = identity(&holder.facts, &holder.ancestry, &context.service);
     let liveness = match callers_instance(holder, context) {
         Some(pid) => Liveness::Protected(Protection::SameInstance(pid)),
-        None => liveness(holder, &context.caller, context.protect),
+        None => {
+            let told = matches!(&identity, Identity::Instance(Evidence::Executable | Evidence::Package(_)));
+            liveness(holder, &context.caller, context.protect, told)
+        }
     };
-    let newer = context.caller.is_newer(&holder.facts) && !inherited(holder, context);
+    let newer = context.is_newer(&holder.facts) && !inherited(holder, context);
     let own_unit = holder.facts.unit().is_some_and(|unit| context.caller.owns(&unit));
     let situation = Situation { newer, own_unit, other_instance: other_instance(holder, context) };
     let (verdict, rule) = decide(&identity, &liveness, situation, context.allow);
@@ -113,6 +128,7 @@ mod tests {
             protect: &[],
             allow: Allow { any_owner: true, ..Allow::default() },
             inherited: vec![(7, Image { stack: 7, environ_end: 0x7ffc_0000_0000 })],
+            found: None,
         }
     }
 

@@ -13,6 +13,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(e03_exec_between_scan_and_signal),
         case!(e03_exec_of_one_of_two_spares_both),
         case!(e03_exec_between_term_and_kill),
+        case!(e03_a_server_that_executes_itself_anew),
         case!(e03_exec_that_let_go_of_the_port),
         case!(e04_the_holder_ends_during_the_scan),
         case!(e04_the_holder_ends_before_the_signal),
@@ -191,6 +192,22 @@ fn e03_exec_between_term_and_kill() {
     assert_eq!(run.sent(gateway.pid()), ["SIGTERM"], "{run}");
     let sentence = "held by what a signalled process became, and left alone";
     assert_eq!(run.json()["ports"][0]["sentence"], sentence, "{run}");
+    bystander.answers();
+}
+
+/// In its own place, with the listener it has: what serves at the end of the grace is not what was asked to end.
+fn e03_a_server_that_executes_itself_anew() {
+    let bystander = Bystander::start();
+    let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
+    let program = Portclear::new(&["18789", "--json", "--grace", "100ms"]);
+    let run = At::Wait.stop(program, gateway.pid());
+    gateway.exec(&[gateway.exe().to_str().unwrap(), gateway.script().to_str().unwrap(), "gateway"], &[]);
+    let run = run.finish();
+    assert_eq!(run.status, 3, "{run}");
+    gateway.answers();
+    let holder = run.process(gateway.pid());
+    assert_eq!((&holder["outcome"], &holder["rule"]), (&"changed".into(), &"stale-instance".into()), "{run}");
+    assert_eq!(run.sent(gateway.pid()), ["SIGTERM"], "{run}");
     bystander.answers();
 }
 

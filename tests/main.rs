@@ -35,6 +35,7 @@ mod e_races;
 mod e_within;
 mod examples;
 mod f_launcher;
+mod f_neighbours;
 mod f_orphans;
 mod f_ports;
 mod f_random;
@@ -105,6 +106,7 @@ fn main() -> ExitCode {
         e_races::cases(),
         e_within::cases(),
         f_launcher::cases(),
+        f_neighbours::cases(),
         f_orphans::cases(),
         f_ports::cases(),
         f_tree::cases(),

@@ -232,7 +232,7 @@ fn d10_a_unit_takes_the_port_while_the_rest_is_ended(sd: &Sd) {
         [vec!["SIGTERM"], vec!["SIGTERM"], vec![]]
     );
     let sentence = run.json()["ports"][0]["sentence"].as_str().unwrap_or_default().to_owned();
-    let said = format!("(pid {second}) in unit {}, started by systemd (pid ", called(sd, &unit));
+    let said = format!("(pid {second}) in unit {}: stop that first", called(sd, &unit));
     assert!(sentence.contains(&said), "{sentence}");
     assert_eq!(unit.show("NRestarts"), "1");
     assert_eq!((unit.main_pid(), sd.until_answers(port)), (second, second));

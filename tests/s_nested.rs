@@ -12,10 +12,8 @@ fn c05_a_unit_of_a_manager_in_a_unit_is_not_judged_by_the_outer_ones_records(sd:
     let port = sd.port();
     let files = sd.install(sd.gateway(port));
     // The outer manager has a unit of the same name.
-    let outer = sd.unit(
-        "gateway.service",
-        &format!("[Service]\nType=oneshot\nExecStart={} --sweep {port}\n", sd.program()),
-    );
+    let outer =
+        sd.unit("gateway.service", &format!("[Service]\nType=oneshot\nExecStart={} {port}\n", sd.program()));
     let name = outer.name();
     let runtime = format!("{}/nested-{port}", sd.runtime_directory());
     let units = format!("{runtime}/systemd/user");
@@ -32,11 +30,14 @@ fn c05_a_unit_of_a_manager_in_a_unit_is_not_judged_by_the_outer_ones_records(sd:
     assert!(place.ends_with(&format!("/{}/app.slice/{name}\n", nested.name())), "{place}");
 
     let port_text = port.to_string();
-    for more in [&[][..], &["--sweep"], &["--live"]] {
+    // A sweep that signals would end what other tests have left over.
+    for more in [&[][..], &["--sweep", "--dry-run"], &["--live"]] {
         let run = sd.portclear(&[&["--json", &port_text], more].concat());
         let reason = spared(&run, 4, pid, "unknown");
         assert_eq!(reason, "what would tell may not be read from here");
         assert_eq!(run.process(pid)["manager"], "nested", "{run}");
+        let swept = run.json()["swept"]["processes"].as_array().cloned().unwrap_or_default();
+        assert!(swept.iter().all(|process| process["pid"] != pid), "{run}");
     }
     // And to a hook of that one it is not left over from its own unit.
     assert_ne!(outer.try_start().status, 0);

@@ -152,7 +152,13 @@ pub(crate) fn caller(resolved: &Resolved<'_>, known: &mut Known) -> Result<Calle
     let container = cgroup.as_deref().and_then(parse::container).map(OsStr::to_owned);
     let own_run = std::env::var_os("INVOCATION_ID");
     let own_run = own_run.as_deref().and_then(parse::run);
-    let of_current_run = match unit.as_ref().map(|unit| unit::record(unit, own_run)) {
+    // A unit with a run of its own on record has no other name: a job of at, in atd's unit, has the run of whoever
+    // submitted it.
+    let record = |unit| match unit::record(unit, None) {
+        Record::Inactive => unit::record(unit, own_run),
+        named => named,
+    };
+    let of_current_run = match unit.as_ref().map(record) {
         Some(Record::Current { run, .. }) => own_run == Some(run.as_str()),
         _ => false,
     };

@@ -160,9 +160,9 @@ impl Pinned {
         let record = match (cgroup.value().and_then(|path| parse::unit(path)), run) {
             (Some(_), _) if outside(&cgroup) => Record::Denied,
             (Some(unit), run) => unit::record(&unit, run),
-            // Whoever wrote the one variable wrote the other: a terminal's run is no sign.
-            (None, Some(run)) if own.is_some_and(|own| marked(own, service)) => {
-                unit::of_run(run, uid.value().copied()).map_or(Record::None, Record::Outside)
+            // Whoever wrote the marker wrote the run, and systemd that of its own child.
+            (None, Some(run)) if stat.ppid == 1 || own.is_some_and(|own| marked(own, service)) => {
+                unit::outside(run, uid.value().copied())
             }
             (None, _) => Record::None,
         };

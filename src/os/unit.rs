@@ -36,15 +36,33 @@ pub(crate) fn record(unit: &Unit, run: Option<&str>) -> Record {
     record.unwrap_or(Record::Denied)
 }
 
-/// The service or scope whose current run this is, of the system's or of a user's.
-pub(crate) fn of_run(run: &str, uid: Option<u32>) -> Option<Unit> {
+/// What is on record for a process of this user that is in no service, and was started in `run`.
+pub(crate) fn outside(run: &str, uid: Option<u32>) -> Record {
     let system = (PathBuf::from(SYSTEM), Manager::System);
     let user = uid.map(|uid| (of_user(uid), Manager::User(uid)));
-    std::iter::once(system).chain(user).find_map(|(folder, manager)| {
-        let current = current(&folder).ok()?.into_iter().find(|current| current.run == run)?;
-        let unit = Unit { name: current.name, manager };
-        (unit.is_scope() || unit.name.as_encoded_bytes().ends_with(b".service")).then_some(unit)
-    })
+    for (folder, manager) in std::iter::once(system).chain(user) {
+        let of_user = format!("user@{}.service", uid.unwrap_or_default());
+        match current(&folder) {
+            Ok(all) => {
+                if let Some(current) = all.into_iter().find(|current| current.run == run) {
+                    return Record::Outside(Unit { name: current.name, manager });
+                }
+            }
+            // No manager, or its folder is hidden from here (ProtectHome=).
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let hidden = manager != Manager::System
+                    && matches!(
+                        read(Path::new(SYSTEM), of_user.as_ref(), None),
+                        Some(Record::Current { .. })
+                    );
+                if hidden {
+                    return Record::Denied;
+                }
+            }
+            Err(_) => return Record::Denied,
+        }
+    }
+    Record::None
 }
 
 fn of_user(uid: u32) -> PathBuf {
@@ -99,9 +117,9 @@ fn current(folder: &Path) -> io::Result<Vec<Current>> {
         };
         match link(&entry.path()) {
             Ok(Some((run, since))) => all.push(Current { name, run, since }),
-            // It has become inactive meanwhile, or is no record.
+            // It has become inactive meanwhile, or is no record, as a user may put there.
             Ok(None) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {}
             Err(error) => return Err(error),
         }
     }

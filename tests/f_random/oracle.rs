@@ -40,7 +40,10 @@ pub(super) fn expected(nodes: &[Node], protect: Option<usize>) -> Expected {
     let mut roles: BTreeMap<usize, &'static str> = holders.iter().map(|at| (*at, "holder")).collect();
     for holder in &holders {
         let mut child = *holder;
-        while let Some(parent) = nodes[child].parent().filter(|parent| tree.one_instance(child, *parent)) {
+        // Whose script tells nothing may run many others.
+        let launches =
+            |child, parent| tree.one_instance(child, parent) && nodes[parent].program != Program::Plain;
+        while let Some(parent) = nodes[child].parent().filter(|parent| launches(child, *parent)) {
             roles.entry(parent).or_insert("launcher");
             child = parent;
         }

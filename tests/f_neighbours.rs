@@ -1,0 +1,134 @@
+//! F. What lives beside an instance, or after it: a supervisor above, a server next to it, a successor.
+
+use crate::f_launcher::{ended, lives, sentence};
+use crate::support::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        case!(b04_a_supervisor_that_hides_its_script),
+        case!(b04_what_a_launcher_started_beside_serves_another_port),
+        case!(b04_a_port_that_is_refused_is_no_longer_asked_for),
+        case!(d10_the_next_of_those_that_wait_is_not_chased),
+        case!(f02_forks_where_nothing_is_put_at_random),
+    ]
+}
+
+const SECOND: &str = "127.0.0.1:18791";
+const THIRD: &str = "127.0.0.1:18792";
+
+fn nothing_was_done(run: &Run, fixtures: &[&Fixture]) {
+    assert_eq!(run.status, 3, "{run}");
+    for fixture in fixtures {
+        lives(run, fixture);
+        assert_eq!(fixture.signals(), [""; 0], "{run}");
+    }
+}
+
+/// A process manager of the service's own runtime, started from an environment that has the marker.
+fn b04_a_supervisor_that_hides_its_script() {
+    let bystander = Bystander::start();
+    let supervisor = Fixture::silent().package("pm2").start();
+    supervisor.set_title(b"PM2 v5.4.2: God Daemon");
+    let gateway = Fixture::gateway().start_below(&supervisor);
+    let other = Fixture::other(SECOND).marked(false).start_below(&supervisor);
+    let run = portclear(&["18789", "--json"]);
+    assert_eq!(run.status, 0, "{run}");
+    ended(&run, &gateway, "holder", "stale-instance");
+    for fixture in [&supervisor, &other] {
+        lives(&run, fixture);
+        assert_eq!(fixture.signals(), [""; 0], "{run}");
+    }
+    other.answers();
+    bystander.answers();
+}
+
+/// Neither a part of the instance by what it executes, nor by a marker: it loses its parent all the same.
+fn b04_what_a_launcher_started_beside_serves_another_port() {
+    let bystander = Bystander::start();
+    let launcher = Fixture::silent().start();
+    let gateway = Fixture::gateway().start_below(&launcher);
+    let other = Fixture::other(SECOND).marked(false).start_below(&launcher);
+    let titled = Fixture::gateway_on(THIRD).start_below(&launcher);
+    titled.set_title(b"openclaw-gateway");
+    let run = portclear(&["18789", "--json"]);
+    nothing_was_done(&run, &[&launcher, &gateway, &other, &titled]);
+    assert!(sentence(&run).contains("serves another port, too"), "{run}");
+    drop(other);
+    let run = portclear(&["18789", "--json"]);
+    nothing_was_done(&run, &[&launcher, &gateway, &titled]);
+    assert!(sentence(&run).contains(&format!("(pid {})", titled.pid())), "{run}");
+    drop(titled);
+    let run = portclear(&["18789", "--json"]);
+    assert_eq!(run.status, 0, "{run}");
+    ended(&run, &gateway, "holder", "stale-instance");
+    ended(&run, &launcher, "launcher", "stale-instance");
+    bystander.answers();
+}
+
+/// Two instances share a port, and one of them serves a third: so neither that port is cleared nor the first.
+fn b04_a_port_that_is_refused_is_no_longer_asked_for() {
+    let bystander = Bystander::start();
+    let [one, two] = [(); 2].map(|()| Fixture::silent().start());
+    let workers = [
+        Fixture::gateway().start_below(&one),
+        Fixture::gateway_on(SECOND).start_below(&one),
+        Fixture::gateway_on("[::1]:18791").start_below(&two),
+        Fixture::gateway_on(THIRD).start_below(&two),
+    ];
+    let run = portclear(&["18789", "18791", "--json"]);
+    let [a, b, c, d] = &workers;
+    nothing_was_done(&run, &[&one, &two, a, b, c, d]);
+    let run = portclear(&["18789", "18791", "18792", "--json"]);
+    assert_eq!(run.status, 0, "{run}");
+    for fixture in [&one, &two].into_iter().chain(&workers) {
+        fixture.has_ended();
+    }
+    bystander.answers();
+}
+
+const WAITS: &str = r#"
+import os, signal, socket, sys
+parent = os.getppid()
+while os.getppid() == parent:
+    try:
+        server = socket.create_server(("127.0.0.1", 18789))
+        break
+    except OSError:
+        signal.sigtimedwait([], 0.002)
+open(sys.argv[1], "w").close()
+while os.getppid() == parent:
+    signal.sigtimedwait([], 0.1)
+"#;
+
+/// Older than the call, and of the service; that it holds the port, the call itself has brought about.
+fn d10_the_next_of_those_that_wait_is_not_chased() {
+    let bystander = Bystander::start();
+    let folder = tempfile::tempdir().unwrap();
+    let serves = folder.path().join("serves");
+    let words = ["/usr/bin/python3", "-c", WAITS, serves.to_str().unwrap()];
+    let gateway = Fixture::gateway().on_term(OnTerm::Drain(300)).start();
+    let next = Fixture::silent().spawns(&words).start();
+    let other = Fixture::gateway_on("127.0.0.2:18789").on_term(OnTerm::Drain(600)).start();
+    let run = portclear(&["18789", "--json", "--any-owner"]);
+    assert_eq!(run.status, 6, "{run}");
+    ended(&run, &gateway, "holder", "stale-instance");
+    ended(&run, &other, "holder", "stale-instance");
+    assert!(serves.exists(), "{run}");
+    let holder = run.json()["ports"][0]["holders"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&holder["rule"], &holder["ppid"]), (&"newer".into(), &next.pid().into()), "{run}");
+    assert_eq!(holder["signals"], serde_json::json!([]), "{run}");
+    bystander.answers();
+}
+
+fn f02_forks_where_nothing_is_put_at_random() {
+    let bystander = Bystander::start();
+    let pool =
+        Fixture::gateway().no_package().behind(&["/bin/sh", "-c", "setarch -R \"$@\"; exit", "sh"]).start();
+    let workers = [pool.fork(), pool.fork()];
+    pool.close_sockets();
+    let run = portclear(&["18789", "--json"]);
+    assert_eq!(run.status, 0, "{run}");
+    workers.iter().for_each(Proc::has_ended);
+    ended(&run, &pool, "launcher", "stale-instance");
+    bystander.answers();
+}
