@@ -1,6 +1,6 @@
 //! F. What lives beside an instance, or after it: a supervisor above, a server next to it, a successor.
 
-use crate::f_launcher::{ended, lives, sentence};
+use crate::f_launcher::{AT, ended, lives, said, sentence};
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -122,13 +122,16 @@ fn d10_the_next_of_those_that_wait_is_not_chased() {
 
 fn f02_forks_where_nothing_is_put_at_random() {
     let bystander = Bystander::start();
-    let pool =
-        Fixture::gateway().no_package().behind(&["/bin/sh", "-c", "setarch -R \"$@\"; exit", "sh"]).start();
+    let words = ["/bin/sh", "-c", "setarch -R \"$@\"; exit", "sh"];
+    let pool = Fixture::silent().no_package().behind(&words).start();
     let workers = [pool.fork(), pool.fork()];
-    pool.close_sockets();
+    pool.listen_also(AT);
     let run = portclear(&["18789", "--json"]);
     assert_eq!(run.status, 0, "{run}");
-    workers.iter().for_each(Proc::has_ended);
-    ended(&run, &pool, "launcher", "stale-instance");
+    ended(&run, &pool, "holder", "stale-instance");
+    for worker in &workers {
+        said(&run, worker.pid(), ["worker", "stale-instance", "ended"], &["SIGTERM"]);
+        worker.has_ended();
+    }
     bystander.answers();
 }
