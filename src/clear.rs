@@ -161,15 +161,9 @@ fn rounds(
         if let Some(error) = error {
             return Err(error);
         }
-        if act && !targets.is_empty() {
-            let holders = jobs.iter().flat_map(|job| &job.report.holders);
-            let found = || holders.map(|process| process.holder.facts.id).collect();
-            let found = context.found.get_or_insert_with(found);
-            // What a target has become is its successor in the same place.
-            for target in targets.iter().filter(|target| target.ending.fate == Fate::Changed) {
-                found.remove(&target.judged.0.facts.id);
-            }
-        }
+        // What a target has become is its successor in the same place.
+        let changed = targets.iter().filter(|target| target.ending.fate == Fate::Changed);
+        context.changed.extend(changed.map(|target| target.judged.0.facts.id));
         for job in of_job {
             if let Some(job) = jobs.get_mut(job).filter(|job| job.open) {
                 job.settle();
@@ -200,7 +194,7 @@ pub(crate) fn context<'a>(policy: &'a Policy, known: &mut Known) -> Result<Conte
         protect: &policy.protect,
         allow: policy.allow,
         inherited: Vec::new(),
-        found: None,
+        changed: BTreeSet::new(),
     })
 }
 

@@ -127,7 +127,7 @@ impl ProcessReport {
             },
             Rule::Newer => {
                 format!(
-                    "it did not start before the caller, or what called it, or has taken the port since, so it is \
+                    "it did not start before the caller, or what called it, or is another since, so it is \
                      newer, not stale; {}",
                     self.evidence()
                 )

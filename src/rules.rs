@@ -37,8 +37,8 @@ pub enum Rule {
     Protected,
     /// Its supervisor runs it now.
     Live,
-    /// It did not start before the caller, or before the instance that the caller was started by; or it has taken the
-    /// port when another process was ended in this call.
+    /// It did not start before the caller, or before the instance that the caller was started by; or it was signalled
+    /// in this call and has executed something since.
     Newer,
     /// Part of the holder's instance, and it listens on a port that is not to be cleared.
     Elsewhere,

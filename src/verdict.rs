@@ -34,16 +34,14 @@ pub(crate) struct Context<'a> {
     /// image was forked from it and is no newcomer, however young. After an exec it may be the successor
     /// that the instance handed its socket to.
     pub(crate) inherited: Vec<(u64, Image)>,
-    /// Once something was signalled: all that had held one of the ports until then. Who holds one only since has
-    /// taken it, however long it has waited: a successor, or the next of those that retry.
-    pub(crate) found: Option<BTreeSet<ProcessId>>,
+    /// What was signalled in this call, and has executed something since: its own successor, in its own place.
+    pub(crate) changed: BTreeSet<ProcessId>,
 }
 
 impl Context<'_> {
-    /// Whether it is not older than the caller, or has taken the port since another was ended.
+    /// Whether it is not older than the caller, or has become another since it was signalled.
     pub(crate) fn is_newer(&self, facts: &Facts) -> bool {
-        let took = self.found.as_ref().is_some_and(|found| !found.contains(&facts.id));
-        self.caller.is_newer(facts) || took
+        self.caller.is_newer(facts) || self.changed.contains(&facts.id)
     }
 }
 
@@ -128,7 +126,7 @@ mod tests {
             protect: &[],
             allow: Allow { any_owner: true, ..Allow::default() },
             inherited: vec![(7, Image { stack: 7, environ_end: 0x7ffc_0000_0000 })],
-            found: None,
+            changed: BTreeSet::new(),
         }
     }
 

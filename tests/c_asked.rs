@@ -45,7 +45,7 @@ fn c06_a_gateway_that_started_after_the_call_is_newer() {
         let server = server.start();
         let reason = spared(&late.finish(), 3, server.pid(), "newer");
         assert!(
-            reason.starts_with("it did not start before the caller, or what called it, or has taken"),
+            reason.starts_with("it did not start before the caller, or what called it, or is another"),
             "{reason}"
         );
         untouched(&server);

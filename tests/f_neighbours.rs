@@ -1,4 +1,4 @@
-//! F. What lives beside an instance, or after it: a supervisor above, a server next to it, a successor.
+//! F. What lives beside an instance: a supervisor above, a server next to it.
 
 use crate::f_launcher::{AT, ended, lives, said, sentence};
 use crate::support::*;
@@ -8,7 +8,6 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(b04_a_supervisor_that_hides_its_script),
         case!(b04_what_a_launcher_started_beside_serves_another_port),
         case!(b04_a_port_that_is_refused_is_no_longer_asked_for),
-        case!(d10_the_next_of_those_that_wait_is_not_chased),
         case!(f02_forks_where_nothing_is_put_at_random),
     ]
 }
@@ -83,40 +82,6 @@ fn b04_a_port_that_is_refused_is_no_longer_asked_for() {
     for fixture in [&one, &two].into_iter().chain(&workers) {
         fixture.has_ended();
     }
-    bystander.answers();
-}
-
-const WAITS: &str = r#"
-import os, signal, socket, sys
-parent = os.getppid()
-while os.getppid() == parent:
-    try:
-        server = socket.create_server(("127.0.0.1", 18789))
-        break
-    except OSError:
-        signal.sigtimedwait([], 0.002)
-open(sys.argv[1], "w").close()
-while os.getppid() == parent:
-    signal.sigtimedwait([], 0.1)
-"#;
-
-/// Older than the call, and of the service; that it holds the port, the call itself has brought about.
-fn d10_the_next_of_those_that_wait_is_not_chased() {
-    let bystander = Bystander::start();
-    let folder = tempfile::tempdir().unwrap();
-    let serves = folder.path().join("serves");
-    let words = ["/usr/bin/python3", "-c", WAITS, serves.to_str().unwrap()];
-    let gateway = Fixture::gateway().on_term(OnTerm::Drain(300)).start();
-    let next = Fixture::silent().spawns(&words).start();
-    let other = Fixture::gateway_on("127.0.0.2:18789").on_term(OnTerm::Drain(600)).start();
-    let run = portclear(&["18789", "--json", "--any-owner"]);
-    assert_eq!(run.status, 6, "{run}");
-    ended(&run, &gateway, "holder", "stale-instance");
-    ended(&run, &other, "holder", "stale-instance");
-    assert!(serves.exists(), "{run}");
-    let holder = run.json()["ports"][0]["holders"].as_array().unwrap().last().unwrap().clone();
-    assert_eq!((&holder["rule"], &holder["ppid"]), (&"newer".into(), &next.pid().into()), "{run}");
-    assert_eq!(holder["signals"], serde_json::json!([]), "{run}");
     bystander.answers();
 }
 
