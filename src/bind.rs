@@ -4,14 +4,11 @@ use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
+use crate::bind_error::BindError;
 use crate::clear;
-use crate::error::BindError;
-use crate::os::pidfd;
-use crate::os::probe::v6only_by_default;
-use crate::os::terminate::KILL_WAIT;
-use crate::policy::Policy;
-use crate::port::PortSpec;
-use crate::report::{Fate, Outcome, PortReport, ProcessReport};
+use crate::end::KILL_WAIT;
+use crate::model::{Fate, Outcome, Policy, PortReport, PortSpec, ProcessReport, WhySurvived, WhyUnseen};
+use crate::read;
 
 /// The pauses between attempts that were lost, doubling from the first: a race is soon decided, and what stays
 /// at odds with every look (a listen(2) that is refused after a bind that is not) is not asked in a hot loop.
@@ -23,6 +20,10 @@ pub(crate) fn bind(
     addresses: io::Result<impl Iterator<Item = SocketAddr>>,
     policy: &Policy,
 ) -> Result<TcpListener, BindError> {
+    if policy.ends.sweep {
+        let sweeps = io::Error::new(ErrorKind::InvalidInput, "the policy sweeps, and only clear does that");
+        return Err(BindError::new("cannot bind", sweeps));
+    }
     let addresses = addresses.map_err(|error| BindError::new("cannot resolve the address to bind", error))?;
     let start = Instant::now();
     let mut failed: Option<BindError> = None;
@@ -53,7 +54,7 @@ fn bind_one(address: SocketAddr, policy: &Policy, start: Instant) -> Result<TcpL
         };
         // EADDRINUSE from port 0: no port is left, and none is to be cleared.
         if spec.is_none() && refused.kind() == ErrorKind::AddrInUse {
-            spec = PortSpec::of_bind(address, v6only_by_default());
+            spec = PortSpec::of_bind(address, read::v6only_by_default());
         }
         let (ErrorKind::AddrInUse, Some(spec)) = (refused.kind(), spec) else {
             return Err(BindError::new(format!("cannot bind {address}"), refused));
@@ -70,9 +71,8 @@ fn bind_one(address: SocketAddr, policy: &Policy, start: Instant) -> Result<TcpL
             return Err(BindError::in_use(refused, whole(earlier, report, start)));
         }
         earlier.extend(report.holders.into_iter().filter(|holder| holder.ending.fate != Fate::Untouched));
-        if let Err(error) = pidfd::wait(&[], pause) {
-            return Err(BindError::new(error.to_string(), error.into()));
-        }
+        // No event tells that an address may be bound again: what took it may never have listened.
+        read::pause(pause);
         pause = (pause * 2).clamp(shortest, longest);
     }
 }
@@ -92,18 +92,18 @@ enum Next {
 fn after(report: &PortReport) -> Next {
     match report.status {
         Ok(Outcome::Free | Outcome::Cleared) => Next::Look,
-        Ok(Outcome::Unseen | Outcome::Survived) if report.unsettled => Next::Look,
-        Ok(Outcome::Unseen) if !report.listening => Next::LookBriefly,
+        Ok(Outcome::Unseen(WhyUnseen::Unsettled) | Outcome::Survived(WhySurvived::Unsettled)) => Next::Look,
+        Ok(Outcome::Unseen(WhyUnseen::NobodyListens)) => Next::LookBriefly,
         _ => Next::Answer,
     }
 }
 
 /// The last look's report, with what was done before it: "nothing was signalled" must be true of the call.
 fn whole(mut earlier: Vec<ProcessReport>, mut report: PortReport, start: Instant) -> PortReport {
-    let told = |known: &ProcessReport, id| known.holder.facts.id == id;
-    earlier.retain(|before| !report.holders.iter().any(|last| told(last, before.holder.facts.id)));
-    let ended = earlier.iter().any(|before| before.ending.fate == Fate::Ended);
-    if ended && matches!(report.status, Ok(Outcome::Held | Outcome::Unseen)) {
+    let is_last = |id| report.holders.iter().any(|last| last.process.id() == id);
+    earlier.retain(|before| !is_last(before.process.id()));
+    let ended = earlier.iter().any(|before| matches!(before.ending.fate, Fate::Ended(_)));
+    if ended && matches!(report.status, Ok(Outcome::Held(_) | Outcome::Unseen(_))) {
         report.status = Ok(Outcome::Respawned);
     }
     report.holders.splice(..0, earlier);

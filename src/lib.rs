@@ -5,7 +5,7 @@
 //! recognises an instance of the service by what it executes and by the marker variables it was started with
 //! (never by its name), ends stale instances gracefully, and says "free" only after a bind.
 //!
-//! A server makes one call before it serves. It is `TcpListener::bind`, and where that is refused what is stale is
+//! A server makes one call before it serves. It is `TcpListener::bind`, and where that is refused, stale instances are
 //! ended first:
 //!
 //! ```no_run
@@ -16,22 +16,25 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`inspect`] looks and signals nobody, and [`clear`] does the same and then ends what is stale:
+//! [`inspect`] all(target_os = "linux", not(portclear_elsewhere)) and signals nobody. [`clear`] does the same and then ends stale instances:
 //!
 //! ```
-//! use portclear::{Outcome, Policy, PortSpec, Service};
+//! use portclear::report::Outcome;
+//! use portclear::{Policy, PortSpec, Service};
 //!
 //! let port: PortSpec = "127.0.0.1:18789".parse()?;
 //! let report = portclear::inspect(&[port], &Policy::new(Service::openclaw()));
 //! for port in &report.ports {
 //!     match &port.status {
 //!         Ok(Outcome::Free) => {}
-//!         Ok(outcome) => eprintln!("{}: {outcome:?}, {} holders", port.spec, port.holders.len()),
+//!         Ok(_) => eprintln!("{}: {}, {} holders", port.spec, port.sentence(), port.holders.len()),
 //!         Err(error) => eprintln!("{}: could not find out: {error}", port.spec),
 //!     }
 //! }
-//! # Ok::<(), portclear::PortSpecError>(())
+//! # Ok::<(), portclear::policy::PortSpecError>(())
 //! ```
+//!
+//! [`report`] has the types that explain a verdict, [`policy`] the ones that a [`Policy`] and a [`Service`] are made of.
 //!
 //! # Features
 //!
@@ -39,62 +42,57 @@
 //! - `log`: an event of the crate `log`, level info, target `portclear`, for each verdict and each signal. Nothing else
 //!   is ever printed.
 //!
-//! Linux alone, kernel 5.4 or later: it rests on pidfds (pidfd_open(2)) and /proc.
-#[cfg(not(target_os = "linux"))]
-compile_error!("portclear rests on pidfds, sock_diag and /proc: it is for Linux alone");
+//! # Systems
+//!
+//! Linux, kernel 5.4 or later: it rests on pidfds (pidfd_open(2)) and /proc. On other systems the crate compiles, so that
+//! a server which embeds it does. There [`bind`] is `TcpListener::bind`, and [`inspect`] and [`clear`] answer with an
+//! [`Error`] of the kind [`Unsupported`](std::io::ErrorKind::Unsupported).
 
 use std::net::{TcpListener, ToSocketAddrs};
 
-#[cfg(feature = "bench")]
+mod bind_error;
+mod model;
+mod say;
+
+#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
+mod answer;
+#[cfg(all(target_os = "linux", not(portclear_elsewhere), feature = "bench"))]
 #[doc(hidden)]
 pub mod bench;
+#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
 mod bind;
+#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
 mod clear;
-mod error;
-mod escape;
-mod event;
-mod explain;
-mod facts;
-mod identity;
-mod job;
-mod liveness;
-mod os;
-mod parse;
-mod plan;
-mod policy;
-mod port;
-mod protection;
-mod report;
-mod rules;
-mod runtime;
-mod script;
-mod sentence;
-mod service;
-mod targets;
-#[cfg(test)]
+#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
+mod end;
+#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
+mod judge;
+#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
+mod read;
+#[cfg(all(target_os = "linux", not(portclear_elsewhere), test))]
 mod testing;
-mod ties;
-mod tree;
-mod verdict;
 
-pub use error::{BindError, Error};
-pub use escape::escape;
-pub use facts::{
-    Ancestry, Blind, Entry, Environ, Exe, Facts, Holder, Manager, ProcessId, Record, Seen, Unit,
-};
-pub use identity::{Evidence, Identity, Trace};
-pub use liveness::{Liveness, Supervisor};
-pub use policy::{Policy, Signal, SignalError};
-pub use port::{Listener, PortSpec, PortSpecError};
-pub use protection::Protection;
-pub use report::{
-    Connections, Ending, Fate, Memory, Outcome, PortReport, ProcessReport, Progress, Report, SweepReport,
-};
-pub use rules::{Rule, Verdict};
-pub use runtime::Runtime;
-pub use service::{Marker, OffspringSign, Service};
-pub use tree::Role;
-pub use verdict::Judgement;
+#[cfg_attr(all(target_os = "linux", not(portclear_elsewhere)), path = "system.rs")]
+#[cfg_attr(not(all(target_os = "linux", not(portclear_elsewhere))), path = "elsewhere.rs")]
+mod system;
+
+pub use bind_error::BindError;
+pub use model::{Error, Policy, PortSpec, Report, Service};
+
+/// What a [`Report`] is made of: what was found, what was decided and why, and what came of it.
+pub mod report {
+    pub use crate::model::{
+        Ancestry, Asker, Blind, Cgroup, Connections, Ending, Environ, Evidence, Exe, Facts, Fate, FileId,
+        Identity, Judgement, Listener, Liveness, Manager, Memory, Outcome, PortReport, Process, ProcessId,
+        ProcessReport, Progress, Protection, Record, Role, Script, Seen, Sent, Supervisor, SweepReport,
+        Trace, Unit, Verdict, Why, WhyHeld, WhyNot, WhySurvived, WhyUnseen, escape,
+    };
+}
+
+/// What a [`Policy`], a [`Service`] and a [`PortSpec`] are made of.
+pub mod policy {
+    pub use crate::model::{Also, Marker, OffspringSign, PortSpecError, Runtime, Signal, SignalError};
+}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -102,7 +100,7 @@ struct Readme;
 
 /// Finds out what [`clear`] would do, and signals nobody. The same path, up to the first signal.
 pub fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
-    clear::run(ports, policy, false, None)
+    system::inspect(ports, policy)
 }
 
 /// Ends the stale instances that hold the ports, all side by side and with one deadline, and proves by a
@@ -110,12 +108,16 @@ pub fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
 ///
 /// Per port it is all or nothing: where one holder is spared, none is signalled.
 pub fn clear(ports: &[PortSpec], policy: &Policy) -> Report {
-    clear::run(ports, policy, true, None)
+    system::clear(ports, policy, None)
 }
 
 /// [`clear`], and `observe` is told what is waited for: at once, and then four times a second.
-pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: &mut dyn FnMut(&Progress)) -> Report {
-    clear::run(ports, policy, true, Some(observe))
+pub fn clear_observed(
+    ports: &[PortSpec],
+    policy: &Policy,
+    observe: &mut dyn FnMut(&report::Progress),
+) -> Report {
+    system::clear(ports, policy, Some(observe))
 }
 
 /// [`TcpListener::bind`], for a server that clears its own stale instances first: the one call before it serves.
@@ -172,5 +174,34 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: &mut dyn FnM
 /// - The address does not resolve, or the system refuses it for another reason: EACCES (a port below
 ///   `net.ipv4.ip_unprivileged_port_start`, ip(7)), EADDRNOTAVAIL, and so on. Nothing was looked at then.
 pub fn bind(address: impl ToSocketAddrs, policy: &Policy) -> Result<TcpListener, BindError> {
-    bind::bind(address.to_socket_addrs(), policy)
+    system::bind(address.to_socket_addrs(), policy)
+}
+
+impl Service {
+    /// The service that the calling program is an instance of: for a server that clears its own kind.
+    ///
+    /// An instance executes the same file, under whatever path, or a file that lay at the same path when the
+    /// instance started and was replaced there since, as an upgrade does. A link that the caller was started
+    /// through does not matter. A new folder for each release does: the path is another one then, and the earlier
+    /// releases' are to be added with [`executable`](Self::executable).
+    ///
+    /// Programs that do several things by one executable (a supervisor and its servers, a server for each tenant)
+    /// are one service to this; [`instance_key`](Self::instance_key) and [`markers`](Self::markers) tell them apart.
+    /// What is known to run other programs' code is refused, and such a list is never complete.
+    ///
+    /// ```
+    /// use portclear::{Policy, Service};
+    ///
+    /// let policy = Policy::new(Service::of_current_exe()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// - [`Unsupported`](std::io::ErrorKind::Unsupported): the executable is a [runtime](crate::policy::Runtime::is_known), so that
+    ///   every other program it runs would be taken for an instance, or it is no file (memfd_create(2)).
+    ///   Say what the service is with [`package`](Self::package) or [`markers`](Self::markers).
+    /// - Whatever keeps /proc/self/exe from being read.
+    pub fn of_current_exe() -> std::io::Result<Self> {
+        system::service_of_current_exe()
+    }
 }

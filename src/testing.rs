@@ -4,10 +4,14 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::facts::{
-    Ancestry, Entry, Environ, Exe, Facts, Holder, Image, Manager, ProcessId, Record, Seen, Unit,
+use crate::model::{
+    Ancestry, Caller, Cgroup, Environ, Exe, ExecMark, Facts, FileId, Manager, Process, ProcessId, Record,
+    Script, Seen, Unit,
 };
-use crate::liveness::Caller;
+
+pub(crate) fn file(inode: u64) -> FileId {
+    FileId { device: 1, inode }
+}
 
 /// A readable process that is nothing in particular: /usr/bin/other, no variables.
 pub(crate) fn facts(pid: u32, start_ticks: u64) -> Facts {
@@ -21,14 +25,15 @@ pub(crate) fn facts(pid: u32, start_ticks: u64) -> Facts {
         rss: 0,
         uid: Seen::Value(1000),
         nested: Seen::Value(false),
-        exe: Seen::Value(Exe { path: PathBuf::from("/usr/bin/other"), replaced: false, file: (1, 1) }),
+        exe: Seen::Value(Exe { path: PathBuf::from("/usr/bin/other"), replaced: false, file: file(1) }),
         argv: Seen::Value(Vec::new()),
         environ: Seen::Value(Environ::default()),
-        cgroup: Seen::Value(PathBuf::from("/")),
-        entry: Entry::NotARuntime,
+        run: None,
+        cgroup: Seen::Value(Cgroup::new("/")),
+        script: Script::NotARuntime,
         record: Record::None,
         signalable: true,
-        image: Image::default(),
+        mark: ExecMark::default(),
         only_forked: false,
     }
 }
@@ -37,8 +42,8 @@ pub(crate) fn ancestors(pids: &[u32], complete: bool) -> Ancestry {
     Ancestry { line: pids.iter().map(|pid| facts(*pid, 10).into()).collect(), complete }
 }
 
-pub(crate) fn holder(facts: Facts, ancestry: Ancestry) -> Holder {
-    Holder { facts, inodes: vec![1], ancestry }
+pub(crate) fn process(facts: Facts, ancestry: Ancestry) -> Process {
+    Process { facts, inodes: vec![1], ancestry }
 }
 
 /// A process that waits, and ends with the value at the latest: its input does.
@@ -53,8 +58,9 @@ pub(crate) fn caller() -> Caller {
         since: 5_000,
         uid: 1000,
         ancestors: vec![400, 300, 1],
+        parents: Vec::new(),
         ancestry_complete: true,
-        blinds: None,
+        blind: None,
         unit: Some(Unit { name: "own.service".into(), manager: Manager::System }),
         container: None,
         of_current_run: true,

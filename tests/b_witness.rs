@@ -136,7 +136,7 @@ fn b07_random_sockets_are_seen_as_others_see_them() {
             let report = &report.ports[0];
             let listeners: Seen = report.listeners.iter().map(|l| (l.local.ip(), l.inode, l.uid)).collect();
             let holders: BTreeSet<u32> =
-                report.holders.iter().map(|holder| holder.holder.facts.id.pid).collect();
+                report.holders.iter().map(|holder| holder.process.facts.id.pid).collect();
             let inodes: BTreeSet<u64> = listeners.iter().map(|(_, inode, _)| *inode).collect();
             let what = || format!("port {port}: {report:?}");
             let ours = (listeners, holders.clone());
@@ -146,14 +146,14 @@ fn b07_random_sockets_are_seen_as_others_see_them() {
             seen.set(seen.get() + ours.0.len());
             // And what each of them holds.
             for holder in &report.holders {
-                let pid = holder.holder.facts.id.pid;
+                let pid = holder.process.facts.id.pid;
                 let links = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
                 let links: BTreeSet<_> = links.filter_map(|fd| std::fs::read_link(fd.path()).ok()).collect();
                 let held = report.listeners.iter().map(|listener| listener.inode);
                 let held: Vec<u64> = held
                     .filter(|inode| links.contains(std::path::Path::new(&format!("socket:[{inode}]"))))
                     .collect();
-                prop_assert_eq!(BTreeSet::from_iter(held), holder.holder.inodes.iter().copied().collect());
+                prop_assert_eq!(BTreeSet::from_iter(held), holder.process.inodes.iter().copied().collect());
             }
         }
         assert!(fixtures.iter().all(Fixture::is_alive) && children.iter().all(Proc::is_alive));

@@ -116,7 +116,7 @@ pub(crate) fn server() -> Option<ExitCode> {
         }
     };
     let grace = Duration::from_millis(task["grace_ms"].as_u64().unwrap_or(5_000));
-    let policy = Policy::new(service).grace(grace).kill(task["no_kill"] != true);
+    let policy = if task["no_kill"] == true { Policy::new(service).grace(grace).no_kill() } else { Policy::new(service).grace(grace) };
     let before = left_behind();
     let mut times = 0;
     let result = loop {
@@ -161,9 +161,9 @@ fn told(error: &BindError) -> Value {
     let holders = error.report().map(|report| {
         let pids = report.holders.iter().map(|holder| {
             json!([
-                holder.holder.facts.id.pid,
+                holder.process.id().pid,
                 holder.ending.signals.len(),
-                format!("{:?}", holder.judgement.rule),
+                format!("{:?}", holder.judgement.verdict),
             ])
         });
         pids.collect::<Vec<_>>()

@@ -126,16 +126,8 @@ fn a04_the_value_of_an_option_is_no_script() {
 
 /// A process that has its mounts for itself alone.
 const OWN_MOUNTS: [&str; 10] = [
-    "setpriv",
-    "--pdeathsig",
-    "KILL",
-    "--",
-    "unshare",
-    "--mount",
-    "--propagation=private",
-    "--fork",
-    "--kill-child",
-    "--",
+    "setpriv", "--pdeathsig", "KILL", "--", "unshare", "--mount", "--propagation=private", "--fork",
+    "--kill-child", "--",
 ];
 
 /// Runs a command line among the mounts of a fixture, with its folder for `$0`.

@@ -44,7 +44,7 @@ fn unit(pid: u32) -> String {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let path = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
     let service = path.split('/').rfind(|part| part.ends_with(".service") && *part != ".service");
-    service.map_or_else(|| "-".to_owned(), |unit| portclear::escape(unit.as_bytes()))
+    service.map_or_else(|| "-".to_owned(), |unit| portclear::report::escape(unit.as_bytes()))
 }
 
 /// The numbers of the one line that is as expected: the age, then the milliseconds of each step of its end.

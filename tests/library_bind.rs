@@ -147,7 +147,7 @@ fn started_through_a_link_or_replaced_by_an_upgrade() {
     let other = Program::new("gateway");
     let mut stranger = other.start(&serve(at));
     let said = said(&mut stranger);
-    assert_eq!(said["holders"], json!([[gated.pid(), 0, "Foreign"]]), "{said}");
+    assert_eq!(said["holders"], json!([[gated.pid(), 0, "Spared(Foreign)"]]), "{said}");
     assert_eq!(ask(at).unwrap(), format!("{} bind", gated.pid()));
     bystander.answers();
 }
@@ -165,7 +165,7 @@ fn several_addresses_as_std_tries_them() {
     let mut none =
         program.start(&json!({ "bind": ["192.0.2.1:18789", "127.0.0.1:18789", "192.0.2.2:18789"] }));
     let refused = said(&mut none);
-    assert_eq!(refused["holders"], json!([[foreign.pid(), 0, "Foreign"]]), "{refused}");
+    assert_eq!(refused["holders"], json!([[foreign.pid(), 0, "Spared(Foreign)"]]), "{refused}");
     let mut nowhere = program.start(&json!({ "bind": [] }));
     let refused = said(&mut nowhere);
     assert_eq!(
@@ -208,7 +208,7 @@ fn a_stubborn_instance_is_waited_for_and_killed() {
     let refused = said(&mut next);
     let sentence = format!("still held: 1 process signalled and still there (gateway, pid {}: ", old.pid());
     assert!(refused["refused"].as_str().unwrap().contains(&sentence), "{refused}");
-    assert_eq!(refused["holders"], json!([[old.pid(), 1, "StaleInstance"]]));
+    assert_eq!(refused["holders"], json!([[old.pid(), 1, "Stale(Instance)"]]));
     assert_eq!(ask(at).unwrap(), format!("{} bind", old.pid()));
     let mut next = program.start(&json!({ "bind": at, "grace_ms": 300 }));
     let said = said(&mut next);

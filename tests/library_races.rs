@@ -143,7 +143,7 @@ fn taken_between_the_clear_and_the_listen() {
     let text = refused["refused"].as_str().unwrap();
     let again = format!(": cleared, and taken again by node (pid {}), started by ", rival.pid());
     assert!(text.contains(&again) && !text.contains("nothing was signalled"), "{text}");
-    let holders = json!([[stale.pid(), 1, "StaleInstance"], [rival.pid(), 0, "Foreign"]]);
+    let holders = json!([[stale.pid(), 1, "Stale(Instance)"], [rival.pid(), 0, "Spared(Foreign)"]]);
     assert_eq!(refused["holders"], holders, "{refused}");
     rival.answers();
     assert_eq!(rival.signals(), [""; 0]);

@@ -36,7 +36,7 @@ fn what_is_no_instance_is_left_alone_and_named() {
     assert_eq!(refused["kind"], "AddrInUse");
     assert_eq!(refused["cause"], "Address already in use (os error 98)");
     assert_eq!(refused["io"], json!(["AddrInUse", sentence]));
-    assert_eq!(refused["holders"], json!([[foreign.pid(), 0, "Foreign"]]));
+    assert_eq!(refused["holders"], json!([[foreign.pid(), 0, "Spared(Foreign)"]]));
     foreign.answers();
     assert_eq!(foreign.signals(), [""; 0]);
 
@@ -68,7 +68,7 @@ fn what_is_no_instance_is_left_alone_and_named() {
         let refused = said(&mut server);
         let text = refused["refused"].as_str().unwrap();
         assert!(text.contains(words) && !text.contains(char::is_control), "{text}");
-        let pids = holder.map(|holder| json!([holder.pid(), 0, "Foreign"]));
+        let pids = holder.map(|holder| json!([holder.pid(), 0, "Spared(Foreign)"]));
         assert_eq!(refused["holders"], json!(pids.into_iter().collect::<Vec<_>>()));
     }
     assert!(hostile.is_alive() && bound.is_alive());
@@ -89,12 +89,12 @@ fn of_several_addresses_the_one_that_was_signalled_is_told() {
         let refused = said(&mut next);
         let sentence = "cannot bind 127.0.0.2:18789: still held: 1 process signalled and still there (";
         assert!(refused["refused"].as_str().unwrap().starts_with(sentence), "{refused}");
-        assert_eq!(refused["holders"], json!([[stubborn.pid(), 1, "StaleInstance"]]), "{refused}");
+        assert_eq!(refused["holders"], json!([[stubborn.pid(), 1, "Stale(Instance)"]]), "{refused}");
     }
     // Nothing was signalled at either: the first one's.
     let also = Fixture::other("127.0.0.3:18789").start();
     let mut next = program.start(&json!({ "bind": [held, "127.0.0.3:18789"] }));
-    assert_eq!(said(&mut next)["holders"], json!([[foreign.pid(), 0, "Foreign"]]));
+    assert_eq!(said(&mut next)["holders"], json!([[foreign.pid(), 0, "Spared(Foreign)"]]));
     for fixture in [&foreign, &also] {
         fixture.answers();
         assert_eq!(fixture.signals(), [""; 0]);

@@ -4,7 +4,8 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use portclear::{Outcome, Policy, PortSpec, Progress, Report, Service, clear, clear_observed, inspect};
+use portclear::report::{Outcome, Progress};
+use portclear::{Policy, PortSpec, Report, Service, clear, clear_observed, inspect};
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -66,50 +67,18 @@ fn policy() -> Policy {
     Policy::new(Service::openclaw()).grace(Duration::from_millis(300))
 }
 
-/// `StaleInstance` as `stale-instance`; what stands in parentheses behind a name is left out.
-fn word(name: &impl std::fmt::Debug) -> String {
-    let name = format!("{name:?}");
-    let letters = name.split('(').next().unwrap().chars().enumerate();
-    letters.fold(String::new(), |word, (at, c)| {
-        let dash = if at > 0 && c.is_uppercase() { "-" } else { "" };
-        format!("{word}{dash}{}", c.to_lowercase())
-    })
-}
-
-/// A report in the words of `--json`: what does not change from call to call.
+/// A report in the words of `--json`.
 fn told(report: &Report) -> Value {
-    let ports = report.ports.iter().map(|port| {
-        let status = port.status.as_ref().map_or("error".to_owned(), word);
-        let inodes: Vec<u64> = port.listeners.iter().map(|listener| listener.inode).collect();
-        let holders = port.holders.iter().map(|holder| {
-            let facts = &holder.holder.facts;
-            json!({
-                "pid": facts.id.pid,
-                "start_ticks": facts.id.start_ticks,
-                "exe": facts.exe.value().map(|exe| &exe.path),
-                "identity": word(&holder.judgement.identity),
-                "liveness": word(&holder.judgement.liveness),
-                "verdict": word(&holder.judgement.verdict),
-                "rule": word(&holder.judgement.rule),
-                "outcome": word(&holder.ending.fate),
-                "signals": holder.ending.signals.len(),
-                "reason": holder.reason(),
-            })
-        });
-        json!({
-            "port": port.spec.port(),
-            "status": status,
-            "sentence": port.sentence(),
-            "inodes": inodes,
-            "holders": holders.collect::<Vec<_>>(),
-        })
-    });
-    ports.collect()
+    reduced(&serde_json::from_str(&report.to_json()).unwrap())
 }
 
-/// The same of the program's document.
+/// A document of the program's.
 fn printed(run: &Run) -> Value {
-    let document = run.json();
+    reduced(&run.json())
+}
+
+/// What does not change from call to call.
+fn reduced(document: &Value) -> Value {
     let ports = document["ports"].as_array().unwrap().iter().map(|port| {
         let listeners = port["listeners"].as_array().unwrap().iter();
         let inodes: Vec<&Value> = listeners.map(|listener| &listener["inode"]).collect();
@@ -143,7 +112,7 @@ fn a_server_asks_in_its_own_thread_and_network() {
     let run = portclear(&[&line[..], &["--json"]].concat());
     for call in [inspect, clear] {
         let report = call(&specs(&line), &policy());
-        assert!(matches!(report.ports[0].status, Ok(Outcome::Held)), "{report:?}");
+        assert!(matches!(report.ports[0].status, Ok(Outcome::Held(_))), "{report:?}");
         assert!(matches!(report.ports[2].status, Ok(Outcome::Free)), "{report:?}");
         assert!(report.ports[4].status.is_err(), "{report:?}");
         assert_eq!(told(&report), printed(&run));

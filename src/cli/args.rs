@@ -8,7 +8,9 @@ use anstream::ColorChoice;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use portclear::{Marker, Policy, PortSpec, PortSpecError, Runtime, Service, Signal};
+use portclear::policy::{Also, Marker, PortSpecError, Runtime, Signal};
+use portclear::report::escape;
+use portclear::{Policy, PortSpec, Service};
 
 use crate::cli::dropin::unit_name;
 use crate::cli::exit::TABLE;
@@ -138,15 +140,20 @@ pub(crate) struct Request {
 impl Args {
     pub(crate) fn resolve(self) -> Result<Request, clap::Error> {
         let service = self.service()?;
-        let mut policy = Policy::new(service)
-            .grace(self.grace)
-            .signal(self.signal)
-            .kill(!self.no_kill)
-            .any_owner(self.any_owner)
-            .live(self.live)
-            .offspring(self.offspring)
-            .tree(self.tree)
-            .sweep(self.sweep);
+        let mut policy = Policy::new(service).grace(self.grace).signal(self.signal);
+        if self.no_kill {
+            policy = policy.no_kill();
+        }
+        let also = [
+            (self.any_owner, Also::AnyOwner),
+            (self.live, Also::Live),
+            (self.offspring, Also::Offspring),
+            (self.tree, Also::Tree),
+            (self.sweep, Also::Sweep),
+        ];
+        for (_, also) in also.into_iter().filter(|(wanted, _)| *wanted) {
+            policy = policy.also_end(also);
+        }
         for pid in self.protect {
             policy = policy.protect(pid);
         }
@@ -201,7 +208,7 @@ fn usage(message: impl std::fmt::Display) -> clap::Error {
 }
 
 fn shown(path: &Path) -> String {
-    portclear::escape(path.as_os_str().as_encoded_bytes())
+    escape(path.as_os_str().as_encoded_bytes())
 }
 
 fn executable(path: &Path) -> Result<PathBuf, clap::Error> {

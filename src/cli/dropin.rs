@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use portclear::{PortSpec, escape};
+use portclear::PortSpec;
+use portclear::report::escape;
 
 /// What the program takes beside the grace: SIGKILL and its wait.
 const BESIDE_GRACE: Duration = Duration::from_secs(2);

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use portclear::{Outcome, PortReport, Report};
+use portclear::Report;
+use portclear::report::PortReport;
 
 /// How the program ends. Of several ports the highest counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -10,7 +11,6 @@ pub(crate) enum Exit {
     Free = 0,
     Error = 1,
     /// clap's own for bad arguments; it stands here for the table.
-    #[cfg_attr(not(test), allow(dead_code))]
     Usage = 2,
     Held = 3,
     Unseen = 4,
@@ -30,23 +30,18 @@ pub(crate) const TABLE: [(Exit, &str); 7] = [
 ];
 
 impl Exit {
-    pub(crate) const fn of_port(port: &PortReport) -> Self {
-        match &port.status {
-            Err(_) => Self::Error,
-            Ok(Outcome::Free | Outcome::Cleared | Outcome::WouldClear) => Self::Free,
-            Ok(Outcome::Held) => Self::Held,
-            Ok(Outcome::Unseen) => Self::Unseen,
-            Ok(Outcome::Survived) => Self::Survived,
-            Ok(Outcome::Respawned) => Self::Respawned,
-            // An outcome of a later version of the library is at least not a free port.
-            Ok(_) => Self::Error,
-        }
+    pub(crate) fn of_port(port: &PortReport) -> Self {
+        Self::of_status(port.exit_status())
     }
 
     pub(crate) fn of(report: &Report) -> Self {
-        let unswept = report.swept.as_ref().is_some_and(|swept| swept.status.is_err());
-        let swept = if unswept { Self::Error } else { Self::Free };
-        report.ports.iter().map(Self::of_port).fold(swept, Self::max)
+        Self::of_status(report.exit_status())
+    }
+
+    /// A status of a later version of the library is at least not a free port.
+    fn of_status(status: u8) -> Self {
+        let known = TABLE.into_iter().find(|(exit, _)| exit.code() == status);
+        known.map_or(Self::Error, |(exit, _)| exit)
     }
 
     pub(crate) const fn code(self) -> u8 {

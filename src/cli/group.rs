@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portclear::{Fate, ProcessReport};
+use portclear::report::{Fate, ProcessReport, Sent};
 
 use crate::cli::text::{exe, millis, time, unit, user};
 
@@ -23,7 +23,7 @@ pub(crate) fn groups(processes: &[ProcessReport], each: bool) -> Vec<Vec<&Proces
 }
 
 fn key(process: &ProcessReport) -> String {
-    let facts = &process.holder.facts;
+    let facts = &process.process.facts;
     format!(
         "{:?} {} {} {} {} {:?} {} {:?} {}",
         process.role,
@@ -31,19 +31,19 @@ fn key(process: &ProcessReport) -> String {
         exe(facts),
         user(process),
         unit(facts),
-        facts.run(),
+        facts.run,
         process.reason(),
         std::mem::discriminant(&process.ending.fate),
-        process.ending.signals.iter().map(|(signal, _)| signal.to_string()).collect::<String>(),
+        process.ending.signals.iter().map(|sent| sent.signal.name()).collect::<String>(),
     )
 }
 
 /// `node (pid 7, …)`, `14 × node (pids 7, 8, …)`: what they are.
 pub(crate) fn what(group: &[&ProcessReport]) -> String {
     let Some(first) = group.first() else { return String::new() };
-    let facts = &first.holder.facts;
+    let facts = &first.process.facts;
     let times = if group.len() > 1 { format!("{} × ", group.len()) } else { String::new() };
-    let ages = group.iter().map(|process| process.holder.facts.age);
+    let ages = group.iter().map(|process| process.process.facts.age);
     format!(
         "{times}{} ({}, {}, exe {}, unit {}, run {}, age {})",
         facts.name(),
@@ -51,14 +51,14 @@ pub(crate) fn what(group: &[&ProcessReport]) -> String {
         user(first),
         exe(facts),
         unit(facts),
-        facts.run().unwrap_or("-"),
+        facts.run.as_deref().unwrap_or("-"),
         span(ages, time),
     )
 }
 
 pub(crate) fn pids(group: &[&ProcessReport]) -> String {
     let pids: Vec<String> =
-        group.iter().take(PIDS).map(|process| process.holder.facts.id.pid.to_string()).collect();
+        group.iter().take(PIDS).map(|process| process.process.facts.id.pid.to_string()).collect();
     match group.len() {
         1 => format!("pid {}", pids.concat()),
         n if n > PIDS => format!("pids {} and {} more", pids.join(", "), n - PIDS),
@@ -73,19 +73,20 @@ pub(crate) fn ending(group: &[&ProcessReport]) -> Option<String> {
     let mut parts: Vec<String> = Vec::new();
     for at in 0..signals {
         let sent = || group.iter().filter_map(|process| process.ending.signals.get(at));
-        if let Some((signal, _)) = sent().next() {
-            parts.push(format!("{signal} after {}", span(sent().map(|(_, after)| *after), millis)));
+        if let Some(Sent { signal, .. }) = sent().next() {
+            parts.push(format!("{signal} after {}", span(sent().map(|sent| sent.after), millis)));
         }
     }
     parts.push(match first.ending.fate {
         Fate::Untouched => return None,
-        Fate::Ended => {
-            format!(
-                "gone after {}",
-                span(group.iter().filter_map(|process| process.ending.ended_after), millis)
-            )
+        Fate::Ended(_) => {
+            let after = group.iter().filter_map(|process| match process.ending.fate {
+                Fate::Ended(after) => Some(after),
+                _ => None,
+            });
+            format!("gone after {}", span(after, millis))
         }
-        Fate::EndedByItself => "ended before a signal reached it".to_owned(),
+        Fate::EndedByItself(_) => "ended before a signal reached it".to_owned(),
         Fate::Changed => "became another program, and was spared".to_owned(),
         Fate::Unread => "could not be read again, and was spared".to_owned(),
         Fate::NotPermitted => "may not be signalled from here".to_owned(),

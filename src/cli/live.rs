@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use portclear::{Progress, Report};
+use portclear::Report;
+use portclear::report::Progress;
 
 use crate::cli::args::Request;
 

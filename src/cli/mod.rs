@@ -1,11 +1,11 @@
 //! The program: arguments → policy, report → text or JSON, exit status.
 
+mod advice;
 mod args;
 mod dropin;
 mod exit;
 mod group;
 mod journal;
-mod json;
 mod live;
 mod text;
 
@@ -68,11 +68,9 @@ fn raise_descriptor_limit() {
 }
 
 fn show(request: &Request, report: &Report) -> io::Result<()> {
-    let exit = Exit::of(report);
     if request.json {
         let mut out = io::stdout().lock();
-        serde_json::to_writer(&mut out, &json::document(report, exit))?;
-        writeln!(out)?;
+        writeln!(out, "{}", report.to_json())?;
         return out.flush();
     }
     // The journal is read by the line, however much is asked for.

@@ -5,8 +5,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use portclear::{Facts, Outcome, PortReport, ProcessReport, SweepReport, Verdict, escape};
+use portclear::report::{Facts, Outcome, PortReport, ProcessReport, SweepReport, escape};
 
+use crate::cli::advice::advice;
 use crate::cli::exit::Exit;
 use crate::cli::group::{ending, groups, pids, span, what};
 
@@ -40,7 +41,7 @@ pub(crate) fn lines(out: &mut impl Write, port: &PortReport, prefix: &str, verbo
     }
     // What could not be found out is said on standard error.
     match port.status {
-        Ok(_) if !one_line => writeln!(out, "{head}{}", port.sentence()),
+        Ok(_) if !one_line => writeln!(out, "{head}{}{}", port.sentence(), advice(port)),
         _ => Ok(()),
     }
 }
@@ -76,7 +77,13 @@ pub(crate) fn block(out: &mut impl Write, port: &PortReport, verbose: bool) -> i
     let style = style(port);
     // What could not be found out is said on standard error.
     if port.status.is_ok() {
-        writeln!(out, "{BOLD}port {}{BOLD:#}: {style}{}{style:#}", port.spec, port.sentence())?;
+        writeln!(
+            out,
+            "{BOLD}port {}{BOLD:#}: {style}{}{}{style:#}",
+            port.spec,
+            port.sentence(),
+            advice(port)
+        )?;
     }
     for holder in &port.holders {
         paragraph(out, &[holder], Some(addresses(port, holder)))?;
@@ -100,7 +107,7 @@ pub(crate) fn swept_block(out: &mut impl Write, swept: &SweepReport, verbose: bo
 
 fn paragraph(out: &mut impl Write, group: &[&ProcessReport], listens: Option<String>) -> io::Result<()> {
     let Some(first) = group.first() else { return Ok(()) };
-    let facts = &first.holder.facts;
+    let facts = &first.process.facts;
     let times = if group.len() > 1 { format!("{} × ", group.len()) } else { String::new() };
     writeln!(out, "\n  {BOLD}{times}{}{BOLD:#} ({})", facts.name(), pids(group))?;
     let mut row = |name: &str, value: String| writeln!(out, "    {DIM}{name:<9}{DIM:#} {value}");
@@ -115,31 +122,28 @@ fn paragraph(out: &mut impl Write, group: &[&ProcessReport], listens: Option<Str
     if let Some(command) = first.command().filter(|_| group.len() == 1) {
         row("command", command)?;
     }
-    let ages = group.iter().map(|process| process.holder.facts.age);
+    let ages = group.iter().map(|process| process.process.facts.age);
     row("started", format!("{} ago by {}", span(ages, time), user(first)))?;
     if group.len() == 1 {
         row("lineage", lineage(first))?;
     }
     if let Some(unit) = facts.unit() {
-        let run = facts.run().map(|run| format!(", run {run}")).unwrap_or_default();
+        let run = facts.run.as_ref().map(|run| format!(", run {run}")).unwrap_or_default();
         row("unit", format!("{unit}{run}"))?;
     }
     if !first.markers.is_empty() {
         row("markers", markers(first))?;
     }
-    let rss: u64 = group.iter().map(|process| process.holder.facts.rss).sum();
+    let rss: u64 = group.iter().map(|process| process.process.facts.rss).sum();
     row("memory", format!("{:.1} MiB resident", rss as f64 / f64::from(1 << 20)))
 }
 
 fn verdict(holder: &ProcessReport) -> &'static str {
-    match holder.judgement.verdict {
-        Verdict::Stale => "stale",
-        Verdict::Spare => "spared",
-    }
+    if holder.judgement.verdict.is_stale() { "stale" } else { "spared" }
 }
 
 pub(crate) fn user(holder: &ProcessReport) -> String {
-    match (holder.holder.facts.uid.value(), &holder.user) {
+    match (holder.process.facts.uid.value(), &holder.user) {
         (Some(uid), Some(name)) => format!("uid {uid} {}", escape(name.as_bytes())),
         (Some(uid), None) => format!("uid {uid}"),
         (None, _) => "uid unreadable".to_owned(),
@@ -161,23 +165,23 @@ pub(crate) fn unit(facts: &Facts) -> String {
 }
 
 fn addresses(port: &PortReport, holder: &ProcessReport) -> String {
-    let held = port.listeners.iter().filter(|listener| holder.holder.inodes.contains(&listener.inode));
+    let held = port.listeners.iter().filter(|listener| holder.process.inodes.contains(&listener.inode));
     held.map(|listener| listener.local.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn lineage(holder: &ProcessReport) -> String {
     let mut line: Vec<String> = Vec::new();
-    if !holder.holder.ancestry.complete {
+    if !holder.process.ancestry.complete {
         line.push("…".to_owned());
     }
-    let above = holder.holder.ancestry.parents().rev();
-    let facts = above.chain(std::iter::once(&holder.holder.facts));
+    let above = holder.process.ancestry.parents().rev();
+    let facts = above.chain(std::iter::once(&holder.process.facts));
     line.extend(facts.map(|facts| format!("{}({})", facts.name(), facts.id.pid)));
     line.join(" → ")
 }
 
 fn markers(holder: &ProcessReport) -> String {
-    let pair = |marker: &portclear::Marker| {
+    let pair = |marker: &portclear::policy::Marker| {
         format!("{}={}", escape(marker.key.as_bytes()), escape(marker.value.as_bytes()))
     };
     holder.markers.iter().map(pair).collect::<Vec<_>>().join(" ")

@@ -1,204 +1,223 @@
 //! End processes: ask, wait, make sure. Through their pidfds alone, all side by side, with one deadline.
 
-use std::collections::BTreeMap;
+mod late;
+mod next_signal;
+mod recheck;
+mod whom;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::error::Error;
-use crate::event;
-use crate::os::pidfd::{self, PidFd, Sent};
-use crate::os::process::Pinned;
-use crate::plan::Judged;
-use crate::policy::{Policy, Signal};
-use crate::report::{Ending, Fate, Progress};
-use crate::tree::Role;
+use crate::judge::instance::Member;
+use crate::judge::plan::Purpose;
+use crate::judge::{Asked, Judged};
+use crate::model::{Ending, Error, Fate, ProcessId, Progress, Role, Sent, Signal};
+use crate::read::{self, Delivery, PidFd, Pinned};
+use crate::say::event;
+use next_signal::{Phase, Standing, next_signal};
+use recheck::{Recheck, recheck};
 
-/// What SIGKILL may take, after the grace: a process in the middle of a large exit or a slow write.
-pub(crate) const KILL_WAIT: Duration = Duration::from_secs(2);
+pub(crate) use next_signal::{Clock, KILL_WAIT};
+pub(crate) use whom::{gather, pin_members, sweep, targets};
 
 /// Between two looks at the progress, where somebody watches it.
 const TICK: Duration = Duration::from_millis(250);
 
-/// What the facts of a target say when they are read again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Recheck {
-    Stale,
-    Changed,
-    /// It is in the middle of its exit.
-    Ending,
-    Gone,
-    Unread,
-}
+pub(crate) type Observer<'o> = &'o mut dyn FnMut(&Progress);
 
-/// The times of one call, set at its first signal.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline {
-    pub(crate) start: Instant,
-    half: Instant,
-    grace: Instant,
-    pub(crate) end: Instant,
+/// Whether anything is done.
+pub(crate) enum Mode<'o> {
+    Look,
+    Act(Option<Observer<'o>>),
 }
-
-impl Deadline {
-    pub(crate) fn new(grace: Duration) -> Self {
-        let start = Instant::now();
-        // A century is as good as for ever, and no clock overflows on it.
-        let grace = grace.min(Duration::from_secs(100 * 365 * 86_400));
-        let (half, grace) = (start + grace / 2, start + grace);
-        Self { start, half, grace, end: grace + KILL_WAIT }
-    }
-}
-
-pub(crate) type Observer<'a> = Option<&'a mut dyn FnMut(&Progress)>;
 
 /// A process that is to be ended.
 #[derive(Debug)]
 pub(crate) struct Target {
-    pub(crate) pinned: Rc<Pinned>,
     pub(crate) judged: Judged,
     pub(crate) role: Role,
-    /// The target that it is below of, which is asked before it.
-    pub(crate) below: Option<u32>,
-    /// Which of the groups of a round it is of.
-    pub(crate) group: usize,
+    pub(crate) purpose: Purpose,
+    /// The target that is asked before it.
+    pub(crate) above: Option<ProcessId>,
     pub(crate) ending: Ending,
+    pinned: Rc<Pinned>,
+    /// It was read again a moment ago, together with all other holders.
+    rechecked: bool,
 }
 
 impl Target {
-    pub(crate) fn pid(&self) -> u32 {
-        self.judged.0.facts.id.pid
+    fn new(pinned: Rc<Pinned>, purpose: Purpose, role: Role, judged: Judged) -> Self {
+        let ending = Ending::new(Fate::Survived('?'));
+        Self { judged, role, purpose, above: None, ending, pinned, rechecked: false }
     }
 
-    pub(crate) fn is_open(&self) -> bool {
+    fn of_member(pinned: Rc<Pinned>, purpose: Purpose, member: Member) -> Self {
+        Self { above: member.below, ..Self::new(pinned, purpose, member.role, member.judged) }
+    }
+
+    pub(crate) fn id(&self) -> ProcessId {
+        self.judged.id()
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
         matches!(self.ending.fate, Fate::Survived(_))
     }
 
+    /// It has executed something since it was signalled.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.ending.fate == Fate::Changed
+    }
+
     fn was_sent(&self, signal: Signal) -> bool {
-        self.ending.signals.iter().any(|(sent, _)| *sent == signal)
+        self.ending.signals.iter().any(|sent| sent.signal == signal)
+    }
+
+    fn has_ended(&mut self, clock: &Clock) {
+        let after = clock.start.elapsed();
+        let asked = !self.ending.signals.is_empty();
+        self.ending.fate = if asked { Fate::Ended(after) } else { Fate::EndedByItself(after) };
     }
 }
 
-/// What has come to the targets since they were looked up.
-pub(crate) type Newcomers<'a> = &'a dyn Fn(&[Target]) -> Result<Vec<Target>, Error>;
-
-/// What the rest of the flow knows of the targets.
-#[derive(Clone, Copy)]
-pub(crate) struct Look<'a> {
-    /// Reads the facts of one again.
-    pub(crate) recheck: &'a dyn Fn(&Target) -> Recheck,
-    pub(crate) newcomers: Newcomers<'a>,
+/// What came of the targets.
+pub(crate) struct Done {
+    pub(crate) targets: Vec<Target>,
+    /// Late forks that the descriptors did not suffice for.
+    pub(crate) missed: BTreeSet<(Purpose, ProcessId)>,
+    /// What is known stands beside an error: what was signalled is always told.
+    pub(crate) result: Result<(), Error>,
 }
 
-/// Why a wait is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wake {
-    Ended,
-    Time,
-    Failed,
-}
-
-/// Ends the targets, of which the holders were rechecked a moment ago. Every one of them is tried, whatever happens to
-/// another; an error is given beside what is known by then.
-///
-/// The topmost process of each instance is asked first, and each other one when all above it are gone, or at half
-/// the grace: a launcher may end its workers itself, and a server that takes a second signal for "at once" gets one.
-pub(crate) fn terminate(
-    targets: Vec<Target>,
-    policy: &Policy,
-    deadline: Deadline,
-    look: Look<'_>,
-    observer: Observer<'_>,
-) -> (Vec<Target>, Option<Error>) {
-    let mut ending = Termination { targets, policy, deadline, look, observer, error: None };
-    if !ending.ask() && policy.kill {
-        ending.kill();
+/// Ends the targets, or, in a dry run, leaves them untouched. Every one of them is tried, whatever happens to another.
+pub(crate) fn all(
+    mut targets: Vec<Target>,
+    asked: &Asked<'_>,
+    clock: &mut Option<Clock>,
+    mode: &mut Mode<'_>,
+) -> Done {
+    let observer = match mode {
+        Mode::Look => {
+            targets.iter_mut().for_each(|target| target.ending.fate = Fate::Untouched);
+            return Done { targets, missed: BTreeSet::new(), result: Ok(()) };
+        }
+        Mode::Act(observer) => observer.as_deref_mut(),
+    };
+    // All or nothing, up to the first signal. If one of the holders is no longer what was judged, or has let go of the
+    // port, all are looked at again.
+    if !targets.iter_mut().filter(|target| target.role == Role::Holder).all(|holder| is_same(holder, asked)) {
+        targets.retain(|target| target.purpose == Purpose::Sweep);
     }
-    // The last look may have taken longer than there was time: what has ended by now has not survived.
-    if ending.is_any_open() {
-        ending.wait(Instant::now());
+    if targets.is_empty() {
+        return Done { targets, missed: BTreeSet::new(), result: Ok(()) };
     }
-    for target in ending.targets.iter_mut().filter(|target| target.is_open()) {
+    let clock = *clock.get_or_insert_with(|| Clock::new(asked.policy));
+    let mut round = Round {
+        targets,
+        missed: BTreeSet::new(),
+        asked,
+        clock,
+        observer: observer.map(|o| o as _),
+        error: None,
+    };
+    let ended = round.run().and_then(|()| round.look_once_more());
+    for target in round.targets.iter_mut().filter(|target| target.is_open()) {
         target.ending.fate = Fate::Survived(target.pinned.state());
     }
-    (ending.targets, ending.error)
+    let Round { targets, missed, error, .. } = round;
+    Done { targets, missed, result: error.map_or(ended, Err) }
 }
 
-struct Termination<'a, 'o> {
+fn is_same(holder: &mut Target, asked: &Asked<'_>) -> bool {
+    let held = || holder.pinned.held(&holder.judged.process.inodes);
+    let same = recheck(&holder.pinned, &holder.judged, asked) == Recheck::Same
+        && held().is_ok_and(|held| !held.is_empty());
+    holder.rechecked = same;
+    same
+}
+
+struct Round<'a, 'o> {
     targets: Vec<Target>,
-    policy: &'a Policy,
-    deadline: Deadline,
-    look: Look<'a>,
-    observer: Observer<'o>,
+    missed: BTreeSet<(Purpose, ProcessId)>,
+    asked: &'a Asked<'a>,
+    clock: Clock,
+    observer: Option<Observer<'o>>,
+    /// The first one. The others are tried all the same.
     error: Option<Error>,
 }
 
-impl Termination<'_, '_> {
-    /// Whether all have ended in the grace.
-    fn ask(&mut self) -> bool {
-        let Deadline { start, half, grace, .. } = self.deadline;
-        let signal = self.policy.signal;
-        for target in self.targets.iter_mut().filter(|target| target.below.is_none()) {
-            // The holders go together or not at all, and were found to be the same together.
-            if target.role == Role::Holder || (self.look.recheck)(target).holds(target, start) {
-                keep(&mut self.error, send(target, signal, start));
-            }
-        }
+impl Round<'_, '_> {
+    /// An error: nothing can be waited for any more, so nobody is signalled any more.
+    fn run(&mut self) -> Result<(), Error> {
+        let mut phase = Phase::Asking;
         loop {
-            let asleep = self.ask_the_rest();
-            let in_time = Instant::now() < grace;
-            if !self.is_any_open() && in_time && self.take_newcomers() {
-                continue;
-            }
-            let over = !in_time || !self.is_any_open();
-            if over || self.wait(if asleep { half } else { grace }) == Wake::Failed {
-                return !self.is_any_open() && in_time;
-            }
-        }
-    }
-
-    /// Asks those with nobody above them any more, or all of them at half the grace. Whether there are others yet.
-    fn ask_the_rest(&mut self) -> bool {
-        let Deadline { start, half, .. } = self.deadline;
-        let above: BTreeMap<u32, (Option<u32>, bool)> =
-            self.targets.iter().map(|target| (target.pid(), (target.below, target.is_open()))).collect();
-        let due = Instant::now() >= half;
-        let mut asleep = false;
-        for target in &mut self.targets {
-            if !target.is_open() || !target.ending.signals.is_empty() {
-                continue;
-            }
-            if !due && is_anybody_open(target.below, &above) {
-                asleep = true;
-                continue;
-            }
-            if (self.look.recheck)(target).holds(target, start) {
-                keep(&mut self.error, send(target, self.policy.signal, start));
-            }
-        }
-        asleep
-    }
-
-    /// At the end of the grace, what is left is looked at again, and what has come to it since.
-    fn kill(&mut self) {
-        let Deadline { start, end, .. } = self.deadline;
-        // Before: afterwards they have lost their parents.
-        self.take_newcomers();
-        loop {
-            for target in self.targets.iter_mut().filter(|target| target.is_open()) {
-                if !target.was_sent(Signal::KILL) && (self.look.recheck)(target).holds(target, start) {
-                    keep(&mut self.error, send(target, Signal::KILL, start));
+            let signalled = self.signal(phase);
+            let in_grace = Instant::now() < self.clock.grace;
+            if phase == Phase::Asking && !in_grace {
+                if !self.asked.policy.kill {
+                    return Ok(());
                 }
-            }
-            if Instant::now() >= end {
-                return;
-            }
-            if self.take_newcomers() {
+                // Before SIGKILL: afterwards they have lost their parents.
+                self.take_late_forks();
+                phase = Phase::Killing;
                 continue;
             }
-            while self.is_any_open() && self.wait(end) == Wake::Ended {}
-            if Instant::now() >= end || !self.take_newcomers() {
-                return;
+            // A target that forks faster than it ends is never alone: its forks are looked for after each SIGKILL.
+            let forks = phase == Phase::Killing && signalled || !self.is_any_open();
+            if Instant::now() < self.clock.end && forks && self.take_late_forks() {
+                continue;
             }
+            if !self.is_any_open() || Instant::now() >= self.clock.end {
+                return Ok(());
+            }
+            self.wait(self.next_time(phase))?;
+        }
+    }
+
+    /// Signals every target that is due, after it was read again. Whether there was one.
+    fn signal(&mut self, phase: Phase) -> bool {
+        let above: BTreeMap<ProcessId, (Option<ProcessId>, bool)> =
+            self.targets.iter().map(|target| (target.id(), (target.above, target.is_open()))).collect();
+        let past_half = Instant::now() >= self.clock.half;
+        let mut signalled = false;
+        for target in &mut self.targets {
+            let standing = Standing {
+                ended: !target.is_open(),
+                asked: !target.ending.signals.is_empty(),
+                killed: target.was_sent(Signal::KILL),
+                somebody_above: is_anybody_open(target.above, &above),
+            };
+            let rechecked = std::mem::take(&mut target.rechecked);
+            let Some(signal) = next_signal(phase, standing, past_half, self.asked.policy) else { continue };
+            let now = match rechecked {
+                true => Recheck::Same,
+                false => recheck(&target.pinned, &target.judged, self.asked),
+            };
+            match now {
+                Recheck::Same => {
+                    signalled = true;
+                    if let Err(error) = send(target, signal, &self.clock) {
+                        self.error.get_or_insert(error);
+                    }
+                }
+                Recheck::Ending => {}
+                Recheck::Gone => target.has_ended(&self.clock),
+                Recheck::Changed => target.ending.fate = Fate::Changed,
+                Recheck::Unread => target.ending.fate = Fate::Unread,
+            }
+        }
+        signalled
+    }
+
+    /// When the next target is due, or the time is over.
+    fn next_time(&self, phase: Phase) -> Instant {
+        let unasked = |target: &Target| target.is_open() && target.ending.signals.is_empty();
+        match phase {
+            Phase::Killing => self.clock.end,
+            Phase::Asking if Instant::now() < self.clock.half && self.targets.iter().any(unasked) => {
+                self.clock.half
+            }
+            Phase::Asking => self.clock.grace,
         }
     }
 
@@ -206,12 +225,17 @@ impl Termination<'_, '_> {
         self.targets.iter().any(Target::is_open)
     }
 
-    fn take_newcomers(&mut self) -> bool {
-        match (self.look.newcomers)(&self.targets) {
-            Ok(new) if new.is_empty() => false,
-            Ok(new) => {
+    /// Whether there were any.
+    fn take_late_forks(&mut self) -> bool {
+        if !self.asked.policy.ends.tree {
+            return false;
+        }
+        match late::forks(&self.targets, self.asked, self.clock.end) {
+            Ok((new, missed)) => {
+                let any = !new.is_empty();
                 self.targets.extend(new);
-                true
+                self.missed.extend(missed);
+                any
             }
             Err(error) => {
                 self.error.get_or_insert(error);
@@ -220,67 +244,51 @@ impl Termination<'_, '_> {
         }
     }
 
+    /// The last look for late forks may have taken longer than there was time. A target that has ended by now has not
+    /// survived.
+    fn look_once_more(&mut self) -> Result<(), Error> {
+        if self.is_any_open() { self.wait(Instant::now()) } else { Ok(()) }
+    }
+
     /// Waits until one of them has ended, or the time is over.
-    fn wait(&mut self, until: Instant) -> Wake {
-        let Deadline { start, grace, end, .. } = self.deadline;
+    fn wait(&mut self, until: Instant) -> Result<(), Error> {
         loop {
-            let open: Vec<usize> = (0..self.targets.len())
-                .filter(|at| self.targets.get(*at).is_some_and(Target::is_open))
-                .collect();
-            let now = Instant::now();
-            let left = until.saturating_duration_since(now);
-            let targets = open.iter().filter_map(|at| self.targets.get(*at));
-            let pidfds: Vec<&PidFd> = targets.clone().map(|target| &target.pinned.pidfd).collect();
-            let mut turn = left;
-            if let Some(observe) = &mut self.observer {
-                let pids = targets.map(Target::pid).collect();
-                let asks = now < grace;
-                let then = (asks && self.policy.kill).then_some(Signal::KILL);
-                let left = if asks { grace } else { end }.saturating_duration_since(now);
-                observe(&Progress { pids, elapsed: start.elapsed(), left, then });
-                turn = turn.min(TICK);
+            let left = until.saturating_duration_since(Instant::now());
+            let turn = if self.observer.is_some() { left.min(TICK) } else { left };
+            self.tell();
+            let open = self.targets.iter().filter(|target| target.is_open());
+            let pidfds: Vec<(ProcessId, &PidFd)> =
+                open.map(|target| (target.id(), target.pinned.pidfd())).collect();
+            let ended = read::wait(&pidfds, turn)?;
+            for target in self.targets.iter_mut().filter(|target| ended.contains(&target.id())) {
+                target.has_ended(&self.clock);
             }
-            let ended = match pidfd::wait(&pidfds, turn) {
-                Ok(ended) => ended,
-                Err(error) => {
-                    self.error.get_or_insert(error);
-                    return Wake::Failed;
-                }
-            };
-            for at in ended.iter().filter_map(|at| open.get(*at)) {
-                if let Some(target) = self.targets.get_mut(*at) {
-                    ended_now(target, start);
-                }
-            }
-            if !ended.is_empty() {
-                return Wake::Ended;
-            }
-            if left.is_zero() {
-                return Wake::Time;
+            if !ended.is_empty() || left.is_zero() {
+                return Ok(());
             }
         }
     }
-}
 
-impl Recheck {
-    /// Whether it may be signalled. Where not, the target is told its fate.
-    fn holds(self, target: &mut Target, start: Instant) -> bool {
-        match self {
-            Self::Stale => return true,
-            Self::Ending => {}
-            Self::Gone => ended_now(target, start),
-            Self::Changed => target.ending.fate = Fate::Changed,
-            Self::Unread => target.ending.fate = Fate::Unread,
-        }
-        false
+    fn tell(&mut self) {
+        let Some(observe) = &mut self.observer else { return };
+        let pids =
+            self.targets.iter().filter(|target| target.is_open()).map(|target| target.id().pid).collect();
+        let (now, Clock { start, grace, end, .. }) = (Instant::now(), self.clock);
+        let asks = now < grace;
+        let then = (asks && self.asked.policy.kill).then_some(Signal::KILL);
+        let left = if asks { grace } else { end }.saturating_duration_since(now);
+        observe(&Progress { pids, elapsed: start.elapsed(), left, then });
     }
 }
 
 /// Whether one of those above has not ended.
-fn is_anybody_open(mut next: Option<u32>, above: &BTreeMap<u32, (Option<u32>, bool)>) -> bool {
+fn is_anybody_open(
+    mut next: Option<ProcessId>,
+    above: &BTreeMap<ProcessId, (Option<ProcessId>, bool)>,
+) -> bool {
     // Bounded, for a pid that was reused while the tree was read could close a circle.
     for _ in 0..above.len() {
-        match next.and_then(|pid| above.get(&pid)) {
+        match next.and_then(|id| above.get(&id)) {
             Some((_, true)) => return true,
             Some((further, false)) => next = *further,
             None => return false,
@@ -289,30 +297,18 @@ fn is_anybody_open(mut next: Option<u32>, above: &BTreeMap<u32, (Option<u32>, bo
     false
 }
 
-fn keep(error: &mut Option<Error>, result: Result<(), Error>) {
-    if let Err(new) = result {
-        error.get_or_insert(new);
-    }
-}
-
-fn send(target: &mut Target, signal: Signal, start: Instant) -> Result<(), Error> {
-    match target.pinned.pidfd.send(signal)? {
-        Sent::Delivered => {
-            target.ending.signals.push((signal, start.elapsed()));
-            event::signal(target.pid(), signal);
+fn send(target: &mut Target, signal: Signal, clock: &Clock) -> Result<(), Error> {
+    match target.pinned.pidfd().send(signal)? {
+        Delivery::Delivered => {
+            target.ending.signals.push(Sent { signal, after: clock.start.elapsed() });
+            event::signal(target.id().pid, signal);
             // After, not before: a process that is continued first may stop again unasked.
             if signal != Signal::KILL {
-                target.pinned.pidfd.resume()?;
+                target.pinned.pidfd().resume()?;
             }
         }
-        Sent::Gone => ended_now(target, start),
-        Sent::NotPermitted => target.ending.fate = Fate::NotPermitted,
+        Delivery::Gone => target.has_ended(clock),
+        Delivery::NotPermitted => target.ending.fate = Fate::NotPermitted,
     }
     Ok(())
-}
-
-fn ended_now(target: &mut Target, start: Instant) {
-    let asked = !target.ending.signals.is_empty();
-    target.ending.fate = if asked { Fate::Ended } else { Fate::EndedByItself };
-    target.ending.ended_after = Some(start.elapsed());
 }

@@ -5,62 +5,16 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::facts::{Ancestry, Entry, Environ, Exe, Facts, Record, Seen};
-use crate::service::{OffspringSign, Service};
-
-/// What a process is to the service, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Identity {
-    /// A running copy of the service.
-    Instance(Evidence),
-    /// Something that an instance started and that is no instance itself.
-    Offspring(Trace),
-    /// Nothing of the service's.
-    Foreign,
-    /// What would tell may not be read.
-    Unknown,
-}
-
-/// What shows that a process is an instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Evidence {
-    /// It executes the service's own executable.
-    Executable,
-    /// Its entry script lies in the service's package.
-    Package(String),
-    /// It runs the same executable as this ancestor, which is an instance, and carries the marker.
-    WorkerOf(u32),
-    /// It carries the marker and runs the service's runtime; nothing tells another script.
-    MarkedRuntime,
-}
-
-/// What shows that an instance started a process which is no instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Trace {
-    /// A variable that the service sets for what it starts, by name.
-    Variable(String),
-    /// The marker, and an executable that is not the service's.
-    OtherExecutable,
-    /// The marker, and a script of another package.
-    OtherPackage(String),
-    /// The marker, and another subcommand of the service's own package.
-    OtherCommand,
-    /// The marker, and code or a module instead of a script.
-    InlineCode,
-    /// The marker, and another cgroup than this ancestor's, which is an instance.
-    OtherCgroup(u32),
-    /// The marker, and a run that is a scope's: no manager has written the two together.
-    Scope,
-}
+use crate::model::{
+    Ancestry, Environ, Evidence, Exe, Facts, FileId, Identity, OffspringSign, Record, Script, Seen, Service,
+    Trace,
+};
 
 /// A service, with its executables looked up: path, and device and inode where the path exists.
 #[derive(Debug)]
 pub(crate) struct Resolved<'a> {
     pub(crate) service: &'a Service,
-    pub(crate) executables: Vec<(PathBuf, Option<(u64, u64)>)>,
+    pub(crate) executables: Vec<(PathBuf, Option<FileId>)>,
 }
 
 /// The one identity function: what protects and what ends is told by it.
@@ -74,7 +28,7 @@ pub(crate) fn identity(facts: &Facts, ancestry: &Ancestry, service: &Resolved<'_
         Seen::Value(environ) => environ,
         Seen::Denied | Seen::Gone => return Identity::Unknown,
     };
-    let marked = marked(environ, service.service);
+    let marked = service.service.is_marked(environ);
     let own = own_lineage(facts, service);
     if let Some(name) = offspring_sign(environ, facts.id.pid, service.service) {
         return if marked || own.is_some() {
@@ -84,7 +38,7 @@ pub(crate) fn identity(facts: &Facts, ancestry: &Ancestry, service: &Resolved<'_
         };
     }
     // Whose script it is may not be read, and both the marker and its absence would be the wrong answer.
-    if own.is_none() && facts.entry == Entry::Unreadable {
+    if own.is_none() && facts.script == Script::Unreadable {
         return Identity::Unknown;
     }
     match (own, marked) {
@@ -108,17 +62,17 @@ fn marked_without_lineage(facts: &Facts, exe: &Exe, ancestry: &Ancestry, service
             Identity::Offspring(Trace::OtherCgroup(of.id.pid))
         })
     };
-    match &facts.entry {
-        Entry::NotARuntime => Identity::Offspring(Trace::OtherExecutable),
-        Entry::Inline => Identity::Offspring(Trace::InlineCode),
-        Entry::Unreadable => Identity::Unknown,
-        Entry::Script { package: Some(name), .. } if !service.service.packages.contains(name) => {
+    match &facts.script {
+        Script::NotARuntime => Identity::Offspring(Trace::OtherExecutable),
+        Script::Inline => Identity::Offspring(Trace::InlineCode),
+        Script::Unreadable => Identity::Unknown,
+        Script::At { package: Some(name), .. } if !service.service.packages.contains(name) => {
             Identity::Offspring(Trace::OtherPackage(name.clone()))
         }
-        Entry::Script { package: Some(_), .. } => {
+        Script::At { package: Some(_), .. } => {
             worker_of().unwrap_or(Identity::Offspring(Trace::OtherCommand))
         }
-        Entry::Script { package: None, .. } | Entry::Untold => worker_of().unwrap_or(match &facts.record {
+        Script::At { package: None, .. } | Script::Hidden => worker_of().unwrap_or(match &facts.record {
             Record::Outside(unit) if unit.is_scope() => Identity::Offspring(Trace::Scope),
             _ => Identity::Instance(Evidence::MarkedRuntime),
         }),
@@ -128,24 +82,17 @@ fn marked_without_lineage(facts: &Facts, exe: &Exe, ancestry: &Ancestry, service
 /// Lineage by the process's own executable or script, without its ancestors.
 pub(crate) fn own_lineage(facts: &Facts, service: &Resolved<'_>) -> Option<Evidence> {
     let exe = facts.exe.value()?;
-    let same = |(path, file): &(PathBuf, Option<(u64, u64)>)| {
+    let same = |(path, file): &(PathBuf, Option<FileId>)| {
         // A file replaced by an upgrade has another inode; the path it had is then the sign.
         *file == Some(exe.file) || (exe.replaced && *path == exe.path)
     };
     if service.executables.iter().any(same) {
         return Some(Evidence::Executable);
     }
-    let Entry::Script { package: Some(name), subcommand, .. } = &facts.entry else { return None };
+    let Script::At { package: Some(name), subcommand, .. } = &facts.script else { return None };
     let wanted = &service.service.subcommand;
     (service.service.packages.contains(name) && (wanted.is_none() || wanted == subcommand))
         .then(|| Evidence::Package(name.clone()))
-}
-
-/// Whether one whole set of the service's markers holds: whole names, whole values.
-pub(crate) fn marked(environ: &Environ, service: &Service) -> bool {
-    let holds =
-        |set: &Vec<crate::Marker>| set.iter().all(|m| environ.get(&m.key) == Some(m.value.as_os_str()));
-    service.markers.iter().any(holds)
 }
 
 fn offspring_sign(environ: &Environ, pid: u32, service: &Service) -> Option<String> {
@@ -164,7 +111,8 @@ fn offspring_sign(environ: &Environ, pid: u32, service: &Service) -> Option<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{ancestors, facts};
+    use crate::model::Cgroup;
+    use crate::testing::{ancestors, facts, file};
     use std::ffi::OsString;
     use std::path::Path;
 
@@ -173,16 +121,16 @@ mod tests {
         let mut process = facts(42, 10);
         let replaced = exe.ends_with('!');
         let path = PathBuf::from(exe.trim_end_matches('!'));
-        let file = if path == Path::new("/opt/gw") && !replaced { (9, 9) } else { (1, exe.len() as u64) };
-        process.exe = Seen::Value(Exe { path, replaced, file });
-        process.entry = match entry {
-            "-" => Entry::NotARuntime,
-            "inline" => Entry::Inline,
-            "untold" => Entry::Untold,
-            "unreadable" => Entry::Unreadable,
+        let of = if path == Path::new("/opt/gw") && !replaced { file(9) } else { file(exe.len() as u64) };
+        process.exe = Seen::Value(Exe { path, replaced, file: of });
+        process.script = match entry {
+            "-" => Script::NotARuntime,
+            "inline" => Script::Inline,
+            "untold" => Script::Hidden,
+            "unreadable" => Script::Unreadable,
             script => {
                 let (package, word) = script.split_once(' ').unwrap_or((script, ""));
-                Entry::Script {
+                Script::At {
                     path: PathBuf::from("/x.js"),
                     package: (package != "none").then(|| package.to_owned()),
                     subcommand: (!word.is_empty()).then(|| word.into()),
@@ -203,7 +151,7 @@ mod tests {
 
     fn judged(process: &Facts, ancestry: &Ancestry) -> Identity {
         let service = service();
-        let resolved = Resolved { service: &service, executables: vec![("/opt/gw".into(), Some((9, 9)))] };
+        let resolved = Resolved { service: &service, executables: vec![("/opt/gw".into(), Some(file(9)))] };
         identity(process, ancestry, &resolved)
     }
 
@@ -253,7 +201,7 @@ mod tests {
         let below = |exe, entry| Ancestry { line: vec![process(exe, entry, MARK).into()], complete: true };
         let gateway = below(node, "openclaw gateway");
         let elsewhere = Facts {
-            cgroup: Seen::Value("/elsewhere.service".into()),
+            cgroup: Seen::Value(Cgroup::new("/elsewhere.service")),
             ..process(node, "openclaw gateway", MARK)
         };
         let elsewhere = Ancestry { line: vec![elsewhere.into()], complete: true };

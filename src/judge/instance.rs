@@ -5,151 +5,169 @@
 
 use std::collections::BTreeMap;
 
-use crate::identity::Identity;
-use crate::liveness::Liveness;
-use crate::plan::Judged;
-use crate::service::Service;
-use crate::ties::{Ties, of_one_run};
+use super::ties::Ties;
+use super::{Asked, Judged};
+use crate::model::{Liveness, ProcessId, Role};
 
-/// What a process is to the port, or to the instance that holds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Role {
-    /// It holds a listener of the port.
-    Holder,
-    /// The same instance as the holder, above it.
-    Launcher,
-    /// The same instance as the holder, below it.
-    Worker,
-    /// Started by the instance.
-    Offspring,
-    /// Left behind by an ended run.
-    Leftover,
-}
-
-/// One of the processes near an instance that belongs to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A relative that belongs to an instance which is to be ended.
+#[derive(Clone, Debug)]
 pub(crate) struct Member {
-    /// Its place among the processes that were looked at.
-    pub(crate) at: usize,
+    pub(crate) judged: Judged,
     pub(crate) role: Role,
-    /// The member that it is below of; for what has lost its parent, the one whose run it is of.
-    pub(crate) below: Option<u32>,
+    /// The process of the base that it belongs to.
+    pub(crate) of: ProcessId,
+    /// The process below which it was found. For a process that has lost its parent, the one whose run it shares.
+    pub(crate) below: Option<ProcessId>,
 }
 
-/// Who of the processes `near` belongs to the instances of `base`, which are to be ended in a call that began at
-/// `since`, in clock ticks. With each of them, whether it is alive: the pid of who has ended may be another's.
-pub(crate) fn family(
-    base: &[(&Judged, bool)],
-    near: &[Judged],
-    service: &Service,
-    since: u64,
-) -> Vec<Member> {
-    let at_pid: BTreeMap<u32, usize> =
-        near.iter().enumerate().map(|(at, (holder, _))| (holder.facts.id.pid, at)).collect();
-    let mut family = Family { near, at_pid, members: BTreeMap::new(), ties: Ties { service, since } };
-    let mut top: Vec<(&Judged, bool)> = Vec::new();
-    for (judged, _) in base.iter().filter(|(_, alive)| *alive) {
-        let mut child: &Judged = judged;
-        top.push((child, true));
-        while let Some((at, parent)) = family.parent(child)
-            && family.ties.is_launcher(parent, child)
-            && family.add(at, Role::Launcher, None)
+/// Who is to be ended, and the processes around them.
+pub(crate) struct Family<'a> {
+    /// Each with whether it is alive: the pid of an ended process may be another's.
+    pub(crate) base: Vec<(&'a Judged, bool)>,
+    pub(crate) relatives: &'a [Judged],
+}
+
+impl Family<'_> {
+    /// The relatives that belong to the base, in the order of the relatives.
+    pub(crate) fn members(&self, asked: &Asked<'_>) -> Vec<Member> {
+        let ties = Ties { service: &asked.policy.service, since: asked.caller.since };
+        let mut found = Found::new(self.relatives, ties);
+        let mut tops: Vec<Top<'_>> = Vec::new();
+        for (judged, _) in self.base.iter().filter(|(_, alive)| *alive) {
+            let (of, part) = (judged.id(), Part::Instance);
+            tops.push(Top { process: judged, part, of });
+            tops.extend(found.launchers(judged).into_iter().map(|process| Top { process, part, of }));
+        }
+        found.descend(tops);
+        for (judged, _) in &self.base {
+            found.orphans(judged);
+        }
+        let members = |judged: &Judged| found.members.remove(&judged.id());
+        self.relatives.iter().filter_map(members).collect()
+    }
+}
+
+/// What a process that was taken in is: part of the instance itself, or something that it started.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Instance,
+    Offspring,
+}
+
+/// A process that was taken in, and whose children are looked at next.
+struct Top<'a> {
+    process: &'a Judged,
+    part: Part,
+    /// The process of the base that it belongs to.
+    of: ProcessId,
+}
+
+/// What was found so far.
+struct Found<'a> {
+    relatives: &'a [Judged],
+    by_pid: BTreeMap<u32, &'a Judged>,
+    ties: Ties<'a>,
+    members: BTreeMap<ProcessId, Member>,
+}
+
+impl<'a> Found<'a> {
+    fn new(relatives: &'a [Judged], ties: Ties<'a>) -> Self {
+        let by_pid = relatives.iter().map(|judged| (judged.id().pid, judged)).collect();
+        Self { relatives, by_pid, ties, members: BTreeMap::new() }
+    }
+
+    /// Takes a relative in. `false`: it was in already.
+    fn add(&mut self, judged: &Judged, role: Role, of: ProcessId, below: Option<ProcessId>) -> bool {
+        let member = Member { judged: judged.clone(), role, of, below };
+        self.members.insert(judged.id(), member).is_none()
+    }
+
+    /// Takes in the launchers above a process.
+    fn launchers(&mut self, of: &Judged) -> Vec<&'a Judged> {
+        let mut launchers: Vec<&Judged> = Vec::new();
+        let mut child = of;
+        while let Some(parent) = self.by_pid.get(&child.process.facts.ppid).copied()
+            && self.ties.is_launcher(parent, child)
+            && self.add(parent, Role::Launcher, of.id(), None)
         {
-            top.push((parent, true));
+            launchers.push(parent);
             child = parent;
         }
-    }
-    family.below(top);
-    for (judged, _) in base {
-        for (at, orphan) in near.iter().enumerate() {
-            if family.members.contains_key(&at) || !has_lost_its_parent(orphan) {
-                continue;
-            }
-            // What is above an instance is none of its offspring. Left over from the same ended run it goes, too.
-            let above = judged.0.ancestry.line.iter().any(|facts| facts.id == orphan.0.facts.id);
-            if above && judged.1.liveness != Liveness::Leftover {
-                continue;
-            }
-            let told = family.ties.is_orphan(orphan, judged) && family.is_told(judged);
-            if told || family.ties.is_late_fork(orphan, judged) {
-                family.add(at, Role::Offspring, (!above).then_some(judged.0.facts.id.pid));
-                family.below(vec![(orphan, false)]);
-            }
-        }
-    }
-    family.members.into_values().collect()
-}
-
-struct Family<'a> {
-    near: &'a [Judged],
-    at_pid: BTreeMap<u32, usize>,
-    ties: Ties<'a>,
-    members: BTreeMap<usize, Member>,
-}
-
-impl<'a> Family<'a> {
-    fn add(&mut self, at: usize, role: Role, below: Option<u32>) -> bool {
-        self.members.insert(at, Member { at, role, below }).is_none()
+        launchers
     }
 
-    fn parent(&self, of: &Judged) -> Option<(usize, &'a Judged)> {
-        let at = *self.at_pid.get(&of.0.facts.ppid)?;
-        Some((at, self.near.get(at)?))
-    }
-
-    /// Takes in what is below these, which are of the instance itself or started by it.
-    fn below(&mut self, mut queue: Vec<(&'a Judged, bool)>) {
-        while let Some((member, instance)) = queue.pop() {
-            let pid = member.0.facts.id.pid;
-            for (at, child) in self.near.iter().enumerate() {
-                let facts = &child.0.facts;
-                let started_by = facts.ppid == pid && facts.id.start_ticks >= member.0.facts.id.start_ticks;
-                if !started_by || self.members.contains_key(&at) {
+    /// Takes in the processes below these.
+    fn descend(&mut self, mut queue: Vec<Top<'a>>) {
+        while let Some(Top { process: parent, part, of }) = queue.pop() {
+            let id = parent.id();
+            for child in self.relatives {
+                let facts = &child.process.facts;
+                let started_by = facts.ppid == id.pid && facts.id.start_ticks >= id.start_ticks;
+                if !started_by || self.members.contains_key(&child.id()) {
                     continue;
                 }
-                let worker = instance && self.ties.is_worker(child, member);
-                if worker || self.ties.belongs(child, member) {
-                    self.add(at, if worker { Role::Worker } else { Role::Offspring }, Some(pid));
-                    queue.push((child, worker));
-                }
+                let (role, part) = if part == Part::Instance && self.ties.is_worker(child, parent) {
+                    (Role::Worker, Part::Instance)
+                } else if self.ties.is_offspring(child, parent) {
+                    (Role::Offspring, Part::Offspring)
+                } else {
+                    continue;
+                };
+                self.add(child, role, of, Some(id));
+                queue.push(Top { process: child, part, of });
             }
         }
     }
 
-    /// Whether it can be told whose orphans those of this run are: an ended run's are all left over; a run that
-    /// another living instance shares, as two that were started from one terminal do, tells nothing.
-    fn is_told(&self, base: &Judged) -> bool {
-        let rival = |(at, other): (usize, &Judged)| {
-            matches!(other.1.identity, Identity::Instance(_))
-                && !self.members.contains_key(&at)
-                && of_one_run(&other.0.facts, &base.0.facts)
+    /// Takes in the processes that have lost their parent and belong to a process by its run, or by a late fork, and
+    /// the processes below them.
+    fn orphans(&mut self, of: &Judged) {
+        for orphan in self.relatives {
+            if self.members.contains_key(&orphan.id()) || !has_lost_its_parent(orphan) {
+                continue;
+            }
+            // A parent is never offspring of its child. Left over from the same ended run, it is ended too.
+            let above = of.process.ancestry.parents().any(|facts| facts.id == orphan.id());
+            if above && of.judgement.liveness != Liveness::Leftover {
+                continue;
+            }
+            let by_run = self.ties.is_orphan(orphan, of) && !self.run_is_shared(of);
+            if by_run || self.ties.is_late_fork(orphan, of) {
+                self.add(orphan, Role::Offspring, of.id(), (!above).then_some(of.id()));
+                self.descend(vec![Top { process: orphan, part: Part::Offspring, of: of.id() }]);
+            }
+        }
+    }
+
+    /// Another living instance has the same run, as two have that were started from one terminal. Then the run does
+    /// not tell whose orphan a process is. An ended run is not shared: all its processes are left over.
+    fn run_is_shared(&self, base: &Judged) -> bool {
+        let rival = |other: &Judged| {
+            other.judgement.identity.is_instance()
+                && !self.members.contains_key(&other.id())
+                && other.process.facts.shares_run(&base.process.facts)
         };
-        base.1.liveness == Liveness::Leftover || !self.near.iter().enumerate().any(rival)
+        base.judgement.liveness != Liveness::Leftover && self.relatives.iter().any(rival)
     }
 }
 
-/// It is the child of init or of a manager: of nobody in its own cgroup or run.
-fn has_lost_its_parent((holder, _): &Judged) -> bool {
-    match holder.ancestry.line.first() {
-        Some(parent) => {
-            let init = parent.id.pid == 1;
-            (init || parent.cgroup != holder.facts.cgroup) && !of_one_run(parent, &holder.facts)
-        }
-        None => holder.ancestry.complete,
+/// It is the child of init or of a manager: its parent is of another cgroup, and of another run.
+fn has_lost_its_parent(judged: &Judged) -> bool {
+    let (facts, ancestry) = (&judged.process.facts, &judged.process.ancestry);
+    match ancestry.parents().next() {
+        Some(parent) => (parent.id.pid == 1 || parent.cgroup != facts.cgroup) && !parent.shares_run(facts),
+        None => ancestry.complete,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Entry, Environ, Exe, Facts, Image, Record, Seen};
-    use crate::identity::{Evidence, Trace};
-    use crate::liveness::Supervisor;
-    use crate::protection::Protection;
-    use crate::rules::{Rule, Verdict};
-    use crate::testing::{ancestors, facts, holder};
-    use crate::verdict::Judgement;
+    use crate::model::{
+        Cgroup, Environ, Evidence, Exe, ExecMark, Facts, Identity, Judgement, Marker, Policy, Protection,
+        Record, Script, Seen, Service, Supervisor, Trace, Verdict, Why, WhyNot,
+    };
+    use crate::testing::{ancestors, caller, facts, file, process};
     use std::ffi::OsString;
     use std::time::SystemTime;
 
@@ -159,13 +177,13 @@ mod tests {
     const NEXT: &str = "22222222222222222222222222222222";
 
     fn service() -> Service {
-        let mut service = Service::new("gw").markers(vec![crate::Marker::new("MARK", "gw")]);
+        let mut service = Service::new("gw").markers(vec![Marker::new("MARK", "gw")]);
         service.instance_keys = vec!["PROFILE".into()];
         service
     }
 
     /// A process in words: `instance`, `offspring`, `foreign` or `unknown`, and what else there is to it.
-    fn process(pid: u32, ppid: u32, words: &str) -> Judged {
+    fn judged(pid: u32, ppid: u32, words: &str) -> Judged {
         let has = |word: &str| words.split(' ').any(|one| one == word);
         let mut facts = facts(pid, if has("late") { SINCE } else { u64::from(pid) * 10 });
         facts.ppid = ppid;
@@ -176,16 +194,16 @@ mod tests {
             Some("foreign") => Identity::Foreign,
             _ => Identity::Unknown,
         };
-        facts.exe = Seen::Value(Exe { path: "/opt/gw".into(), replaced: false, file: (9, 9) });
+        facts.exe = Seen::Value(Exe { path: "/opt/gw".into(), replaced: false, file: file(9) });
         let stack = if has("fork") { 7 } else { u64::from(pid) };
-        facts.image = Image { stack, environ_end: 0x7ffc_0000_0000 };
+        facts.mark = ExecMark { stack, environ_end: 0x7ffc_0000_0000 };
         facts.only_forked = has("fork");
-        facts.entry = if has("hidden") { Entry::Untold } else { Entry::NotARuntime };
-        facts.cgroup = Seen::Value(if has("scope") { "/a.scope" } else { "/gw.service" }.into());
+        facts.script = if has("hidden") { Script::Hidden } else { Script::NotARuntime };
+        facts.cgroup = Seen::Value(Cgroup::new(if has("scope") { "/a.scope" } else { "/gw.service" }));
         facts.nested = Seen::Value(has("nested"));
         let run = if has("next") { Some(NEXT) } else { (!has("no-run")).then_some(RUN) };
+        facts.run = run.map(str::to_owned);
         let mut environ: Vec<(OsString, OsString)> = Vec::new();
-        environ.extend(run.map(|run| ("INVOCATION_ID".into(), run.into())));
         environ.extend((!has("plain")).then(|| ("MARK".into(), "gw".into())));
         environ.extend(has("profile").then(|| ("PROFILE".into(), "b".into())));
         facts.environ = Seen::Value(Environ(environ));
@@ -195,18 +213,18 @@ mod tests {
         } else if has("by-hand") {
             Liveness::Unsupervised
         } else if has("next") || has("live") {
-            Liveness::Live(Supervisor::Unit(facts.unit().unwrap()))
+            Liveness::Live(Supervisor::Unit(facts.unit().unwrap().clone()))
         } else {
             Liveness::Leftover
         };
         let stale =
             matches!(identity, Identity::Instance(_)) && !has("late") && liveness == Liveness::Leftover
                 || has("by-hand") && words.starts_with("instance") && !has("late") && !has("profile");
-        let (verdict, rule) =
-            if stale { (Verdict::Stale, Rule::StaleInstance) } else { (Verdict::Spare, Rule::Offspring) };
+        let verdict = if stale { Verdict::Stale(Why::Instance) } else { Verdict::Spared(WhyNot::Offspring) };
         let mut above = ancestors(&[ppid], true);
         above.line[0] = Facts { cgroup: facts.cgroup.clone(), ..Facts::clone(&above.line[0]) }.into();
-        (holder(facts, above), Judgement { identity, liveness, verdict, rule })
+        let judgement = Judgement { identity, liveness, verdict };
+        Judged { process: process(facts, above).into(), judgement }
     }
 
     /// Each of the second list is beside the holder, pid 50 below 40, of the first.
@@ -303,14 +321,18 @@ mod tests {
                 ],
             ),
         ];
+        let policy = Policy::new(service());
+        let mut asked = Asked::new(&policy, Vec::new(), caller());
+        asked.caller.since = SINCE;
         for (base, near) in table {
             let parent = if near.iter().any(|(pid, ..)| *pid == 40) { 40 } else { 1 };
-            let base = process(50, parent, base);
-            let processes: Vec<Judged> =
-                near.iter().map(|(pid, ppid, words, _)| process(*pid, *ppid, words)).collect();
-            let members = family(&[(&base, true)], &processes, &service(), SINCE);
-            for (at, (pid, _, words, expected)) in near.iter().enumerate() {
-                let role = members.iter().find(|member| member.at == at).map(|member| member.role);
+            let base = judged(50, parent, base);
+            let relatives: Vec<Judged> =
+                near.iter().map(|(pid, ppid, words, _)| judged(*pid, *ppid, words)).collect();
+            let members = Family { base: vec![(&base, true)], relatives: &relatives }.members(&asked);
+            for (pid, _, words, expected) in near {
+                let role = members.iter().find(|member| member.judged.id().pid == *pid);
+                let role = role.map(|member| member.role);
                 assert_eq!(role, *expected, "{pid} {words}, of {near:?}");
             }
         }

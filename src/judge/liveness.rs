@@ -1,145 +1,72 @@
 //! Whose is it now? Pure.
 
-use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
-use crate::facts::{Blind, Facts, Holder, Manager, ProcessId, Record, Seen, Unit};
-use crate::parse;
-use crate::protection::{Protection, protection};
+use crate::judge::protection::protection;
+use crate::model::{Caller, Facts, Liveness, Manager, Process, Record, Seen, Supervisor};
 
-/// Whether somebody looks after a process now, and who.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Liveness {
-    /// Never to be ended, whatever it is.
-    Protected(Protection),
-    /// Its supervisor runs it now.
-    Live(Supervisor),
-    /// What is left of an ended run of a unit.
-    Leftover,
-    /// Nobody looks after it.
-    Unsupervised,
-    /// What would tell may not be read.
-    Unknown,
-}
-
-/// Who runs a live process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Supervisor {
-    /// A container: the process lives in a pid namespace of its own, or in a container's cgroup that is not the
-    /// caller's. The name is what its cgroup says.
-    Container(Option<String>),
-    /// A systemd unit, whose current run it belongs to.
-    Unit(Unit),
-}
-
-/// Who asks. The caller is never ended, nor what it descends from, nor what it started.
-#[derive(Clone, Debug)]
-pub(crate) struct Caller {
-    pub(crate) id: ProcessId,
-    /// When the server started that asks, in clock ticks since boot: the caller itself, or the instance that it
-    /// was started by. What is older than the call may still be newer than that server.
-    pub(crate) since: u64,
-    pub(crate) uid: u32,
-    pub(crate) ancestors: Vec<u32>,
-    pub(crate) ancestry_complete: bool,
-    /// What keeps it from seeing other processes.
-    pub(crate) blinds: Option<Blind>,
-    /// The unit it runs in.
-    pub(crate) unit: Option<Unit>,
-    /// The container it runs in, as its cgroup says.
-    pub(crate) container: Option<OsString>,
-    /// It is of the unit's current run, by its own INVOCATION_ID: a hook or a process of the service. What an
-    /// ended run left there is then its own. A job of cron or a session of sshd is in the unit's cgroup too,
-    /// and the unit's other jobs are none of its business.
-    pub(crate) of_current_run: bool,
-    /// Where it carries the service's marker, the values of the instance keys.
-    pub(crate) instance: Option<Vec<Option<OsString>>>,
-    /// The service's own process, by the pid that the caller inherited.
-    pub(crate) service_pid: Option<u32>,
-}
-
-impl Caller {
-    /// Whether what an ended run left in the unit is the caller's own.
-    pub(crate) fn owns(&self, unit: &Unit) -> bool {
-        self.of_current_run && self.unit.as_ref() == Some(unit)
-    }
-
-    /// An instance that did not start before the server that asks is newer than it, not stale. Ticks are too
-    /// coarse to order two starts within one: a tie is not older.
-    pub(crate) fn is_newer(&self, facts: &Facts) -> bool {
-        facts.id.start_ticks >= self.since
-    }
-}
-
-/// `told`: what it executes tells that it is an instance.
-pub(crate) fn liveness(holder: &Holder, caller: &Caller, protect: &[u32], told: bool) -> Liveness {
-    let facts = &holder.facts;
-    if let Some(protection) = protection(holder, caller, protect) {
+/// Whose a process is now. `by_lineage`: its own executable or script tells that it is an instance.
+pub(crate) fn liveness(process: &Process, caller: &Caller, protect: &[u32], by_lineage: bool) -> Liveness {
+    let facts = &process.facts;
+    if let Some(protection) = protection(process, caller, protect) {
         return Liveness::Protected(protection);
     }
-    let container = facts.cgroup.value().and_then(|path| parse::container(path));
-    let contained = |name: Option<&OsStr>| {
-        Liveness::Live(Supervisor::Container(name.map(|name| name.to_string_lossy().into_owned())))
-    };
+    let container = facts.cgroup.value().and_then(|cgroup| cgroup.container.as_ref());
+    let contained =
+        || Liveness::Live(Supervisor::Container(container.map(|name| name.to_string_lossy().into_owned())));
     match facts.nested {
-        Seen::Value(true) => contained(container),
+        Seen::Value(true) => contained(),
         // It shares the pid namespace of its host (docker run --pid=host), or of the other containers of its pod.
         Seen::Value(false)
-            if facts.unit().is_none() && container.is_some() && container != caller.container.as_deref() =>
+            if facts.unit().is_none() && container.is_some() && container != caller.container.as_ref() =>
         {
-            contained(container)
+            contained()
         }
-        Seen::Value(false) => in_unit(facts, caller, told),
+        Seen::Value(false) if facts.cgroup.value().is_none() => Liveness::Unknown,
+        Seen::Value(false) if facts.unit().is_some() => in_a_unit(facts, caller),
+        Seen::Value(false) => in_no_unit(facts, by_lineage),
         Seen::Denied | Seen::Gone => Liveness::Unknown,
     }
 }
 
-/// A start is counted in whole ticks of 10 ms, so it looks up to one tick earlier than it was; the rest is for
-/// reading two clocks one after the other.
-const TICKS: Duration = Duration::from_millis(11);
+fn in_no_unit(facts: &Facts, by_lineage: bool) -> Liveness {
+    match &facts.record {
+        // systemd started it, and the login that its unit asks for moved it to a session (PAMName=).
+        Record::Outside(unit) if facts.ppid == 1 && unit.manager == Manager::System && !unit.is_scope() => {
+            Liveness::Live(Supervisor::Unit(unit.clone()))
+        }
+        // A person may have set the marker, and the run may be a terminal's.
+        _ if by_lineage => Liveness::Unsupervised,
+        Record::Denied => Liveness::Unknown,
+        // Nobody looks after a process in a scope.
+        Record::Outside(unit) if !unit.is_scope() => Liveness::Live(Supervisor::Unit(unit.clone())),
+        _ => Liveness::Unsupervised,
+    }
+}
+
+/// The kernel counts a start in whole ticks of 10 ms, so it looks up to one tick earlier than it was. One more
+/// millisecond passes between the readings of the two clocks.
+const CLOCK_SLACK: Duration = Duration::from_millis(11);
 
 /// The run decides, and nothing else: a healthy service may have any parent, and its main process may be a
 /// launcher whose child listens.
-fn in_unit(facts: &Facts, caller: &Caller, told: bool) -> Liveness {
-    if !matches!(facts.cgroup, Seen::Value(_)) {
-        return Liveness::Unknown;
-    }
-    let Some(unit) = facts.unit() else {
-        return match &facts.record {
-            // systemd started it, and the login that its unit asks for moved it to a session (PAMName=).
-            Record::Outside(unit)
-                if facts.ppid == 1 && unit.manager == Manager::System && !unit.is_scope() =>
-            {
-                Liveness::Live(Supervisor::Unit(unit.clone()))
-            }
-            // The marker may be a person's, and the run that of a terminal.
-            _ if told => Liveness::Unsupervised,
-            Record::Denied => Liveness::Unknown,
-            // Nobody looks after what is in a scope.
-            Record::Outside(unit) if !unit.is_scope() => Liveness::Live(Supervisor::Unit(unit.clone())),
-            _ => Liveness::Unsupervised,
-        };
-    };
+fn in_a_unit(facts: &Facts, caller: &Caller) -> Liveness {
     let (run, since) = match &facts.record {
         Record::None | Record::Outside(_) => return Liveness::Unsupervised,
         Record::Inactive => return Liveness::Leftover,
         Record::Denied => return Liveness::Unknown,
         Record::Current { run, since } => (run, since),
     };
-    if !matches!(facts.environ, Seen::Value(_)) {
-        return Liveness::Unknown;
-    }
-    // Both signs must say that the run is over: a unit may hand its processes any INVOCATION_ID, and a clock
-    // may be set.
-    let started_before = facts.started.is_some_and(|started| started + TICKS < *since);
-    match facts.run() {
-        Some(own) if own == run => Liveness::Live(Supervisor::Unit(unit)),
-        _ if !started_before => Liveness::Live(Supervisor::Unit(unit)),
+    let (Some(unit), Seen::Value(_)) = (facts.unit(), &facts.environ) else { return Liveness::Unknown };
+    // Both signs must say that the run is over: a unit may hand its processes any INVOCATION_ID, and somebody may
+    // set the clock.
+    let started_before = facts.started.is_some_and(|started| started + CLOCK_SLACK < *since);
+    match &facts.run {
+        Some(own) if own == run => Liveness::Live(Supervisor::Unit(unit.clone())),
+        _ if !started_before => Liveness::Live(Supervisor::Unit(unit.clone())),
         Some(_) => Liveness::Leftover,
-        // By the clock alone it is only believed of the unit that is being started.
-        None if caller.owns(&unit) => Liveness::Leftover,
+        // The clock alone counts only in the unit that is being started.
+        None if caller.owns(unit) => Liveness::Leftover,
         None => Liveness::Unknown,
     }
 }
@@ -147,19 +74,19 @@ fn in_unit(facts: &Facts, caller: &Caller, told: bool) -> Liveness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::Environ;
-    use crate::testing::{ancestors, caller, facts, holder};
-    use std::path::PathBuf;
+    use crate::model::{Cgroup, Environ, Unit};
+    use crate::testing::{ancestors, caller, facts, process};
+    use std::ffi::OsString;
     use std::time::SystemTime;
 
     #[test]
     fn another_pid_namespace_is_live_and_the_rest_unsupervised() {
-        let mut subject = holder(facts(700, 4_000), ancestors(&[1], true));
+        let mut subject = process(facts(700, 4_000), ancestors(&[1], true));
         assert_eq!(liveness(&subject, &caller(), &[], false), Liveness::Unsupervised);
         subject.facts.nested = Seen::Denied;
         assert_eq!(liveness(&subject, &caller(), &[], false), Liveness::Unknown);
         subject.facts.nested = Seen::Value(true);
-        subject.facts.cgroup = Seen::Value(PathBuf::from("/system.slice/docker-0a1b.scope"));
+        subject.facts.cgroup = Seen::Value(Cgroup::new("/system.slice/docker-0a1b.scope"));
         let docker = Supervisor::Container(Some("docker-0a1b.scope".to_owned()));
         assert_eq!(liveness(&subject, &caller(), &[], false), Liveness::Live(docker));
         subject.facts.cgroup = Seen::Denied;
@@ -181,8 +108,8 @@ mod tests {
             ("/user.slice/user-1000.slice/session-1.scope", None, Liveness::Unsupervised),
         ];
         for (cgroup, callers, expected) in table {
-            let mut subject = holder(facts(700, 4_000), ancestors(&[1], true));
-            subject.facts.cgroup = Seen::Value(PathBuf::from(cgroup));
+            let mut subject = process(facts(700, 4_000), ancestors(&[1], true));
+            subject.facts.cgroup = Seen::Value(Cgroup::new(cgroup));
             let caller = Caller { container: callers.map(OsString::from), ..caller() };
             assert_eq!(liveness(&subject, &caller, &[], false), expected, "{cgroup} from {callers:?}");
         }
@@ -190,8 +117,8 @@ mod tests {
 
     #[test]
     fn what_a_live_run_started_outside_of_its_unit_is_live() {
-        let mut subject = holder(facts(700, 4_000), ancestors(&[1], true));
-        subject.facts.cgroup = Seen::Value(PathBuf::from("/user.slice/user-1000.slice/session-1.scope"));
+        let mut subject = process(facts(700, 4_000), ancestors(&[1], true));
+        subject.facts.cgroup = Seen::Value(Cgroup::new("/user.slice/user-1000.slice/session-1.scope"));
         let unit = |name: &str| Unit { name: name.into(), manager: Manager::User(1000) };
         subject.facts.record = Record::Outside(unit("gw.service"));
         let live = Liveness::Live(Supervisor::Unit(unit("gw.service")));
@@ -232,11 +159,11 @@ mod tests {
             (Record::Denied, Some(&one), at(0), Liveness::Unknown),
         ];
         for (record, run, started, expected) in table {
-            let mut subject = holder(facts(700, 4_000), ancestors(&[1], true));
-            subject.facts.cgroup = Seen::Value(PathBuf::from("/system.slice/gw.service"));
-            let run = run.map(|run| (OsString::from("INVOCATION_ID"), OsString::from(run)));
+            let mut subject = process(facts(700, 4_000), ancestors(&[1], true));
+            subject.facts.cgroup = Seen::Value(Cgroup::new("/system.slice/gw.service"));
             let by_clock = run.is_none() && expected == Liveness::Unknown;
-            subject.facts.environ = Seen::Value(Environ(run.into_iter().collect()));
+            subject.facts.environ = Seen::Value(Environ::default());
+            subject.facts.run = run.cloned();
             subject.facts.started = started;
             subject.facts.record = record;
             assert_eq!(liveness(&subject, &caller(), &[], false), expected, "{:?}", subject.facts);
@@ -250,7 +177,7 @@ mod tests {
             if matches!(subject.facts.record, Record::Current { .. }) {
                 assert_eq!(liveness(&subject, &caller(), &[], false), Liveness::Unknown);
             }
-            subject.facts.cgroup = Seen::Value(PathBuf::from("/user.slice/session-1.scope"));
+            subject.facts.cgroup = Seen::Value(Cgroup::new("/user.slice/session-1.scope"));
             assert_eq!(liveness(&subject, &caller(), &[], true), Liveness::Unsupervised);
             subject.facts.cgroup = Seen::Denied;
             assert_eq!(liveness(&subject, &caller(), &[], false), Liveness::Unknown);

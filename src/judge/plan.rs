@@ -1,87 +1,277 @@
 //! All or nothing, per port: a partial kill does harm and frees nothing. Pure.
 
-use crate::facts::Holder;
-use crate::port::Listener;
-use crate::rules::{Rule, Verdict};
-use crate::verdict::Judgement;
+use std::collections::BTreeSet;
 
-/// A holder with its judgement, as one decision sees it.
-pub(crate) type Judged = (Holder, Judgement);
+use super::instance::{Family, Member};
+use super::{Asked, Judged};
+use crate::model::{
+    Judgement, Listener, Liveness, PortSpec, ProcessId, Role, Verdict, Why, WhyNot, WhyUnseen, World,
+};
 
-/// What to do about one port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Plan {
-    /// End all holders.
-    Clear,
-    /// End nothing: a holder is left alone by a rule that more rights would not change.
-    Held,
-    /// End nothing: somebody holds the port who cannot be seen, read or signalled from here.
-    Unseen,
+/// What was decided about one port, and what led to it.
+#[derive(Debug)]
+pub(crate) struct PortPlan {
+    pub(crate) spec: PortSpec,
+    /// The listeners in the way.
+    pub(crate) listeners: Vec<Listener>,
+    /// Their holders.
+    pub(crate) holders: Vec<Judged>,
+    pub(crate) decision: Decision,
 }
 
-pub(crate) fn plan(listeners: &[Listener], holders: &[Judged]) -> Plan {
-    let by_rule =
-        |(_, judgement): &Judged| judgement.verdict == Verdict::Spare && judgement.rule != Rule::Unknown;
-    if holders.iter().any(by_rule) {
-        return Plan::Held;
+/// What to do about one port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// End all holders.
+    Clear,
+    /// End nothing: a rule spares a holder, and more rights would not change that.
+    Held,
+    /// End nothing: the holder of a listener cannot be seen, read or signalled from here.
+    Unseen(WhyUnseen),
+    /// Nobody listens.
+    NobodyListens,
+}
+
+pub(crate) fn port(spec: PortSpec, world: &World, asked: &Asked<'_>) -> PortPlan {
+    let in_the_way = |listener: &&Listener| spec.is_refused_by(listener);
+    let listeners: Vec<Listener> = world.listeners.iter().filter(in_the_way).cloned().collect();
+    let inodes: Vec<u64> = listeners.iter().map(|listener| listener.inode).collect();
+    let holders = world.holders.iter().filter(|holder| holder.holds_any_of(&inodes));
+    let holders: Vec<Judged> = holders.map(|holder| asked.judge(holder.clone())).collect();
+    let decision = decide(&listeners, &holders, world.settled);
+    PortPlan { spec, listeners, holders, decision }
+}
+
+fn decide(listeners: &[Listener], holders: &[Judged], settled: bool) -> Decision {
+    use Verdict::Spared;
+    if listeners.is_empty() {
+        return Decision::NobodyListens;
     }
-    let out_of_reach =
-        |(holder, judgement): &Judged| judgement.rule == Rule::Unknown || !holder.facts.signalable;
-    let has_holder =
-        |listener: &Listener| holders.iter().any(|(holder, _)| holder.inodes.contains(&listener.inode));
-    if listeners.is_empty() || holders.iter().any(out_of_reach) || !listeners.iter().all(has_holder) {
-        return Plan::Unseen;
+    let verdict = |judged: &Judged| judged.judgement.verdict;
+    let spared = |judged: &Judged| matches!(verdict(judged), Spared(why) if why != WhyNot::Unknown);
+    if holders.iter().any(spared) {
+        return Decision::Held;
     }
-    Plan::Clear
+    if !settled {
+        return Decision::Unseen(WhyUnseen::Unsettled);
+    }
+    if let Some(holder) = holders.iter().find(|holder| !holder.process.facts.signalable) {
+        return Decision::Unseen(WhyUnseen::NotPermitted(holder.id()));
+    }
+    if let Some(holder) = holders.iter().find(|holder| verdict(holder) == Spared(WhyNot::Unknown)) {
+        return Decision::Unseen(WhyUnseen::Unread(holder.id()));
+    }
+    let is_held = |inode| holders.iter().any(|holder| holder.process.inodes.contains(&inode));
+    match listeners.iter().find(|listener| !is_held(listener.inode)) {
+        Some(hidden) => Decision::Unseen(WhyUnseen::Hidden(hidden.uid)),
+        None => Decision::Clear,
+    }
+}
+
+/// Why processes are ended: for a port, or because the policy sweeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Purpose {
+    Port(PortSpec),
+    Sweep,
+}
+
+/// Processes that are ended together or not at all, for one purpose.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) purpose: Purpose,
+    /// The holders, or what was left over.
+    pub(crate) base: Vec<Judged>,
+    /// Processes of the base that have ended since they were read. The pid of each may be another's.
+    pub(crate) ended: BTreeSet<ProcessId>,
+    /// The processes around the base, in the order in which they were read.
+    pub(crate) relatives: Vec<Judged>,
+    /// Listeners that relatives hold, and that the base does not.
+    pub(crate) serving: Vec<(ProcessId, Listener)>,
+    /// Relatives that are ended with the base.
+    pub(crate) members: Vec<Member>,
+    /// Processes that belong to the base, and are not ended.
+    pub(crate) left: BTreeSet<ProcessId>,
+    pub(crate) refused: Option<Refused>,
+}
+
+/// Why a group is left alone as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Refused {
+    /// This part of the instance, or process that its launcher started, serves a port that is not to be cleared. It may
+    /// be another server below the same launcher, and nobody asked for its port.
+    Elsewhere(ProcessId),
+    /// This part of the instance may not be signalled. The others would be ended for nothing.
+    OutOfReach(ProcessId),
+}
+
+impl Group {
+    pub(crate) fn new(purpose: Purpose) -> Self {
+        Self {
+            purpose,
+            base: Vec::new(),
+            ended: BTreeSet::new(),
+            relatives: Vec::new(),
+            serving: Vec::new(),
+            members: Vec::new(),
+            left: BTreeSet::new(),
+            refused: None,
+        }
+    }
+
+    /// Takes from the relatives the members and the rest that belongs to the base: offspring, unless the policy ends
+    /// the tree.
+    pub(crate) fn find_members(&mut self, asked: &Asked<'_>) {
+        let base = self.base.iter().map(|judged| (judged, !self.ended.contains(&judged.id()))).collect();
+        let all = Family { base, relatives: &self.relatives }.members(asked);
+        let wanted = |member: &Member| asked.policy.ends.tree || member.role != Role::Offspring;
+        let (members, left): (Vec<Member>, Vec<Member>) = all.into_iter().partition(wanted);
+        self.left.extend(left.iter().map(|member| member.judged.id()));
+        self.members = members.into_iter().map(Member::to_be_ended).collect();
+    }
+
+    /// Relatives that may serve another port: members, and processes that the launchers started beside the holders. A
+    /// process that an ended run left is stale, whatever it serves.
+    pub(crate) fn may_serve_elsewhere(&self) -> Vec<ProcessId> {
+        let current = |member: &&Member| member.judged.judgement.liveness != Liveness::Leftover;
+        let members: Vec<ProcessId> =
+            self.members.iter().filter(current).map(|member| member.judged.id()).collect();
+        let is_launcher = |member: &&Member| current(member) && member.role == Role::Launcher;
+        let launchers = self.members.iter().filter(is_launcher).map(|member| member.judged.id().pid);
+        let beside = self.beside(launchers.collect());
+        members.into_iter().chain(beside).collect()
+    }
+
+    /// Relatives below the launchers that are neither holders, nor below one, nor members.
+    fn beside(&self, launchers: BTreeSet<u32>) -> Vec<ProcessId> {
+        let holders: BTreeSet<u32> = self.base.iter().map(|judged| judged.id().pid).collect();
+        let mut below = launchers;
+        loop {
+            let known = below.len();
+            let child = |relative: &&Judged| below.contains(&relative.process.facts.ppid);
+            let new: Vec<u32> = self.relatives.iter().filter(child).map(|child| child.id().pid).collect();
+            below.extend(new.into_iter().filter(|pid| !holders.contains(pid)));
+            if below.len() == known {
+                break;
+            }
+        }
+        let is_member = |id| self.members.iter().any(|member| member.judged.id() == id);
+        let ids = self.relatives.iter().map(Judged::id);
+        ids.filter(|id| below.contains(&id.pid) && !is_member(*id)).collect()
+    }
+
+    fn refusal(&mut self, cleared: &[PortSpec]) -> Option<Refused> {
+        let in_the_way = |listener: &Listener| cleared.iter().any(|spec| spec.is_refused_by(listener));
+        if let Some((id, _)) = self.serving.iter().find(|(_, listener)| !in_the_way(listener)) {
+            let id = *id;
+            self.spare(id);
+            return Some(Refused::Elsewhere(id));
+        }
+        let out_of_reach = |member: &&Member| {
+            let of_instance = matches!(member.role, Role::Launcher | Role::Worker);
+            of_instance && !member.judged.process.facts.signalable
+        };
+        self.members.iter().find(out_of_reach).map(|member| Refused::OutOfReach(member.judged.id()))
+    }
+
+    /// Shows the relative that serves another port among the members.
+    fn spare(&mut self, id: ProcessId) {
+        let verdict = Verdict::Spared(WhyNot::Elsewhere);
+        if let Some(member) = self.members.iter_mut().find(|member| member.judged.id() == id) {
+            member.judged.judgement.verdict = verdict;
+        } else if let Some(judged) = self.relatives.iter().find(|relative| relative.id() == id) {
+            let judgement = Judgement { verdict, ..judged.judgement.clone() };
+            let judged = Judged { judgement, process: judged.process.clone() };
+            self.members.push(Member { judged, role: Role::Offspring, of: id, below: None });
+        }
+    }
+}
+
+impl Member {
+    /// A member goes with its instance, whatever it would be by itself.
+    pub(crate) fn to_be_ended(mut self) -> Self {
+        let verdict = &mut self.judged.judgement.verdict;
+        if !verdict.is_stale() {
+            *verdict = Verdict::Stale(Why::Tree);
+        }
+        self
+    }
+}
+
+/// Refuses the groups that cannot be ended as a whole. A process that serves a port which is to be cleared, too, is in
+/// nobody's way. Where that port is refused, it is.
+pub(crate) fn all_or_nothing(groups: &mut [Group]) {
+    let port = |group: &Group| match group.purpose {
+        Purpose::Port(spec) => Some(spec),
+        Purpose::Sweep => None,
+    };
+    loop {
+        let cleared: Vec<PortSpec> =
+            groups.iter().filter(|group| group.refused.is_none()).filter_map(port).collect();
+        let mut settled = true;
+        for group in groups.iter_mut().filter(|group| port(group).is_some() && group.refused.is_none()) {
+            group.refused = group.refusal(&cleared);
+            settled &= group.refused.is_none();
+        }
+        if settled {
+            return;
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Evidence, Identity};
-    use crate::liveness::Liveness;
-    use crate::testing::{ancestors, facts, holder};
+    use crate::model::{Evidence, Identity};
+    use crate::testing::{ancestors, facts, process};
 
-    fn judged(inodes: &[u64], rule: Rule, signalable: bool) -> Judged {
-        let stale = matches!(rule, Rule::StaleInstance | Rule::StaleLeftover | Rule::AnyOwner);
-        let mut holder = holder(facts(7, 10), ancestors(&[1], true));
+    fn judged(inodes: &[u64], verdict: Verdict, signalable: bool) -> Judged {
+        let mut holder = process(facts(7, 10), ancestors(&[1], true));
         holder.inodes = inodes.to_vec();
         holder.facts.signalable = signalable;
-        let verdict = if stale { Verdict::Stale } else { Verdict::Spare };
         let identity = Identity::Instance(Evidence::Executable);
-        (holder, Judgement { identity, liveness: Liveness::Unsupervised, verdict, rule })
+        let judgement = Judgement { identity, liveness: Liveness::Unsupervised, verdict };
+        Judged { process: holder.into(), judgement }
     }
 
     #[test]
     fn one_spared_or_unseen_holder_spares_them_all() {
-        use Rule::{AnyOwner, Foreign, Live, StaleInstance, Unknown};
-        let stale = |inode| judged(&[inode], StaleInstance, true);
-        // listeners' inodes, holders → plan
+        use Decision::{Clear, Held, NobodyListens, Unseen};
+        use Verdict::{Spared, Stale};
+        let stale = |inodes: &[u64]| judged(inodes, Stale(Why::Instance), true);
+        let any = |inodes: &[u64]| judged(inodes, Stale(Why::AnyOwner), true);
+        let spared = |inodes: &[u64], why| judged(inodes, Spared(why), true);
+        let foreign = |inodes: &[u64]| spared(inodes, WhyNot::Foreign);
+        let unread = |inodes: &[u64]| spared(inodes, WhyNot::Unknown);
+        let id = judged(&[], Stale(Why::Instance), true).id();
+        // inodes of the listeners, holders → decision
         let table = [
-            (vec![1], vec![stale(1)], Plan::Clear),
-            (vec![1, 2], vec![stale(1), stale(2)], Plan::Clear),
-            (vec![1, 2], vec![judged(&[1, 2], AnyOwner, true)], Plan::Clear),
-            (vec![1], vec![stale(1), judged(&[1], Foreign, true)], Plan::Held),
-            (vec![1, 2], vec![stale(1), judged(&[2], Live, true)], Plan::Held),
-            (vec![1, 2], vec![stale(1)], Plan::Unseen),
-            (vec![1], vec![], Plan::Unseen),
-            (vec![], vec![], Plan::Unseen),
-            (vec![1], vec![stale(1), judged(&[1], Unknown, true)], Plan::Unseen),
-            (vec![1], vec![stale(1), judged(&[1], StaleInstance, false)], Plan::Unseen),
-            (vec![1], vec![judged(&[1], Unknown, true), judged(&[1], Foreign, true)], Plan::Held),
-            (vec![1, 2], vec![judged(&[1], Foreign, false)], Plan::Held),
+            (vec![1], vec![stale(&[1])], Clear),
+            (vec![1, 2], vec![stale(&[1]), stale(&[2])], Clear),
+            (vec![1, 2], vec![any(&[1, 2])], Clear),
+            (vec![1], vec![stale(&[1]), foreign(&[1])], Held),
+            (vec![1, 2], vec![stale(&[1]), spared(&[2], WhyNot::Live)], Held),
+            (vec![1, 2], vec![stale(&[1])], Unseen(WhyUnseen::Hidden(9))),
+            (vec![1], vec![], Unseen(WhyUnseen::Hidden(9))),
+            (vec![], vec![], NobodyListens),
+            (vec![1], vec![stale(&[1]), unread(&[1])], Unseen(WhyUnseen::Unread(id))),
+            (
+                vec![1],
+                vec![stale(&[1]), judged(&[1], Stale(Why::Instance), false)],
+                Unseen(WhyUnseen::NotPermitted(id)),
+            ),
+            (vec![1], vec![unread(&[1]), foreign(&[1])], Held),
+            (vec![1, 2], vec![judged(&[1], Spared(WhyNot::Foreign), false)], Held),
         ];
         for (inodes, holders, expected) in table {
-            let listeners: Vec<Listener> = inodes
-                .iter()
-                .map(|inode| Listener {
-                    local: "127.0.0.1:80".parse().unwrap(),
-                    inode: *inode,
-                    uid: 0,
-                    v6only: None,
-                })
-                .collect();
-            assert_eq!(plan(&listeners, &holders), expected, "{inodes:?} {holders:?}");
+            let local = "127.0.0.1:80".parse().unwrap();
+            let listener = |inode: &u64| Listener { local, inode: *inode, uid: 9, v6only: None };
+            let listeners: Vec<Listener> = inodes.iter().map(listener).collect();
+            assert_eq!(decide(&listeners, &holders, true), expected, "{inodes:?} {holders:?}");
+            let unsettled = match expected {
+                Held | NobodyListens => expected,
+                _ => Unseen(WhyUnseen::Unsettled),
+            };
+            assert_eq!(decide(&listeners, &holders, false), unsettled, "{inodes:?} {holders:?}");
         }
     }
 }

@@ -1,45 +1,15 @@
 //! Who is never to be ended. Pure.
 
-use crate::facts::Holder;
-use crate::liveness::Caller;
+use crate::model::{Caller, Process, Protection};
 
-/// Why a process is protected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Protection {
-    /// The caller itself.
-    Caller,
-    /// An ancestor of the caller.
-    Ancestor,
-    /// Started by the caller, directly or not.
-    Descendant,
-    /// PID 1 of the caller's pid namespace, or a user's service manager.
-    Init,
-    /// Part of the same instance as this ancestor of the caller.
-    SameInstance(u32),
-    /// The service's own process, as the caller inherited its pid, or below it.
-    Inherited(u32),
-    /// Named by the policy, or below a process that is.
-    Named(u32),
-    /// The caller's ancestry could not be read to its end, so anything may be an ancestor.
-    CallersAncestryUnreadable,
-    /// The process's ancestry could not be read to its end, so it may descend from what is protected.
-    AncestryUnreadable,
-}
-
-pub(crate) fn protection(holder: &Holder, caller: &Caller, protect: &[u32]) -> Option<Protection> {
-    let pid = holder.facts.id.pid;
-    let line = || std::iter::once(pid).chain(holder.ancestry.line.iter().map(|ancestor| ancestor.id.pid));
+/// Why the process is protected. `protect`: the pids that the policy names.
+pub(crate) fn protection(process: &Process, caller: &Caller, protect: &[u32]) -> Option<Protection> {
+    let pid = process.facts.id.pid;
+    let line = || std::iter::once(pid).chain(process.ancestry.parents().map(|ancestor| ancestor.id.pid));
     if pid == caller.id.pid {
         return Some(Protection::Caller);
     }
-    // Where a user's manager puts itself, and nothing else is. PID 1's own has also what was there before it, and what a
-    // container's runtime starts in it later.
-    let manager = holder.facts.cgroup.value().is_some_and(|path| {
-        let unit = path.parent().and_then(|above| above.extension());
-        path.ends_with("init.scope") && unit.is_some_and(|unit| unit == "service")
-    });
-    if pid == 1 || manager {
+    if pid == 1 || process.facts.cgroup.value().is_some_and(|cgroup| cgroup.is_of_a_user_manager()) {
         return Some(Protection::Init);
     }
     if caller.ancestors.contains(&pid) {
@@ -57,18 +27,17 @@ pub(crate) fn protection(holder: &Holder, caller: &Caller, protect: &[u32]) -> O
     if !caller.ancestry_complete {
         return Some(Protection::CallersAncestryUnreadable);
     }
-    // What started before the caller's instance cannot descend from it. It may descend from what is named.
+    // A process that started before the caller's instance cannot descend from it. It may descend from a named one.
     let named = !protect.is_empty() || caller.service_pid.is_some();
-    let may_descend = caller.is_newer(&holder.facts) || named;
-    (!holder.ancestry.complete && may_descend).then_some(Protection::AncestryUnreadable)
+    let may_descend = caller.is_newer(&process.facts) || named;
+    (!process.ancestry.complete && may_descend).then_some(Protection::AncestryUnreadable)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::Seen;
-    use crate::testing::{ancestors, caller, facts, holder};
-    use std::path::PathBuf;
+    use crate::model::{Cgroup, Seen};
+    use crate::testing::{ancestors, caller, facts, process};
 
     #[test]
     fn who_is_protected() {
@@ -96,7 +65,7 @@ mod tests {
             (706, old, &[1], true, true, &[700], None),
         ];
         for (pid, start, line, complete, callers, protect, expected) in table {
-            let holder = holder(facts(pid, start), ancestors(line, complete));
+            let holder = process(facts(pid, start), ancestors(line, complete));
             let caller = Caller { ancestry_complete: callers, ..caller() };
             assert_eq!(protection(&holder, &caller, protect), expected, "pid {pid} below {line:?}");
         }
@@ -104,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_service_manager_is_never_ended() {
-        let mut subject = holder(facts(700, 4_000), ancestors(&[1], true));
+        let mut subject = process(facts(700, 4_000), ancestors(&[1], true));
         let table = [
             ("/user.slice/user-1000.slice/user@1000.service/init.scope", Some(Protection::Init)),
             ("/user.slice/user-1000.slice/user@1000.service/a.scope", None),
@@ -112,7 +81,7 @@ mod tests {
             ("/init.scope", None),
         ];
         for (below, expected) in table {
-            subject.facts.cgroup = Seen::Value(PathBuf::from(below));
+            subject.facts.cgroup = Seen::Value(Cgroup::new(below));
             assert_eq!(protection(&subject, &caller(), &[]), expected, "{below}");
         }
     }

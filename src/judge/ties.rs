@@ -1,12 +1,7 @@
-//! What ties two processes to one instance. Pure; `tree` has the tests.
+//! What ties two processes to one instance. Pure; `instance` has the tests.
 
-use crate::facts::{Entry, Facts, Record, Seen};
-use crate::identity::{Evidence, Identity, marked};
-use crate::liveness::Liveness;
-use crate::plan::Judged;
-use crate::rules::Verdict;
-use crate::service::Service;
-use crate::verdict::Judgement;
+use super::Judged;
+use crate::model::{Facts, Identity, Liveness, Record, Script, Seen, Service};
 
 /// What ties two processes together.
 pub(crate) struct Ties<'a> {
@@ -16,76 +11,71 @@ pub(crate) struct Ties<'a> {
 }
 
 impl Ties<'_> {
-    /// Whether two processes, parent and child, are one instance.
-    pub(crate) fn same_instance(&self, one: &Judged, other: &Judged) -> bool {
-        let instance = |(_, judgement): &Judged| matches!(judgement.identity, Identity::Instance(_));
-        let (a, b) = (&one.0.facts, &other.0.facts);
-        instance(one)
-            && instance(other)
-            && one.1.verdict == Verdict::Stale
-            && other.1.verdict == Verdict::Stale
-            && a.run() == b.run()
-            && same_place(a, b)
-            && self.same_keys(a, b)
+    /// Parent and child are one instance.
+    fn same_instance(&self, one: &Judged, other: &Judged) -> bool {
+        let ends =
+            |judged: &Judged| judged.judgement.identity.is_instance() && judged.judgement.verdict.is_stale();
+        let (a, b) = (&one.process.facts, &other.process.facts);
+        ends(one) && ends(other) && a.run == b.run && a.shares_cgroup(b) && self.same_keys(a, b)
     }
 
-    /// Whether a child of an instance is another part of it. What hides its script may be anything that the runtime
-    /// runs, as npm is, which gives itself a title: such a one is a part only where it has executed nothing of its own.
+    /// A child of an instance is another part of it. A process that hides its script may be anything that the runtime
+    /// runs, as npm is, which gives itself a title. Such a process is a part only where it has executed nothing.
     pub(crate) fn is_worker(&self, child: &Judged, parent: &Judged) -> bool {
-        self.same_instance(child, parent) && (is_told(child) || is_child_fork(child, parent))
+        self.same_instance(child, parent) && (is_script_known(child) || is_child_fork(child, parent))
     }
 
-    /// Whether the parent of an instance is another part of it, and not a supervisor of many that the runtime runs, too.
+    /// The parent of an instance is another part of it, and not a supervisor of many that the runtime runs, too.
     pub(crate) fn is_launcher(&self, parent: &Judged, child: &Judged) -> bool {
-        self.same_instance(parent, child) && (is_told(parent) || is_child_fork(child, parent))
+        self.same_instance(parent, child) && (is_script_known(parent) || is_child_fork(child, parent))
     }
 
-    /// Whether a child of a member is ended with its tree.
-    pub(crate) fn belongs(&self, (holder, judgement): &Judged, parent: &Judged) -> bool {
-        let (facts, of) = (&holder.facts, &parent.0.facts);
-        let instance = matches!(judgement.identity, Identity::Instance(_));
-        // What the instance executed since the call began may be its successor.
-        let successor = instance && self.is_late(facts) && !forked_from(facts, of);
-        may_be_ended(judgement, facts)
-            && same_place(facts, of)
+    /// A child of a member is ended with its tree.
+    pub(crate) fn is_offspring(&self, child: &Judged, parent: &Judged) -> bool {
+        let (facts, of) = (&child.process.facts, &parent.process.facts);
+        let instance = child.judgement.identity.is_instance();
+        // A process that the instance executed since the call began may be its successor.
+        let successor = instance && self.is_late(facts) && !is_forked_from(facts, of);
+        may_be_ended(child)
+            && facts.shares_cgroup(of)
             && !successor
             && (!instance || self.same_keys(facts, of))
-            && (!of_current_run(facts) || matches!(parent.1.liveness, Liveness::Live(_)))
+            && (!is_of_current_run(facts) || matches!(parent.judgement.liveness, Liveness::Live(_)))
     }
 
-    /// Whether a process that has lost its parent is of the same service and run as one that is to be ended.
-    pub(crate) fn is_orphan(&self, (holder, judgement): &Judged, (base, why): &Judged) -> bool {
-        let (facts, of) = (&holder.facts, &base.facts);
-        let marked =
-            |facts: &Facts| facts.environ.value().is_some_and(|environ| marked(environ, self.service));
-        let offspring = matches!(judgement.identity, Identity::Offspring(_));
-        let alike = match (&judgement.liveness, &why.liveness) {
-            (Liveness::Leftover, Liveness::Leftover) => offspring || judgement.verdict == Verdict::Stale,
+    /// A process that has lost its parent is of the same service and run as one that is to be ended.
+    pub(crate) fn is_orphan(&self, orphan: &Judged, base: &Judged) -> bool {
+        let (facts, of) = (&orphan.process.facts, &base.process.facts);
+        let is_marked =
+            |facts: &Facts| facts.environ.value().is_some_and(|environ| self.service.is_marked(environ));
+        let offspring = matches!(orphan.judgement.identity, Identity::Offspring(_));
+        let alike = match (&orphan.judgement.liveness, &base.judgement.liveness) {
+            (Liveness::Leftover, Liveness::Leftover) => offspring || orphan.judgement.verdict.is_stale(),
             // The instance's own run, which was to be ended although it lives.
             (Liveness::Live(theirs), Liveness::Live(own)) => theirs == own && offspring,
             (Liveness::Unsupervised, Liveness::Unsupervised) => offspring && !self.is_late(facts),
             _ => false,
         };
         alike
-            && may_be_ended(judgement, facts)
-            && marked(facts)
-            && marked(of)
-            && of_one_run(facts, of)
-            && same_place(facts, of)
+            && may_be_ended(orphan)
+            && is_marked(facts)
+            && is_marked(of)
+            && facts.shares_run(of)
+            && facts.shares_cgroup(of)
             && self.same_keys(facts, of)
     }
 
-    /// Whether the process was forked, since the call began, from one that is to be ended.
-    pub(crate) fn is_late_fork(&self, (holder, judgement): &Judged, (base, _): &Judged) -> bool {
-        let facts = &holder.facts;
+    /// The process was forked, since the call began, from one that is to be ended.
+    pub(crate) fn is_late_fork(&self, process: &Judged, base: &Judged) -> bool {
+        let (facts, of) = (&process.process.facts, &base.process.facts);
         self.is_late(facts)
-            && forked_from(facts, &base.facts)
-            && same_place(facts, &base.facts)
-            && may_be_ended(judgement, facts)
-            && !of_current_run(facts)
+            && is_forked_from(facts, of)
+            && facts.shares_cgroup(of)
+            && may_be_ended(process)
+            && !is_of_current_run(facts)
     }
 
-    fn is_late(&self, facts: &Facts) -> bool {
+    const fn is_late(&self, facts: &Facts) -> bool {
         facts.id.start_ticks >= self.since
     }
 
@@ -95,45 +85,30 @@ impl Ties<'_> {
     }
 }
 
-/// Whether its executable or script tells what it is.
-fn is_told((holder, judgement): &Judged) -> bool {
-    match (&judgement.identity, &holder.facts.entry) {
-        (Identity::Instance(Evidence::Executable | Evidence::Package(_)), _) => true,
-        (_, Entry::Script { package, .. }) => package.is_some(),
-        _ => false,
-    }
+/// Its executable or script tells what it is.
+fn is_script_known(judged: &Judged) -> bool {
+    let in_a_package = matches!(judged.process.facts.script, Script::At { package: Some(_), .. });
+    judged.judgement.identity.is_by_own_lineage() || in_a_package
 }
 
-/// Of a child the kernel's word is enough, also where nothing is put at random.
-fn is_child_fork((child, _): &Judged, (parent, _): &Judged) -> bool {
-    child.facts.only_forked && file(&child.facts) == file(&parent.facts)
+/// For a child the kernel's word is enough, also where nothing is put at random.
+fn is_child_fork(child: &Judged, parent: &Judged) -> bool {
+    let (child, parent) = (&child.process.facts, &parent.process.facts);
+    child.only_forked && child.file() == parent.file()
 }
 
-/// Whether it executes the very same image: nothing was executed between the two (`Image`).
-fn forked_from(facts: &Facts, of: &Facts) -> bool {
-    file(facts).is_some() && file(facts) == file(of) && facts.is_fork_of(&of.image)
+/// It executes the very same image: nothing was executed between the two ([`crate::model::ExecMark`]).
+fn is_forked_from(facts: &Facts, of: &Facts) -> bool {
+    facts.file().is_some() && facts.file() == of.file() && facts.is_fork_of(&of.mark)
 }
 
-fn file(facts: &Facts) -> Option<(u64, u64)> {
-    facts.exe.value().map(|exe| exe.file)
+/// It may be judged, and it is not one that lives in any case.
+fn may_be_ended(judged: &Judged) -> bool {
+    !matches!(judged.judgement.liveness, Liveness::Protected(_))
+        && judged.judgement.identity != Identity::Unknown
+        && judged.process.facts.nested == Seen::Value(false)
 }
 
-/// Not what may not be judged, and not what is to live in any case.
-fn may_be_ended(judgement: &Judgement, facts: &Facts) -> bool {
-    !matches!(judgement.liveness, Liveness::Protected(_))
-        && judgement.identity != Identity::Unknown
-        && facts.nested == Seen::Value(false)
-}
-
-fn of_current_run(facts: &Facts) -> bool {
-    matches!(&facts.record, Record::Current { run, .. } if facts.run() == Some(run))
-}
-
-/// Whether both were started in one run of a unit.
-pub(crate) fn of_one_run(one: &Facts, other: &Facts) -> bool {
-    one.run().is_some() && one.run() == other.run()
-}
-
-fn same_place(one: &Facts, other: &Facts) -> bool {
-    one.cgroup.value().is_some() && one.cgroup == other.cgroup
+fn is_of_current_run(facts: &Facts) -> bool {
+    matches!(&facts.record, Record::Current { run, .. } if facts.run.as_ref() == Some(run))
 }

@@ -5,7 +5,7 @@
 /// line out; reversible, so that two names that differ never look alike.
 ///
 /// ```
-/// assert_eq!(portclear::escape(b"node \x1b[2J\xff"), r"node \u{1b}[2J\xff");
+/// assert_eq!(portclear::report::escape(b"node \x1b[2J\xff"), r"node \u{1b}[2J\xff");
 /// ```
 #[must_use]
 pub fn escape(bytes: &[u8]) -> String {

@@ -14,7 +14,7 @@ use std::str::FromStr;
 /// let loopback: PortSpec = "127.0.0.1:18789".parse()?;
 /// assert_eq!(any.port(), loopback.port());
 /// assert!("example.org:18789".parse::<PortSpec>().is_err());
-/// # Ok::<(), portclear::PortSpecError>(())
+/// # Ok::<(), portclear::policy::PortSpecError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortSpec {
@@ -196,7 +196,7 @@ impl PortSpecError {
 
 impl fmt::Display for PortSpecError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "'{}' names no port: {}", crate::escape(self.text.as_bytes()), self.reason)
+        write!(f, "'{}' names no port: {}", super::escape(self.text.as_bytes()), self.reason)
     }
 }
 
@@ -225,40 +225,15 @@ mod tests {
     #[test]
     fn what_is_a_port_and_what_is_not() {
         for good in [
-            "1",
-            "18789",
-            "65535",
-            "127.0.0.1:18789",
-            "[::1]:18789",
-            "localhost:18789",
-            "0.0.0.0:80",
+            "1", "18789", "65535", "127.0.0.1:18789", "[::1]:18789", "localhost:18789", "0.0.0.0:80",
             "[::]:80",
         ] {
             assert_eq!(good.parse::<PortSpec>().unwrap().to_string(), good);
         }
         for bad in [
-            "",
-            "0",
-            "65536",
-            "+1",
-            "-1",
-            " 1",
-            "1 ",
-            "0x50",
-            "18789/tcp",
-            "99999999999999999999",
-            "localhost:0",
-            "localhost:",
-            "localhost:+1",
-            "127.0.0.1:0",
-            "127.0.0.1:",
-            "::1:18789",
-            "[::1]",
-            "example.org:80",
-            "Localhost:80",
-            "127.1:80",
-            "[::1]:+80",
-            ":80",
+            "", "0", "65536", "+1", "-1", " 1", "1 ", "0x50", "18789/tcp", "99999999999999999999",
+            "localhost:0", "localhost:", "localhost:+1", "127.0.0.1:0", "127.0.0.1:", "::1:18789", "[::1]",
+            "example.org:80", "Localhost:80", "127.1:80", "[::1]:+80", ":80",
         ] {
             let error = bad.parse::<PortSpec>().unwrap_err().to_string();
             assert!(error.starts_with(&format!("'{bad}' names no port: ")), "{error}");

@@ -1,4 +1,4 @@
-//! What was seen of a process. Plain data: nothing here looks anything up.
+//! What was read of a process. Plain data: nothing here looks anything up.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::escape;
-use crate::parse;
+use super::{Cgroup, Record, Unit};
 
 /// A process, told apart from every earlier and later one with the same pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,6 +38,25 @@ impl<T> Seen<T> {
             Self::Denied | Self::Gone => None,
         }
     }
+
+    /// What `f` makes of the value. `None` from `f` is as good as denied: nothing is made up for it.
+    pub(crate) fn and_then<U>(&self, f: impl FnOnce(&T) -> Option<U>) -> Seen<U> {
+        match self {
+            Self::Value(value) => f(value).map_or(Seen::Denied, Seen::Value),
+            Self::Denied => Seen::Denied,
+            Self::Gone => Seen::Gone,
+        }
+    }
+}
+
+/// A file, whatever its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct FileId {
+    /// The device number of its file system.
+    pub device: u64,
+    /// Its inode number there.
+    pub inode: u64,
 }
 
 /// The file a process executes.
@@ -47,20 +65,20 @@ impl<T> Seen<T> {
 pub struct Exe {
     /// Its path, without the kernel's ` (deleted)`.
     pub path: PathBuf,
-    /// The file was deleted or replaced since the process started, as an upgrade does.
+    /// Somebody deleted or replaced the file since the process started, as an upgrade does.
     pub replaced: bool,
-    /// Device and inode number: the file itself, whatever its path.
-    pub file: (u64, u64),
+    /// The file itself.
+    pub file: FileId,
 }
 
 /// The script a runtime was started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Entry {
+pub enum Script {
     /// The executable is none of the service's runtimes.
     NotARuntime,
     /// A script that exists.
-    Script {
+    At {
         /// Its real path.
         path: PathBuf,
         /// The `name` of the package.json it belongs to.
@@ -70,10 +88,10 @@ pub enum Entry {
     },
     /// Code on the command line or on standard input, or a module by name: no script at all.
     Inline,
-    /// There is a script, and it or its package may not be read.
+    /// There is a script, but it or its package may not be read.
     Unreadable,
-    /// A process title has overwritten argv, or the script no longer exists.
-    Untold,
+    /// A process title has overwritten the arguments, or the script no longer exists.
+    Hidden,
 }
 
 /// What was read of one process, through a /proc/PID pinned by a pidfd.
@@ -84,7 +102,7 @@ pub struct Facts {
     pub id: ProcessId,
     /// How long it has been running.
     pub age: Duration,
-    /// When it started, by the clock; only as good as the clock, and no age is told by it.
+    /// When it started, by the clock. Somebody may set the clock, so no age is told by it.
     pub started: Option<SystemTime>,
     /// The parent's pid; 0 where the parent is outside of the pid namespace.
     pub ppid: u32,
@@ -96,147 +114,82 @@ pub struct Facts {
     pub rss: u64,
     /// The effective user.
     pub uid: Seen<u32>,
-    /// It runs in a pid namespace below the caller's: in a container.
+    /// It runs in a pid namespace below the caller's, as in a container.
     pub nested: Seen<bool>,
     /// What it executes.
     pub exe: Seen<Exe>,
     /// Its arguments, as it shows them now.
     pub argv: Seen<Vec<OsString>>,
-    /// Of its initial environment, the variables that identity is read from; an argument that does what one of them
-    /// does stands in its place.
+    /// The variables of its initial environment that identity is read from. An argument that does the same as one of
+    /// them stands in its place.
     pub environ: Seen<Environ>,
-    /// The path of its cgroup, unified hierarchy (cgroups(7)).
-    pub cgroup: Seen<PathBuf>,
+    /// The run of a systemd unit that it was started in: INVOCATION_ID, where that is one (systemd.exec(5)).
+    pub run: Option<String>,
+    /// Its cgroup.
+    pub cgroup: Seen<Cgroup>,
     /// The script it runs.
-    pub entry: Entry,
+    pub script: Script,
     /// What systemd has on record of its unit.
     pub record: Record,
     /// The caller may send it a signal.
     pub signalable: bool,
     /// Changes with each exec, and not with a fork.
-    pub(crate) image: Image,
+    pub(crate) mark: ExecMark,
     /// It was forked and has executed nothing since (proc_pid_stat(5), field 9: PF_FORKNOEXEC).
     pub(crate) only_forked: bool,
 }
 
 impl Facts {
-    /// Whether the process was forked from one with this image, and has executed nothing since.
-    pub(crate) fn is_fork_of(&self, image: &Image) -> bool {
-        self.only_forked && self.image == *image && image.is_unique()
+    /// The process was forked from one with this mark, and has executed nothing since.
+    pub(crate) fn is_fork_of(&self, mark: &ExecMark) -> bool {
+        self.only_forked && self.mark == *mark && mark.is_unique()
+    }
+
+    /// The file that it executes, where that could be read.
+    pub(crate) fn file(&self) -> Option<FileId> {
+        self.exe.value().map(|exe| exe.file)
+    }
+
+    /// Both are in the same cgroup, and it is known.
+    pub(crate) fn shares_cgroup(&self, other: &Self) -> bool {
+        self.cgroup.value().is_some() && self.cgroup == other.cgroup
+    }
+
+    /// Both were started in one run of a unit.
+    pub(crate) fn shares_run(&self, other: &Self) -> bool {
+        self.run.is_some() && self.run == other.run
     }
 
     /// The systemd service whose cgroup it is in: the innermost unit of the path, where that is a service.
     #[must_use]
-    pub fn unit(&self) -> Option<Unit> {
-        self.cgroup.value().and_then(|path| parse::unit(path))
-    }
-
-    /// The run of a systemd unit that it was started in: INVOCATION_ID, where that is one (systemd.exec(5)).
-    #[must_use]
-    pub fn run(&self) -> Option<&str> {
-        self.environ.value().and_then(|environ| environ.get(OsStr::new("INVOCATION_ID"))).and_then(parse::run)
+    pub fn unit(&self) -> Option<&Unit> {
+        self.cgroup.value().and_then(|cgroup| cgroup.unit.as_ref())
     }
 }
 
-/// Where the kernel put the stack and what lies above it at the last exec (proc_pid_stat(5), fields 28 and 51). A
-/// fork has its parent's; an exec is given new ones at random (`kernel.randomize_va_space`).
+/// Where the kernel put the stack and the environment at the last exec (proc_pid_stat(5), fields 28 and 51). A
+/// fork has its parent's mark. An exec gets a new one at random (`kernel.randomize_va_space`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Image {
+pub(crate) struct ExecMark {
     pub(crate) stack: u64,
     pub(crate) environ_end: u64,
 }
 
-/// Nothing but the name of what was executed, of 4 KiB at most (fs/exec.c, bprm_execve), lies between the environment
-/// and the end of the address space where nothing is put at random; and the page of vectors, or a last one that is
-/// left free.
+/// Where nothing is put at random, only the name of the executed file lies between the environment and the end of the
+/// address space. It has 4 KiB at most (fs/exec.c, bprm_execve). A page of vectors, or a last free page, may follow.
 const ABOVE: u64 = 128 << 10;
 
-impl Image {
-    /// Whether nothing but this very exec has this image. Where nothing is put at random (personality(2),
-    /// ADDR_NO_RANDOMIZE) each exec of a program has the same one. Chance may put it there, too: once in 130,000 times
-    /// of x86-64, and 8,000 of arm64.
+impl ExecMark {
+    /// No other exec has this mark. Where nothing is put at random (personality(2), ADDR_NO_RANDOMIZE), each exec of a
+    /// program has the same one. Chance may put it there, too: once in 130,000 times on x86-64, in 8,000 on arm64.
     pub(crate) fn is_unique(&self) -> bool {
         let end = self.environ_end.checked_next_power_of_two();
         end.is_some_and(|end| end - self.environ_end > ABOVE)
     }
 }
 
-/// A systemd service, or a scope.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Unit {
-    /// Its name, as systemd escapes it in the path of its cgroup.
-    pub name: OsString,
-    /// The manager that runs it.
-    pub manager: Manager,
-}
-
-impl Unit {
-    pub(crate) fn is_scope(&self) -> bool {
-        self.name.as_encoded_bytes().ends_with(b".scope")
-    }
-}
-
-/// The name, escaped for people, and the user where it is not the system's.
-impl fmt::Display for Unit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&escape(self.name.as_encoded_bytes()))?;
-        match self.manager {
-            Manager::System => Ok(()),
-            Manager::User(uid) => write!(f, " of user {uid}"),
-            Manager::Nested => f.write_str(" of a manager in another unit"),
-        }
-    }
-}
-
-/// What keeps a caller from seeing other processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Blind {
-    /// It is in a user namespace of its own: `PrivateUsers=`, or a container.
-    UserNamespace,
-    /// /proc hides the processes of other users: `ProtectProc=`, or hidepid.
-    HiddenProc,
-}
-
-/// A systemd manager.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Manager {
-    /// PID 1.
-    System,
-    /// The `systemd --user` of this user.
-    User(u32),
-    /// One that another manager's unit runs, or a program that names its cgroups as systemd does. Where it keeps its
-    /// records is not known.
-    Nested,
-}
-
-/// What systemd has on record of a unit's runs: the link `invocation:UNIT` that it makes before the first
-/// ExecStartPre of a start and removes when the unit is inactive.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Record {
-    /// The process is in no service.
-    None,
-    /// The process is in no service, and carries the marker and the current run of this one, or of a scope: what runs
-    /// in the service now has started it, or systemd-run(1) with `--scope`.
-    Outside(Unit),
-    /// The unit's current run.
-    Current {
-        /// Its INVOCATION_ID.
-        run: String,
-        /// When it was put on record.
-        since: SystemTime,
-    },
-    /// The unit has no current run.
-    Inactive,
-    /// The records may not be read, or are hidden from here.
-    Denied,
-}
-
-/// Variables of an initial environment: the ones that were asked for, nothing else. Its values are nobody's
-/// to print: they are not even in its `Debug`.
+/// Variables of an initial environment: those that were asked for, nothing else. Nobody may print the values, so they
+/// are not even in its `Debug`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environ(pub(crate) Vec<(OsString, OsString)>);
 
@@ -247,8 +200,8 @@ impl fmt::Debug for Environ {
 }
 
 impl Environ {
-    pub(crate) fn get(&self, key: &OsStr) -> Option<&OsStr> {
-        self.0.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_os_str())
+    pub(crate) fn get(&self, key: impl AsRef<OsStr>) -> Option<&OsStr> {
+        self.0.iter().find(|(k, _)| k == key.as_ref()).map(|(_, v)| v.as_os_str())
     }
 
     pub(crate) fn set(&mut self, key: OsString, value: OsString) {
@@ -257,23 +210,35 @@ impl Environ {
     }
 }
 
-/// A process with a descriptor on a listening socket of the port.
+/// A process, the listeners that it holds, and its parents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Holder {
+pub struct Process {
     /// What was read of it.
     pub facts: Facts,
-    /// The inodes of the listeners it holds.
+    /// The inodes of the listeners that it holds.
     pub inodes: Vec<u64>,
     /// Its parent, grandparent and so on.
     pub ancestry: Ancestry,
 }
 
+impl Process {
+    /// Pid and start time.
+    #[must_use]
+    pub const fn id(&self) -> ProcessId {
+        self.facts.id
+    }
+
+    pub(crate) fn holds_any_of(&self, inodes: &[u64]) -> bool {
+        self.inodes.iter().any(|inode| inodes.contains(inode))
+    }
+}
+
 /// The line of parents of a process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ancestry {
-    /// Each of them, as far as it could be read.
+    /// Each of them, nearest first, as far as it could be read.
     pub(crate) line: Vec<Arc<Facts>>,
     /// It is known up to PID 1, or to the edge of the pid namespace.
     pub complete: bool,
@@ -284,6 +249,13 @@ impl Ancestry {
     pub fn parents(&self) -> impl DoubleEndedIterator<Item = &Facts> {
         self.line.iter().map(Arc::as_ref)
     }
+
+    /// Each of them with its own ancestry.
+    pub(crate) fn with_ancestries(&self) -> impl Iterator<Item = (&Arc<Facts>, Self)> {
+        let above = |at: usize| self.line.get(at + 1..).unwrap_or_default().to_vec();
+        let of = move |at| Self { line: above(at), complete: self.complete };
+        self.line.iter().enumerate().map(move |(at, facts)| (facts, of(at)))
+    }
 }
 
 #[cfg(test)]
@@ -291,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stack_that_is_put_where_all_are_is_nobodys_own() {
+    fn a_mark_that_all_execs_have_is_not_unique() {
         // x86-64 and arm64, at random, just so and not; a process of 32 bits, not.
         let table = [
             (0x7ffc_2676_dfe7, true),
@@ -305,7 +277,7 @@ mod tests {
             (0, false),
         ];
         for (environ_end, unique) in table {
-            assert_eq!(Image { stack: 0, environ_end }.is_unique(), unique, "{environ_end:x}");
+            assert_eq!(ExecMark { stack: 0, environ_end }.is_unique(), unique, "{environ_end:x}");
         }
     }
 }

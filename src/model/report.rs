@@ -1,14 +1,8 @@
-//! What was found and done. Plain data; the sentences are in `explain`.
+//! What was found and done. Plain data; `say` has the sentences.
 
 use std::time::Duration;
 
-use crate::error::Error;
-use crate::facts::{Blind, Holder, Unit};
-use crate::policy::Signal;
-use crate::port::{Listener, PortSpec};
-use crate::service::Marker;
-use crate::tree::Role;
-use crate::verdict::Judgement;
+use super::{Blind, Error, Judgement, Listener, Marker, PortSpec, Process, ProcessId, Signal, Unit};
 
 /// What was found and done, port by port, in the order they were asked for.
 #[derive(Clone, Debug)]
@@ -21,17 +15,225 @@ pub struct Report {
     pub swept: Option<SweepReport>,
 }
 
+impl Report {
+    /// A bind proved each of the ports free.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.ports.iter().all(PortReport::is_free)
+    }
+}
+
+/// What was found and done about one port.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PortReport {
+    /// The port that was asked for.
+    pub spec: PortSpec,
+    /// How it ended, or why that could not be found out.
+    pub status: Result<Outcome, Error>,
+    /// All listeners that were seen in the way.
+    pub listeners: Vec<Listener>,
+    /// Their holders, each once.
+    pub holders: Vec<ProcessReport>,
+    /// Processes that were ended with the holders, or would be, and hold no listener themselves.
+    pub members: Vec<ProcessReport>,
+    /// Processes that the ended instances started, and that are still there.
+    pub remainder: Memory,
+    /// Sockets of the port that do not listen, where nothing listened.
+    pub connections: Connections,
+    /// How many processes have descriptors that may not be read.
+    pub unreadable: usize,
+    /// Who asked. `None`: the bind alone gave the answer.
+    pub asker: Option<Asker>,
+    /// From the call to the answer.
+    pub elapsed: Duration,
+}
+
+impl PortReport {
+    /// A bind proved that the port is free.
+    #[must_use]
+    pub const fn is_free(&self) -> bool {
+        matches!(self.status, Ok(Outcome::Free | Outcome::Cleared))
+    }
+
+    /// The holders, and the processes that belong to them.
+    pub fn processes(&self) -> impl Iterator<Item = &ProcessReport> {
+        self.holders.iter().chain(&self.members)
+    }
+}
+
+/// Who asked, as far as it explains an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Asker {
+    /// The effective user.
+    pub uid: u32,
+    /// The unit that the call was made in.
+    pub unit: Option<Unit>,
+    /// What kept the caller from seeing other processes.
+    pub blind: Option<Blind>,
+}
+
+/// Sockets that keep a port without listening on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connections {
+    /// Connected, or closing.
+    pub connected: usize,
+    /// In TIME_WAIT. They belong to the kernel alone, for a minute at most.
+    pub time_wait: usize,
+}
+
+/// How it ended for one port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use]
+pub enum Outcome {
+    /// It was free: a bind proved it.
+    Free,
+    /// Its holders were ended, and a bind proved that it is free.
+    Cleared,
+    /// Its holders are stale, and nothing was done about it, as asked.
+    WouldClear,
+    /// It is held, and left alone by a rule.
+    Held(WhyHeld),
+    /// It is held by somebody who cannot be seen, read or signalled from here.
+    Unseen(WhyUnseen),
+    /// Its holders are stale and were signalled, and somebody still holds it.
+    Survived(WhySurvived),
+    /// It was cleared, and taken again.
+    Respawned,
+}
+
+/// Why a held port was left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhyHeld {
+    /// A rule spares one of the holders: its judgement says which.
+    Spared,
+    /// This member of a holder's instance serves another port.
+    Elsewhere(ProcessId),
+    /// A signalled process has executed something since, and holds the port.
+    Changed,
+}
+
+/// What could not be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhyUnseen {
+    /// Nobody listens, and a bind is refused all the same.
+    NobodyListens,
+    /// The holders kept changing while they were looked at.
+    Unsettled,
+    /// This process may not be signalled from here.
+    NotPermitted(ProcessId),
+    /// The facts that would tell about this holder may not be read.
+    Unread(ProcessId),
+    /// No process that can be seen holds the listener of this user.
+    Hidden(u32),
+}
+
+/// Why a port is still held after the signals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhySurvived {
+    /// At least one of the signalled processes has not ended.
+    StillThere,
+    /// Each ended process left another holder behind.
+    Unsettled,
+}
+
+/// A process, what was decided about it, and what came of that.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ProcessReport {
+    /// What it is to the port.
+    pub role: Role,
+    /// The process.
+    pub process: Process,
+    /// The name of its user, where /etc/passwd has one.
+    pub user: Option<String>,
+    /// The service's marker variables that it was started with.
+    pub markers: Vec<Marker>,
+    /// What was decided.
+    pub judgement: Judgement,
+    /// What came of it.
+    pub ending: Ending,
+}
+
+/// What a process is to the port, or to the instance that holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Role {
+    /// It holds a listener of the port.
+    Holder,
+    /// It is the same instance as the holder, above it.
+    Launcher,
+    /// It is the same instance as the holder, below it.
+    Worker,
+    /// The instance started it.
+    Offspring,
+    /// An ended run left it behind.
+    Leftover,
+}
+
+/// What a process was sent, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ending {
+    /// What became of it.
+    pub fate: Fate,
+    /// The signals it was sent.
+    pub signals: Vec<Sent>,
+}
+
+impl Ending {
+    pub(crate) const fn new(fate: Fate) -> Self {
+        Self { fate, signals: Vec::new() }
+    }
+}
+
+/// A signal that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sent {
+    /// The signal.
+    pub signal: Signal,
+    /// When: counted from the first signal of the call.
+    pub after: Duration,
+}
+
+/// What became of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Fate {
+    /// It was not touched.
+    Untouched,
+    /// It was signalled and has ended. That was seen so long after the first signal of the call.
+    Ended(Duration),
+    /// It ended before a signal reached it. That was seen so long after the first signal of the call.
+    EndedByItself(Duration),
+    /// It became another program before SIGKILL, and was spared from there on.
+    Changed,
+    /// Its facts could not be read again, so it was spared from there on.
+    Unread,
+    /// The kernel refused the signal.
+    NotPermitted,
+    /// It is still there. The letter is its state (proc_pid_stat(5), field 3).
+    Survived(char),
+}
+
 /// What ended runs of the service had left behind, and what came of it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SweepReport {
     /// Whether it could be found out.
     pub status: Result<(), Error>,
-    /// Each process once; those that stand in a port's report are not here.
+    /// Each process once. Processes that stand in a port's report are not here.
     pub processes: Vec<ProcessReport>,
     /// What they had in memory before the first signal.
     pub memory: Memory,
-    /// What they had started and is still there.
+    /// Processes that they had started, and that are still there.
     pub remainder: Memory,
 }
 
@@ -40,7 +242,7 @@ impl SweepReport {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         let is_over = |process: &ProcessReport| {
-            matches!(process.ending.fate, Fate::Untouched | Fate::Ended | Fate::EndedByItself)
+            matches!(process.ending.fate, Fate::Untouched | Fate::Ended(_) | Fate::EndedByItself(_))
         };
         self.status.is_ok() && self.remainder.processes == 0 && self.processes.iter().all(is_over)
     }
@@ -57,134 +259,13 @@ impl Default for SweepReport {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Memory {
-    /// Of so many processes.
+    /// How many processes were counted.
     pub processes: usize,
-    /// Bytes. Each process's share of what it shares with others (Pss, proc_pid_smaps(5)); where that may not be
-    /// read, all that it has resident (Rss), which counts what is shared once for each process.
+    /// Bytes. Each process counts with its share of what it shares with others (Pss, proc_pid_smaps(5)). Where that
+    /// may not be read, it counts with all that it has resident (Rss).
     pub bytes: u64,
-    /// For at least one of them it is the Rss.
+    /// At least one of them counts with its Rss.
     pub resident: bool,
-}
-
-/// What was found and done about one port.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct PortReport {
-    /// What was asked for.
-    pub spec: PortSpec,
-    /// How it ended, or why that could not be found out.
-    pub status: Result<Outcome, Error>,
-    /// The listeners that stood in the way, of all that were seen.
-    pub listeners: Vec<Listener>,
-    /// Their holders, each once.
-    pub holders: Vec<ProcessReport>,
-    /// What was ended with the holders, or would be, and holds no listener itself.
-    pub members: Vec<ProcessReport>,
-    /// What the ended instances started and is still there.
-    pub remainder: Memory,
-    /// At the last look somebody still listened.
-    pub listening: bool,
-    /// Sockets of the port that do not listen, where nothing listened.
-    pub connections: Connections,
-    /// How many processes there were whose descriptors may not be read.
-    pub unreadable: usize,
-    /// The holders kept changing while they were looked at.
-    pub unsettled: bool,
-    /// What kept the caller from seeing other processes.
-    pub blinds: Option<Blind>,
-    /// The unit that the call was made in.
-    pub asked_from: Option<Unit>,
-    /// The effective user who asked; unknown where nothing but the bind was needed.
-    pub asked_by: Option<u32>,
-    /// From the call to the answer.
-    pub elapsed: Duration,
-}
-
-/// Sockets that keep a port without listening on it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Connections {
-    /// Connected, or closing.
-    pub connected: usize,
-    /// In TIME_WAIT: the kernel's alone, for a minute at most.
-    pub time_wait: usize,
-}
-
-/// How it ended for one port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[must_use]
-pub enum Outcome {
-    /// It was free: a bind proved it.
-    Free,
-    /// Its holders were ended and a bind proved that it is free.
-    Cleared,
-    /// Its holders are stale, and nothing was done about it, as asked.
-    WouldClear,
-    /// It is held, and left alone by a rule.
-    Held,
-    /// It is held by somebody who cannot be seen, read or signalled from here.
-    Unseen,
-    /// Its holders are stale, were signalled, and at least one is still there.
-    Survived,
-    /// It was cleared, and taken again.
-    Respawned,
-}
-
-/// A process, what was decided about it, and what came of that.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ProcessReport {
-    /// What it is to the port.
-    pub role: Role,
-    /// The process.
-    pub holder: Holder,
-    /// The name of its user, where /etc/passwd has one.
-    pub user: Option<String>,
-    /// Those of the service's marker variables that it was started with.
-    pub markers: Vec<Marker>,
-    /// What was decided.
-    pub judgement: Judgement,
-    /// What came of it.
-    pub ending: Ending,
-}
-
-/// What came of a process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Ending {
-    /// What became of it.
-    pub fate: Fate,
-    /// The signals it was sent, and when, counted from the first signal of the call.
-    pub signals: Vec<(Signal, Duration)>,
-    /// When its end was seen, counted alike.
-    pub ended_after: Option<Duration>,
-}
-
-impl Ending {
-    pub(crate) const fn new(fate: Fate) -> Self {
-        Self { fate, signals: Vec::new(), ended_after: None }
-    }
-}
-
-/// What became of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Fate {
-    /// It was not touched.
-    Untouched,
-    /// It has ended.
-    Ended,
-    /// It ended before a signal reached it.
-    EndedByItself,
-    /// It became another program before SIGKILL, and was spared from there on.
-    Changed,
-    /// Its facts could not be read again, so it was spared from there on.
-    Unread,
-    /// The kernel refused the signal.
-    NotPermitted,
-    /// It is still there; the letter is its state (proc_pid_stat(5), field 3).
-    Survived(char),
 }
 
 /// What is waited for, while it is waited for.

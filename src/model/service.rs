@@ -1,12 +1,9 @@
 //! What an instance of a service looks like. All of it is data: one identity function reads it.
 
 use std::ffi::{OsStr, OsString};
-use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::facts::Environ;
-use crate::os::read::own_exe;
-use crate::runtime::Runtime;
+use super::{Environ, FileId, Runtime};
 
 /// A variable that the service manager writes into the environment of the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +39,8 @@ pub struct Service {
     /// Any of these sets, whole.
     pub(crate) markers: Vec<Vec<Marker>>,
     pub(crate) executables: Vec<PathBuf>,
-    /// Executables that are known as files, too, whatever their path: device and inode.
-    pub(crate) files: Vec<(PathBuf, (u64, u64))>,
+    /// Executables that are known as files, too, whatever their path.
+    pub(crate) files: Vec<(PathBuf, FileId)>,
     pub(crate) runtimes: Vec<Runtime>,
     pub(crate) packages: Vec<String>,
     pub(crate) subcommand: Option<OsString>,
@@ -60,7 +57,9 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service that nothing identifies yet.
+    /// A service that nothing identifies yet. As it is, no process is an instance of it, and only processes that an ended
+    /// run left in the caller's own systemd unit are ended. Say what it is with [`executable`](Self::executable),
+    /// [`package`](Self::package), or [`markers`](Self::markers) and [`runtime`](Self::runtime).
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -148,46 +147,10 @@ impl Service {
         self
     }
 
-    /// The service that the calling program is an instance of: for a server that clears its own kind.
-    ///
-    /// An instance executes the same file, under whatever path, or a file that lay at the same path when the
-    /// instance started and was replaced there since, as an upgrade does. A link that the caller was started
-    /// through does not matter. A new folder for each release does: the path is another one then, and the earlier
-    /// releases' are to be added with [`executable`](Self::executable).
-    ///
-    /// Programs that do several things by one executable (a supervisor and its servers, a server for each tenant)
-    /// are one service to this; [`instance_key`](Self::instance_key) and [`markers`](Self::markers) tell them apart.
-    /// What is known to run other programs' code is refused, and such a list is never complete.
-    ///
-    /// ```
-    /// use portclear::{Policy, Service};
-    ///
-    /// let policy = Policy::new(Service::of_current_exe()?);
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// - [`Unsupported`](io::ErrorKind::Unsupported): the executable is a [runtime](Runtime::is_known), so that
-    ///   every other program it runs would be taken for an instance, or it is no file (memfd_create(2)).
-    ///   Say what the service is with [`package`](Self::package) or [`markers`](Self::markers).
-    /// - Whatever keeps /proc/self/exe from being read.
-    pub fn of_current_exe() -> io::Result<Self> {
-        let exe = own_exe()?;
-        let refused = |why| {
-            let path = crate::escape(exe.path.as_os_str().as_encoded_bytes());
-            Err(io::Error::new(io::ErrorKind::Unsupported, format!("{path} {why}")))
-        };
-        if Runtime::is_known(&exe.path) {
-            return refused("runs anybody's program and so is no service's own executable");
-        }
-        // Such a name is anybody's to give.
-        if exe.path.as_os_str().as_encoded_bytes().starts_with(b"/memfd:") {
-            return refused("is no file that tells an instance");
-        }
-        let name = exe.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut service = Self::new(name).executable(exe.path.clone());
-        service.files.push((exe.path, exe.file));
-        Ok(service)
+    /// Adds an executable that is known as a file, whatever its path.
+    pub(crate) fn file(mut self, path: PathBuf, file: FileId) -> Self {
+        self.files.push((path, file));
+        self
     }
 
     /// Adds a runtime that runs the service's script.
@@ -236,6 +199,12 @@ impl Service {
 
     pub(crate) fn marker_keys(&self) -> impl Iterator<Item = &OsStr> {
         self.markers.iter().flatten().map(|marker| marker.key.as_os_str())
+    }
+
+    /// Whether one whole set of the markers holds: whole names, whole values.
+    pub(crate) fn is_marked(&self, environ: &Environ) -> bool {
+        let holds = |set: &Vec<Marker>| set.iter().all(|m| environ.get(&m.key) == Some(m.value.as_os_str()));
+        self.markers.iter().any(holds)
     }
 
     /// The markers that an environment has. Another value than a marker's is not the service's to show.

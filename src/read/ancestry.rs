@@ -1,23 +1,15 @@
 //! Read the line of parents of a process.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::sync::Arc;
 
 use procfs::process::Stat;
 use procfs::{FromRead, ProcError};
 
-use crate::error::Error;
-use crate::facts::{Ancestry, Blind, Environ, Facts, ProcessId, Record, Seen};
-use crate::identity::{Resolved, marked};
-use crate::liveness::Caller;
-use crate::os::process::Pinned;
-use crate::os::read::{read_all, seen};
-use crate::os::unit;
-use crate::parse;
-use crate::service::Service;
-use crate::verdict::asked_since;
+use super::pinned::Pinned;
+use super::proc::{Miss, read_all, told};
+use crate::model::{Ancestry, Error, Facts, ProcessId, Service};
 
 /// A line of parents, nearest first.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -68,27 +60,28 @@ fn read(pid: u32) -> Result<Line, Error> {
 }
 
 /// `None`: it is gone or hidden. What else goes wrong is an error, and no ancestry that ends early.
-fn stat(pid: u32) -> Result<Option<(ProcessId, u32)>, Error> {
+pub(crate) fn stat(pid: u32) -> Result<Option<(ProcessId, u32)>, Error> {
     let stat = File::open(format!("/proc/{pid}/stat")).and_then(read_all);
     let stat = stat.map_err(ProcError::from).and_then(|bytes| Stat::from_read(&bytes[..]));
     let parsed = |stat: Stat| {
         let parent = u32::try_from(stat.ppid).ok()?;
         Some((ProcessId { pid, start_ticks: stat.starttime }, parent))
     };
-    Ok(match seen(stat, pid)? {
-        Seen::Value(stat) => parsed(stat),
-        Seen::Denied | Seen::Gone => None,
-    })
+    match told(stat, pid) {
+        Ok(stat) => Ok(parsed(stat)),
+        Err(Miss::Denied | Miss::Gone) => Ok(None),
+        Err(Miss::Failed(error)) => Err(error),
+    }
 }
 
 /// The lines of parents that were read in one look: many processes have the same ones.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct Lines {
     facts: BTreeMap<ProcessId, Arc<Facts>>,
     lines: BTreeMap<u32, (Arc<Facts>, Ancestry)>,
 }
 
-impl Known {
+impl Lines {
     /// The line of parents of a process whose facts were just read, with the facts of each.
     pub(crate) fn ancestry(&mut self, facts: &Facts, service: &Service) -> Result<Ancestry, Error> {
         let parent =
@@ -123,80 +116,11 @@ impl Known {
                 }
                 // PID 1 may be hidden; every other parent that cannot be read leaves the line broken.
                 _ if id.pid == 1 => {}
-                _ => {
-                    return Ok(Ancestry { line: parents, complete: false });
-                }
+                _ => return Ok(Ancestry { line: parents, complete: false }),
             }
         }
         Ok(Ancestry { line: parents, complete: ids.complete })
     }
-}
-
-/// Who asks: this process, what it descends from, and what it was started with. What it descends from is `known`
-/// afterwards: a holder often has the same parents.
-pub(crate) fn caller(resolved: &Resolved<'_>, known: &mut Known) -> Result<Caller, Error> {
-    let service = resolved.service;
-    let pid = std::process::id();
-    let attempt = "cannot read who asks from /proc";
-    let fail = |error| Error::new(attempt, error);
-    // With the /proc of another pid namespace every pid in it would name a different process here.
-    let own = std::fs::read_link("/proc/self").map_err(fail)?;
-    if own.as_os_str() != pid.to_string().as_str() {
-        return Err(fail(std::io::Error::other("/proc belongs to another pid namespace")));
-    }
-    let Some((id, _)) = stat(pid)? else {
-        return Err(fail(std::io::ErrorKind::NotFound.into()));
-    };
-    let cgroup = parse::cgroup(&File::open("/proc/self/cgroup").and_then(read_all).map_err(fail)?);
-    let unit = cgroup.as_deref().and_then(parse::unit);
-    let container = cgroup.as_deref().and_then(parse::container).map(OsStr::to_owned);
-    let own_run = std::env::var_os("INVOCATION_ID");
-    let own_run = own_run.as_deref().and_then(parse::run);
-    // A unit with a run of its own on record has no other name: a job of at, in atd's unit, has the run of whoever
-    // submitted it.
-    let record = |unit| match unit::record(unit, None) {
-        Record::Inactive => unit::record(unit, own_run),
-        named => named,
-    };
-    let of_current_run = match unit.as_ref().map(record) {
-        Some(Record::Current { run, .. }) => own_run == Some(run.as_str()),
-        _ => false,
-    };
-    let environ =
-        Environ(service.variables().filter_map(|key| Some((key.into(), std::env::var_os(key)?))).collect());
-    let marked = marked(&environ, service);
-    let line = line(pid)?;
-    let since = asked_since(id, &known.parents(&line, service)?.line, resolved);
-    Ok(Caller {
-        id,
-        since,
-        uid: nix::unistd::geteuid().as_raw(),
-        ancestors: line.ids.iter().map(|id| id.pid).collect(),
-        ancestry_complete: line.complete,
-        blinds: blinds(),
-        unit,
-        container,
-        of_current_run,
-        instance: marked.then(|| service.instance_of(&environ)),
-        service_pid: service_pid(&environ, service, id)?,
-    })
-}
-
-/// Told for a sentence alone: what cannot be read here is no restriction to name.
-fn blinds() -> Option<Blind> {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    let whole = map.split_whitespace().eq(["0", "0", "4294967295"]);
-    if !map.is_empty() && !whole {
-        return Some(Blind::UserNamespace);
-    }
-    std::fs::metadata("/proc/1").is_err().then_some(Blind::HiddenProc)
-}
-
-/// The service's own process, which it names to what it starts. One that started after the caller is another
-/// process with its pid.
-fn service_pid(environ: &Environ, service: &Service, caller: ProcessId) -> Result<Option<u32>, Error> {
-    let Some(pid) = service.pid_in(environ) else { return Ok(None) };
-    Ok(stat(pid)?.filter(|(id, _)| id.start_ticks < caller.start_ticks).map(|(id, _)| id.pid))
 }
 
 #[cfg(test)]

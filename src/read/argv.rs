@@ -4,11 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::service::Service;
+use crate::model::Service;
 
 /// What the arguments of a runtime name.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Script<'a> {
+pub(crate) enum Argument<'a> {
     /// A path, not yet looked at, and the arguments after it.
     At(&'a OsStr, &'a [OsString]),
     /// Code, a module or standard input instead of a script.
@@ -16,28 +16,14 @@ pub(crate) enum Script<'a> {
     /// Some argument, but which is not told: an option before it may take one.
     Ambiguous,
     /// Nothing: a title has overwritten the arguments, or there are none.
-    Untold,
+    Hidden,
 }
 
 /// Options of node, bun, deno and python that take the next argument for their value.
 const TAKES_VALUE: [&str; 17] = [
-    "-r",
-    "--require",
-    "--import",
-    "--loader",
-    "--experimental-loader",
-    "-C",
-    "--conditions",
-    "--env-file",
-    "--env-file-if-exists",
-    "--title",
-    "--input-type",
-    "--diagnostic-dir",
-    "--preload",
-    "--cwd",
-    "--config",
-    "-W",
-    "-X",
+    "-r", "--require", "--import", "--loader", "--experimental-loader", "-C", "--conditions", "--env-file",
+    "--env-file-if-exists", "--title", "--input-type", "--diagnostic-dir", "--preload", "--cwd", "--config",
+    "-W", "-X",
 ];
 
 /// Options that take none, by their beginning.
@@ -62,7 +48,7 @@ const FLAGS: [&str; 17] = [
 ];
 
 /// The script of a runtime at `exe`, started with `argv`.
-pub(crate) fn script<'a>(exe: &Path, argv: &'a [OsString]) -> Script<'a> {
+pub(crate) fn script<'a>(exe: &Path, argv: &'a [OsString]) -> Argument<'a> {
     let family = exe.file_name().unwrap_or_default().as_bytes();
     let python = family.starts_with(b"python");
     let runs = family.starts_with(b"bun") || family.starts_with(b"deno");
@@ -73,7 +59,7 @@ pub(crate) fn script<'a>(exe: &Path, argv: &'a [OsString]) -> Script<'a> {
         args = rest;
         let bytes = arg.as_bytes();
         if bytes.is_empty() {
-            return Script::Untold;
+            return Argument::Hidden;
         }
         if literal || !bytes.starts_with(b"-") {
             if runs && !literal && arg == "run" {
@@ -82,19 +68,19 @@ pub(crate) fn script<'a>(exe: &Path, argv: &'a [OsString]) -> Script<'a> {
             // An option that is not known may have taken this for its value: to judge a process by it would
             // be to judge it by somebody else's file.
             if unknown {
-                return Script::Ambiguous;
+                return Argument::Ambiguous;
             }
             // A path into /proc or /dev means another file for each who follows it.
             if bytes.starts_with(b"/proc/") || bytes.starts_with(b"/dev/") {
-                return Script::Inline;
+                return Argument::Inline;
             }
-            return Script::At(arg, rest);
+            return Argument::At(arg, rest);
         }
         unknown = false;
         if bytes == b"--" {
             literal = true;
         } else if inline(bytes, python) {
-            return Script::Inline;
+            return Argument::Inline;
         } else if TAKES_VALUE.iter().any(|option| arg == option) {
             args = rest.get(1..).unwrap_or_default();
         } else {
@@ -103,7 +89,7 @@ pub(crate) fn script<'a>(exe: &Path, argv: &'a [OsString]) -> Script<'a> {
             unknown = !(flag || cluster || bytes.contains(&b'='));
         }
     }
-    Script::Untold
+    Argument::Hidden
 }
 
 fn inline(option: &[u8], python: bool) -> bool {
@@ -177,7 +163,7 @@ mod tests {
         for (exe, line, expected) in table {
             let argv = words(line);
             let found = match script(Path::new(exe), &argv) {
-                Script::At(path, args) => Some((path.to_str().unwrap(), args[0].to_str().unwrap())),
+                Argument::At(path, args) => Some((path.to_str().unwrap(), args[0].to_str().unwrap())),
                 _ => None,
             };
             assert_eq!(found, expected, "{line}");
@@ -194,19 +180,19 @@ mod tests {
             ("python3", "python3 -c code"),
         ];
         for (exe, line) in inline {
-            assert_eq!(script(Path::new(exe), &words(line)), Script::Inline, "{line}");
+            assert_eq!(script(Path::new(exe), &words(line)), Argument::Inline, "{line}");
         }
         for line in ["node --diagnostic-report-dir a.js gateway", "node --unheard-of a.js", "bun -x a.js"] {
             assert_eq!(
                 script(Path::new(line.split(' ').next().unwrap()), &words(line)),
-                Script::Ambiguous,
+                Argument::Ambiguous,
                 "{line}"
             );
         }
         for line in ["node", "openclaw-gateway  ", "node -r", "node --"] {
-            assert_eq!(script(Path::new("node"), &words(line)), Script::Untold, "{line}");
+            assert_eq!(script(Path::new("node"), &words(line)), Argument::Hidden, "{line}");
         }
-        assert_eq!(script(Path::new("node"), &[]), Script::Untold);
+        assert_eq!(script(Path::new("node"), &[]), Argument::Hidden);
     }
 
     #[test]
@@ -257,7 +243,7 @@ mod tests {
         fn no_arguments_make_it_panic(argv in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..12), 0..8)) {
             let argv: Vec<OsString> = argv.into_iter().map(OsString::from_vec).collect();
             for exe in ["node", "bun", "python3", ""] {
-                if let Script::At(_, args) = script(Path::new(exe), &argv) {
+                if let Argument::At(_, args) = script(Path::new(exe), &argv) {
                     let _ = (subcommand(args, &argv), instance_option(args, &Service::openclaw()));
                 }
             }

@@ -5,16 +5,15 @@ use std::fs::File;
 use std::num::NonZero;
 use std::os::fd::AsFd;
 use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use rustix::fs::{AtFlags, CWD, statat};
 use rustix::io::Errno;
 
-use crate::error::Error;
-use crate::os::descriptors::{Fds, fds, numbers, open_dir, task_fds};
-use crate::os::read::read_all;
-use crate::parse;
+use super::descriptors::{Fds, fds, numbers, open_dir, task_fds};
+use super::parse;
+use super::proc::read_all;
+use crate::model::Error;
 
 /// Who holds which of the sockets.
 #[derive(Debug, Default)]
@@ -35,44 +34,55 @@ const THREADS: usize = 8;
 /// Finds every process that holds one of the inodes: all of them, not the first, for a forked child keeps a
 /// port bound after its parent's death.
 pub(crate) fn scan(inodes: &[u64]) -> Result<Scan, Error> {
-    search(inodes, ALONE)
+    search(inodes, ALONE).map_err(|errno| Error::new("cannot scan /proc for the holders of the port", errno))
 }
 
 /// `alone`: how many descriptors are read before other threads join in.
-fn search(inodes: &[u64], alone: usize) -> Result<Scan, Error> {
-    let attempt = "cannot scan /proc for the holders of the port";
-    let fail = |errno: Errno| Error::new(attempt, errno);
-    let proc = open_dir(CWD, "/proc").map_err(fail)?;
-    let pids = numbers(&proc).map_err(fail)?;
-    let shared = Shared { proc: &proc, pids: &pids, inodes, next: AtomicUsize::new(0) };
+fn search(inodes: &[u64], alone: usize) -> Result<Scan, Errno> {
+    let proc = open_dir(CWD, "/proc")?;
+    let pids = numbers(&proc)?;
     let mut part = Part::default();
-    let others: Result<Vec<Part>, Errno> = thread::scope(|scope| {
-        shared.work(&mut part, alone)?;
-        let left = pids.len().saturating_sub(shared.next.load(Ordering::Relaxed));
-        let cores = match left {
-            0 => 1,
-            _ if is_filtered() => 1,
-            _ => thread::available_parallelism().map_or(1, NonZero::get),
-        };
-        // Where no thread can be started, this one does all the work.
-        let start = |_| thread::Builder::new().spawn_scoped(scope, || shared.all()).ok();
-        let others: Vec<_> = (1..cores.min(THREADS).min(left)).map_while(start).collect();
-        shared.work(&mut part, usize::MAX)?;
-        others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    });
-    let mut scan = Scan::default();
-    let mut missing: BTreeSet<u64> = inodes.iter().copied().collect();
-    for part in others.map_err(fail)?.into_iter().chain([part]) {
-        scan.unreadable += part.unreadable;
-        scan.holders.extend(part.holders);
-        missing.retain(|inode| !part.found.contains(inode));
+    let mut rest = &pids[..];
+    while part.read < alone
+        && let Some((pid, more)) = rest.split_first()
+    {
+        part.look(&proc, *pid, inodes)?;
+        rest = more;
     }
+    let threads = match rest.len() {
+        0 => 1,
+        _ if is_filtered() => 1,
+        left => thread::available_parallelism().map_or(1, NonZero::get).min(THREADS).min(left),
+    };
+    // Every one of them takes each so-manyth: the processes with many descriptors often lie side by side.
+    let of_thread = |at: usize| {
+        let mut part = Part::default();
+        rest.iter().skip(at).step_by(threads).try_for_each(|pid| part.look(&proc, *pid, inodes))?;
+        Ok(part)
+    };
+    let parts: Result<Vec<Part>, Errno> = thread::scope(|scope| {
+        let start = |at: usize| (at, thread::Builder::new().spawn_scoped(scope, move || of_thread(at)).ok());
+        let others: Vec<_> = (1..threads).map(start).collect();
+        let own = of_thread(0);
+        // Where no thread can be started, this one does its work.
+        let join = |(at, other): (usize, Option<thread::ScopedJoinHandle<'_, _>>)| match other {
+            Some(other) => other.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            None => of_thread(at),
+        };
+        std::iter::once(own).chain(others.into_iter().map(join)).collect()
+    });
+    let parts: Vec<Part> = parts?.into_iter().chain([part]).collect();
+    let mut scan = Scan {
+        holders: parts.iter().flat_map(|part| part.holders.iter().copied()).collect(),
+        unreadable: parts.iter().map(|part| part.unreadable).sum(),
+    };
+    let is_found = |inode: &u64| parts.iter().any(|part| part.found.contains(inode));
+    let missing: Vec<u64> = inodes.iter().copied().filter(|inode| !is_found(inode)).collect();
     if !missing.is_empty() {
         // A thread can have a table of its own (unshare(2), CLONE_FILES). It is rare enough to look only
         // when a socket has no holder.
-        let missing: Vec<u64> = missing.into_iter().collect();
         for pid in &pids {
-            if !tasks(&proc, *pid, &missing).map_err(fail)?.is_empty() {
+            if !tasks(&proc, *pid, &missing)?.is_empty() {
                 scan.holders.insert(*pid);
             }
         }
@@ -81,22 +91,13 @@ fn search(inodes: &[u64], alone: usize) -> Result<Scan, Error> {
 }
 
 /// Whether a filter decides which system calls this thread may make (seccomp(2)). One that forbids new threads may end
-/// who tries to start one, as a unit's SystemCallFilter= does; where that cannot be told, it is so.
+/// a process that tries to start one, as a unit's SystemCallFilter= does. A filter that cannot be told counts as one.
 fn is_filtered() -> bool {
     let status = File::open("/proc/thread-self/status").and_then(read_all);
     status.ok().and_then(|status| parse::status_seccomp(&status)) != Some(0)
 }
 
-/// What the threads of one search have in common.
-struct Shared<'a> {
-    proc: &'a File,
-    pids: &'a [u32],
-    inodes: &'a [u64],
-    /// The place of the first pid that nobody has taken.
-    next: AtomicUsize,
-}
-
-/// What one of them found.
+/// What one thread found.
 #[derive(Default)]
 struct Part {
     holders: Vec<u32>,
@@ -106,45 +107,27 @@ struct Part {
     read: usize,
 }
 
-impl Shared<'_> {
-    fn all(&self) -> Result<Part, Errno> {
-        let mut part = Part::default();
-        self.work(&mut part, usize::MAX)?;
-        Ok(part)
-    }
-
-    /// Looks at processes until none is left, or so many descriptors are read.
-    fn work(&self, part: &mut Part, limit: usize) -> Result<(), Errno> {
-        while part.read < limit
-            && let Some(pid) = self.pids.get(self.next.fetch_add(1, Ordering::Relaxed))
-        {
-            self.look(*pid, part)?;
-        }
-        Ok(())
-    }
-
-    fn look(&self, pid: u32, part: &mut Part) -> Result<(), Errno> {
-        let table = fds(self.proc, &format!("{pid}/fd"), self.inodes)?;
+impl Part {
+    fn look(&mut self, proc: &File, pid: u32, inodes: &[u64]) -> Result<(), Errno> {
+        let table = fds(proc, &format!("{pid}/fd"), inodes)?;
         let denied = matches!(table, Fds::Denied);
         let held = match table {
             Fds::Held { read, inodes } if read > 0 => {
-                part.read += read;
+                self.read += read;
                 inodes
             }
             Fds::Gone => return Ok(()),
             // A leader that has exited has no descriptors; its threads may live on and hold the socket. And its
             // place is root's: its user reads the threads' alone.
-            Fds::Held { .. } | Fds::Denied if !is_alone(self.proc, pid) => {
-                tasks(self.proc, pid, self.inodes)?
-            }
+            Fds::Held { .. } | Fds::Denied if !is_alone(proc, pid) => tasks(proc, pid, inodes)?,
             Fds::Held { .. } | Fds::Denied => Vec::new(),
         };
         if held.is_empty() {
-            part.unreadable += usize::from(denied);
-            return Ok(());
+            self.unreadable += usize::from(denied);
+        } else {
+            self.holders.push(pid);
+            self.found.extend(held);
         }
-        part.holders.push(pid);
-        part.found.extend(held);
         Ok(())
     }
 }
@@ -176,10 +159,9 @@ fn tasks(proc: impl AsFd, pid: u32, inodes: &[u64]) -> Result<Vec<u64>, Errno> {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
-    use crate::os::descriptors::socket_inode;
-    use crate::os::process::Pinned;
+    use crate::read::descriptors::socket_inode;
+    use crate::read::pinned::Pinned;
     use crate::testing::child;
 
     #[test]

@@ -1,17 +1,37 @@
-//! The only code that touches the system; one verb a file.
+//! Read the system: one verb a file. What comes out is plain data of `model`, and descriptors that pin processes.
 
-pub(crate) mod ancestry;
-pub(crate) mod descriptors;
-pub(crate) mod entry;
-pub(crate) mod holders;
-pub(crate) mod kin;
-pub(crate) mod listeners;
-pub(crate) mod pidfd;
-pub(crate) mod probe;
-pub(crate) mod process;
-pub(crate) mod read;
-pub(crate) mod snapshot;
-pub(crate) mod sockets;
-pub(crate) mod survey;
-pub(crate) mod terminate;
-pub(crate) mod unit;
+mod ancestry;
+mod argv;
+mod caller;
+mod descriptors;
+mod facts;
+mod holders;
+mod memory;
+mod netlink;
+mod parse;
+mod pidfd;
+mod pinned;
+mod probe;
+mod proc;
+mod relatives;
+mod run;
+mod script;
+mod snapshot;
+mod table;
+mod world;
+
+pub(crate) use ancestry::Lines;
+pub(crate) use caller::caller;
+#[cfg(feature = "bench")]
+pub(crate) use holders::scan;
+pub(crate) use memory::{memory, remainder};
+pub(crate) use pidfd::{Delivery, PidFd, pause, wait};
+pub(crate) use pinned::{Pinned, PinnedOf, Pins, pin};
+pub(crate) use probe::{Probe, probe, v6only_by_default};
+pub(crate) use proc::{executables, own_exe};
+pub(crate) use relatives::{has_another_child, in_services, newcomers, relatives};
+pub(crate) use snapshot::{Processes, user_names};
+pub(crate) use table::all_listeners;
+#[cfg(feature = "bench")]
+pub(crate) use table::table;
+pub(crate) use world::world;

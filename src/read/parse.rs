@@ -1,10 +1,10 @@
-//! The bytes of /proc/PID files, taken apart. Pure: what reads the files is in `os`.
+//! The bytes of /proc/PID files, taken apart. Pure.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::facts::{Environ, Manager, Unit};
+use crate::model::{Cgroup, Environ};
 
 /// /proc/PID/cmdline: NUL-terminated arguments. A process title pads the place of the old ones with NULs.
 pub(crate) fn argv(bytes: &[u8]) -> Vec<OsString> {
@@ -66,7 +66,7 @@ fn status_numbers<'a>(bytes: &'a [u8], field: &[u8]) -> Option<impl Iterator<Ite
 /// The path that systemd manages in /proc/PID/cgroup: the `0::` line of the unified hierarchy, or where a
 /// machine has none in use, the line of systemd's own. With neither there is no systemd, and all are in the root:
 /// the unified hierarchy has a line from its first mount on (kernel/cgroup/cgroup.c, cgrp_dfl_visible).
-pub(crate) fn cgroup(bytes: &[u8]) -> Option<PathBuf> {
+pub(crate) fn cgroup(bytes: &[u8]) -> Option<Cgroup> {
     // ID:CONTROLLERS:PATH (cgroups(7)); no path has a newline in it.
     let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
     let hierarchies: Vec<(&[u8], &Path)> = lines
@@ -76,60 +76,13 @@ pub(crate) fn cgroup(bytes: &[u8]) -> Option<PathBuf> {
         })
         .collect::<Option<_>>()?;
     let of = |name: &[u8]| hierarchies.iter().find(|(names, _)| *names == name).map(|(_, path)| *path);
-    let contained = || hierarchies.iter().map(|(_, path)| *path).find(|path| container(path).is_some());
+    let contained =
+        || hierarchies.iter().map(|(_, path)| *path).find(|path| Cgroup::new(*path).container.is_some());
     let path = match of(b"") {
         Some(path) if path != Path::new("/") => path,
         unified => of(b"name=systemd").or(unified).or_else(contained).unwrap_or(Path::new("/")),
     };
-    Some(path.to_owned())
-}
-
-/// The systemd service of a cgroup path: its innermost unit, where that is a service. A process in a scope was
-/// meant to outlive whoever started it, and belongs to no service.
-pub(crate) fn unit(cgroup: &Path) -> Option<Unit> {
-    // systemd puts a _ before a name that the kernel could take for one of its own files, like cpu.service.
-    let plain = |part| OsStr::from_bytes(OsStr::as_bytes(part).strip_prefix(b"_").unwrap_or(part.as_bytes()));
-    let parts: Vec<&OsStr> = cgroup.iter().map(plain).collect();
-    let suffix = |part: &OsStr, suffix: &[u8]| {
-        part.as_bytes().strip_suffix(suffix).is_some_and(|name| !name.is_empty())
-    };
-    let is_unit = |part: &&OsStr| suffix(part, b".service") || suffix(part, b".scope");
-    let at = parts.iter().rposition(is_unit)?;
-    let (above, name) = (parts.get(..at)?, parts.get(at)?);
-    if suffix(name, b".scope") {
-        return None;
-    }
-    let user = |part: &OsStr| part.to_str()?.strip_prefix("user@")?.strip_suffix(".service")?.parse().ok();
-    // PID 1 has slices alone above its units, and a user's manager is one of those.
-    let mut units = above.iter().copied().filter(is_unit);
-    let manager = match (units.next(), units.next()) {
-        (None, _) => Manager::System,
-        (Some(unit), None) => user(unit).map_or(Manager::Nested, Manager::User),
-        _ => Manager::Nested,
-    };
-    Some(Unit { name: (*name).to_owned(), manager })
-}
-
-/// What a cgroup path says of the container that the process runs in.
-pub(crate) fn container(cgroup: &Path) -> Option<&OsStr> {
-    let named = |part: &&OsStr| {
-        let part = part.as_bytes();
-        let starts =
-            [&b"docker"[..], b"libpod", b"kubepods", b"cri-containerd", b"crio", b"lxc", b"machine-"];
-        starts.iter().any(|start| part.starts_with(start))
-    };
-    // By its number alone: below Kubernetes' own groups, and where it is seen from beside it.
-    let numbered = |part: &&OsStr| part.len() == 64 && part.as_bytes().iter().all(u8::is_ascii_hexdigit);
-    if let Some(id) = cgroup.iter().rfind(numbered) {
-        return Some(id);
-    }
-    // Docker's cgroupfs driver writes /docker/ID, systemd's writes docker-ID.scope.
-    let at = cgroup.iter().enumerate().filter(|(_, part)| named(part)).last()?.0;
-    let part = cgroup.iter().nth(at)?;
-    match cgroup.iter().nth(at + 1) {
-        Some(id) if part == "docker" || part == "lxc" => Some(id),
-        _ => Some(part),
-    }
+    Some(Cgroup::new(path))
 }
 
 /// A systemd run, as INVOCATION_ID names it: 32 hexadecimal digits (systemd.exec(5)). Anything else is some
@@ -164,8 +117,8 @@ mod tests {
         let wanted = [OsStr::new("MARK"), OsStr::new("KIND")];
         let bytes = b"XMARK=1\0MARKX=2\0PATH=/bin:MARK=3\0MARK=a=b\0MARK=second\0KIND\0KIND=\0";
         let environ = environ(bytes, wanted.into_iter());
-        assert_eq!(environ.get(OsStr::new("MARK")), Some(OsStr::new("a=b")));
-        assert_eq!(environ.get(OsStr::new("KIND")), Some(OsStr::new("")));
+        assert_eq!(environ.get("MARK"), Some(OsStr::new("a=b")));
+        assert_eq!(environ.get("KIND"), Some(OsStr::new("")));
         assert_eq!(environ.0.len(), 2);
     }
 
@@ -178,40 +131,6 @@ mod tests {
         assert_eq!(status_uid(b"Uid:\tx\n"), None);
         assert_eq!(status_seccomp(b"Seccomp:\t2\nSeccomp_filters:\t0\n"), Some(2));
         assert_eq!(status_seccomp(b"Seccomp_filters:\t0\n"), None);
-    }
-
-    #[test]
-    fn the_unit_is_the_innermost_one_where_that_is_a_service() {
-        use Manager::{Nested, System, User};
-        let user = "/user.slice/user-1000.slice/user@1000.service";
-        let table = [
-            ("/system.slice/openclaw-gateway.service", Some(("openclaw-gateway.service", System))),
-            (&format!("{user}/app.slice/gw@work.service/sub"), Some(("gw@work.service", User(1000)))),
-            (&format!("{user}/app.slice/app-x.slice/gw.service"), Some(("gw.service", User(1000)))),
-            (r"/system.slice/my\x2dgw.service", Some((r"my\x2dgw.service", System))),
-            (user, Some(("user@1000.service", System))),
-            (&format!("{user}/init.scope"), None),
-            (&format!("{user}/app.slice/run-u7.scope"), None),
-            ("/system.slice/gw.service/libpod-7.scope/container", None),
-            ("/user.slice/user-1000.slice/session-3.scope", None),
-            (&format!("{user}/app.slice/nest.service/app.slice/gw.service"), Some(("gw.service", Nested))),
-            (&format!("{user}/app.slice/run-u7.scope/app.slice/gw.service"), Some(("gw.service", Nested))),
-            (&format!("{user}/app.slice/nest.service{user}/gw.service"), Some(("gw.service", Nested))),
-            (&format!("{user}/init.scope/gw.service"), Some(("gw.service", Nested))),
-            (&format!("{user}/app.slice/nest.service/init.scope"), None),
-            ("/system.slice/nest.service/app.slice/gw.service", Some(("gw.service", Nested))),
-            ("/user.slice/user-1000.slice/session-3.scope/gw.service", Some(("gw.service", Nested))),
-            ("/system.slice/gw.service/sub/gw.service", Some(("gw.service", Nested))),
-            ("/../other.service", Some(("other.service", System))),
-            ("/system.slice/_cpu.service", Some(("cpu.service", System))),
-            ("/system.slice/__x.service", Some(("_x.service", System))),
-            ("/a.service.d/.service", None),
-            ("/", None),
-        ];
-        for (cgroup, expected) in table {
-            let expected = expected.map(|(name, manager)| Unit { name: name.into(), manager });
-            assert_eq!(unit(Path::new(cgroup)), expected, "{cgroup}");
-        }
     }
 
     #[test]
@@ -232,26 +151,7 @@ mod tests {
             (b"nothing of the kernel's\n", None),
         ];
         for (bytes, path) in table {
-            assert_eq!(cgroup(bytes), path.map(PathBuf::from));
-        }
-    }
-
-    #[test]
-    fn the_container_is_named_by_its_runtime() {
-        let id = "0a".repeat(32);
-        let numbered = ["/kubepods/burstable/pod1/", "/../", "/docker/"].map(|above| format!("{above}{id}"));
-        for cgroup in &numbered {
-            assert_eq!(container(Path::new(cgroup)), Some(OsStr::new(&id)), "{cgroup}");
-        }
-        let table = [
-            ("/system.slice/docker-0123.scope", Some("docker-0123.scope")),
-            ("/docker/0123456789ab", Some("0123456789ab")),
-            ("/user.slice/user@1000.service/user.slice/libpod-77.scope/container", Some("libpod-77.scope")),
-            ("/kubepods.slice/kubepods-pod1.slice/cri-containerd-9.scope", Some("cri-containerd-9.scope")),
-            ("/system.slice/gw.service", None),
-        ];
-        for (cgroup, name) in table {
-            assert_eq!(container(Path::new(cgroup)), name.map(OsStr::new), "{cgroup}");
+            assert_eq!(cgroup(bytes), path.map(Cgroup::new));
         }
     }
 
@@ -261,9 +161,7 @@ mod tests {
             let _ = argv(&bytes);
             let _ = environ(&bytes, [OsStr::new("A")].into_iter());
             let _ = (status_uid(&bytes), status_nested(&bytes));
-            if let Some(path) = cgroup(&bytes) {
-                let _ = (unit(&path), container(&path));
-            }
+            let _ = cgroup(&bytes);
         }
 
         #[test]
@@ -285,7 +183,7 @@ mod tests {
             bytes.extend_from_slice(&value);
             bytes.push(0);
             let found = environ(&bytes, [OsStr::new(&key)].into_iter());
-            prop_assert_eq!(found.get(OsStr::new(&key)), Some(OsStr::from_bytes(&value)));
+            prop_assert_eq!(found.get(&key), Some(OsStr::from_bytes(&value)));
         }
 
         #[test]

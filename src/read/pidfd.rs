@@ -7,8 +7,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal, test_kill_process};
 
-use crate::error::Error;
-use crate::policy::Signal;
+use crate::model::{Error, Signal};
 
 /// A descriptor of a process: what it names is never another process with the same pid.
 #[derive(Debug)]
@@ -16,7 +15,7 @@ pub(crate) struct PidFd(OwnedFd);
 
 /// What became of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sent {
+pub(crate) enum Delivery {
     Delivered,
     Gone,
     NotPermitted,
@@ -34,26 +33,29 @@ impl PidFd {
     }
 
     pub(crate) fn is_alive(&self) -> Result<bool, Error> {
-        Ok(wait(&[self], Duration::ZERO)?.is_empty())
+        Ok(wait(&[((), self)], Duration::ZERO)?.is_empty())
     }
 
-    pub(crate) fn send(&self, signal: Signal) -> Result<Sent, Error> {
-        self.send_raw(signal.0 as i32)
+    pub(crate) fn send(&self, signal: Signal) -> Result<Delivery, Error> {
+        let attempt = || format!("cannot send {signal}");
+        let known: nix::sys::signal::Signal =
+            signal.name().parse().map_err(|errno: nix::errno::Errno| Error::new(attempt(), errno))?;
+        self.send_raw(known as i32)
     }
 
     /// SIGCONT: a stopped process never sees SIGTERM otherwise (signal(7)).
-    pub(crate) fn resume(&self) -> Result<Sent, Error> {
+    pub(crate) fn resume(&self) -> Result<Delivery, Error> {
         self.send_raw(nix::libc::SIGCONT)
     }
 
-    fn send_raw(&self, number: i32) -> Result<Sent, Error> {
+    fn send_raw(&self, number: i32) -> Result<Delivery, Error> {
         let attempt = "cannot send a signal";
         let signal = rustix::process::Signal::from_named_raw(number)
             .ok_or_else(|| Error::new(attempt, std::io::Error::from(std::io::ErrorKind::InvalidInput)))?;
         match pidfd_send_signal(&self.0, signal) {
-            Ok(()) => Ok(Sent::Delivered),
-            Err(Errno::SRCH) => Ok(Sent::Gone),
-            Err(Errno::PERM) => Ok(Sent::NotPermitted),
+            Ok(()) => Ok(Delivery::Delivered),
+            Err(Errno::SRCH) => Ok(Delivery::Gone),
+            Err(Errno::PERM) => Ok(Delivery::NotPermitted),
             Err(errno) => Err(Error::new(attempt, errno)),
         }
     }
@@ -74,12 +76,12 @@ fn pid_of(pid: u32) -> Result<Pid, Error> {
     pid.ok_or_else(|| Error::new("not a pid", std::io::Error::from(std::io::ErrorKind::InvalidInput)))
 }
 
-/// Waits until at least one of the processes has ended, and gives the places of those that have. Empty: the
-/// time is over. A pidfd becomes readable when the last thread has ended, and before a zombie is reaped.
-pub(crate) fn wait(processes: &[&PidFd], timeout: Duration) -> Result<Vec<usize>, Error> {
+/// Waits until at least one of the processes has ended, and gives those that have. None: the time is over. A pidfd
+/// becomes readable when the last thread has ended, and before a zombie is reaped.
+pub(crate) fn wait<Id: Copy>(processes: &[(Id, &PidFd)], timeout: Duration) -> Result<Vec<Id>, Error> {
     let deadline = Instant::now() + timeout;
     let mut fds: Vec<PollFd<'_>> =
-        processes.iter().map(|process| PollFd::new(process.0.as_fd(), PollFlags::POLLIN)).collect();
+        processes.iter().map(|(_, process)| PollFd::new(process.0.as_fd(), PollFlags::POLLIN)).collect();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         // poll counts whole milliseconds: rounded up, or the last fraction of one would be spun away.
@@ -88,10 +90,17 @@ pub(crate) fn wait(processes: &[&PidFd], timeout: Duration) -> Result<Vec<usize>
             Ok(0) if Instant::now() >= deadline => return Ok(Vec::new()),
             Ok(0) | Err(nix::errno::Errno::EINTR) => {}
             Ok(_) => {
-                let ended = |(at, fd): (usize, &PollFd<'_>)| fd.any().unwrap_or(true).then_some(at);
-                return Ok(fds.iter().enumerate().filter_map(ended).collect());
+                let has_ended = |fd: &PollFd<'_>| fd.any().unwrap_or(true);
+                let ended = processes.iter().zip(&fds).filter(|(_, fd)| has_ended(fd));
+                return Ok(ended.map(|((id, _), _)| *id).collect());
             }
             Err(errno) => return Err(Error::new("cannot wait for a process", errno)),
         }
     }
+}
+
+/// For where there is no event to wait for.
+#[expect(clippy::disallowed_methods, reason = "the caller says why no event tells")]
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
 }

@@ -8,8 +8,7 @@ use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrStorage, bind, getsockopt, setsockopt, socket, sockopt,
 };
 
-use crate::error::Error;
-use crate::port::PortSpec;
+use crate::model::{Error, PortSpec};
 
 /// What a bind said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

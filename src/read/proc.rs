@@ -9,69 +9,88 @@ use procfs::process::Process;
 use procfs::{ProcError, ProcResult};
 use rustix::fs::OFlags;
 
-use crate::error::Error;
-use crate::facts::{Exe, Seen};
-use crate::os::sockets;
-use crate::parse;
+use super::parse;
+use crate::model::{Cgroup, Error, Exe, FileId, Seen, Service};
 
 /// No exec takes more than 6 MiB of arguments and environment (execve(2)). A process can let them seem to be
 /// gigabytes (PR_SET_MM), and is then not read to the end.
 const LIMIT: u64 = 8 << 20;
 
-/// The path of a process's cgroup, where it can be read: for telling at little cost what is not worth pinning.
-pub(crate) fn cgroup(pid: u32) -> Option<PathBuf> {
+/// Why there is no value.
+#[derive(Debug)]
+pub(crate) enum Miss<E = Error> {
+    Denied,
+    Gone,
+    Failed(E),
+}
+
+impl From<Error> for Miss {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// "May not be read" and "gone" are facts. Everything else that goes wrong stays an error.
+pub(crate) fn seen<T>(result: Result<T, Miss>) -> Result<Seen<T>, Error> {
+    match result {
+        Ok(value) => Ok(Seen::Value(value)),
+        Err(Miss::Denied) => Ok(Seen::Denied),
+        Err(Miss::Gone) => Ok(Seen::Gone),
+        Err(Miss::Failed(error)) => Err(error),
+    }
+}
+
+/// The cgroup of a process, where it can be read: tells at little cost which processes are not worth pinning.
+pub(crate) fn cgroup(pid: u32) -> Option<Cgroup> {
     File::open(format!("/proc/{pid}/cgroup")).and_then(read_all).ok().and_then(|bytes| parse::cgroup(&bytes))
 }
 
-/// What the calling process executes. In the calling thread's place: the leader may have exited.
+/// The executable of the calling process. In the calling thread's place: the leader may have exited.
 pub(crate) fn own_exe() -> Result<Exe, Error> {
     let pid = std::process::id();
     let thread = PathBuf::from(format!("/proc/self/task/{}", nix::unistd::gettid()));
     let own = Process::new_with_root(thread).map_err(|error| fail(pid, error))?;
-    match read_exe(&own, pid)? {
-        Seen::Value(exe) => Ok(exe),
-        Seen::Denied => Err(Error::new(attempt(pid), io::Error::from(io::ErrorKind::PermissionDenied))),
-        Seen::Gone => Err(Error::new(attempt(pid), io::Error::from(io::ErrorKind::NotFound))),
-    }
+    let kind = match read_exe(&own, pid) {
+        Ok(exe) => return Ok(exe),
+        Err(Miss::Denied) => io::ErrorKind::PermissionDenied,
+        Err(Miss::Gone) => io::ErrorKind::NotFound,
+        Err(Miss::Failed(error)) => return Err(error),
+    };
+    Err(Error::new(attempt(pid), io::Error::from(kind)))
 }
 
-/// Device and inode of a file, where it exists.
-pub(crate) fn file_id(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+/// The service's own executables, with the file where there is one at the path.
+pub(crate) fn executables(service: &Service) -> Vec<(PathBuf, Option<FileId>)> {
+    let paths = service.executables.iter().map(|path| (path.clone(), file_id(path)));
+    let files = service.files.iter().map(|(path, file)| (path.clone(), Some(*file)));
+    paths.chain(files).collect()
 }
 
-pub(crate) fn read_exe(image: &Process, pid: u32) -> Result<Seen<Exe>, Error> {
-    let path = match seen(image.exe(), pid)? {
-        Seen::Value(path) => path,
-        Seen::Denied => return Ok(Seen::Denied),
-        Seen::Gone => return Ok(Seen::Gone),
-    };
-    // Opened as a path alone: neither the right to read the file is needed nor its content touched.
-    let file = match seen(image.open_relative_flags("exe", OFlags::PATH | OFlags::CLOEXEC), pid)? {
-        Seen::Value(file) => file.metadata().map_err(|error| Error::new(attempt(pid), error))?,
-        Seen::Denied => return Ok(Seen::Denied),
-        Seen::Gone => return Ok(Seen::Gone),
-    };
-    let file = (file.dev(), file.ino());
+fn file_id(path: &Path) -> Option<FileId> {
+    std::fs::metadata(path).ok().map(|about| id_of(&about))
+}
+
+fn id_of(about: &std::fs::Metadata) -> FileId {
+    FileId { device: about.dev(), inode: about.ino() }
+}
+
+pub(crate) fn read_exe(root: &Process, pid: u32) -> Result<Exe, Miss> {
+    let path = told(root.exe(), pid)?;
+    // Opened as a path alone: this needs no right to read the file, and touches no content.
+    let file = told(root.open_relative_flags("exe", OFlags::PATH | OFlags::CLOEXEC), pid)?;
+    let file = id_of(&file.metadata().map_err(|error| Error::new(attempt(pid), error))?);
     // A file may really be called "x (deleted)"; then it is there under that name.
     let suffix = path.to_str().and_then(|path| path.strip_suffix(" (deleted)"));
-    Ok(Seen::Value(match suffix {
+    Ok(match suffix {
         Some(original) if file_id(&path) != Some(file) => Exe { path: original.into(), replaced: true, file },
         _ => Exe { path, replaced: false, file },
-    }))
+    })
 }
 
-pub(crate) fn read(image: &Process, name: &str, pid: u32) -> Result<Seen<Vec<u8>>, Error> {
-    let file = match seen(image.open_relative(name), pid)? {
-        Seen::Value(file) => file,
-        Seen::Denied => return Ok(Seen::Denied),
-        Seen::Gone => return Ok(Seen::Gone),
-    };
-    match read_all(file) {
-        Ok(bytes) if bytes.len() as u64 == LIMIT => Ok(Seen::Denied),
-        Ok(bytes) => Ok(Seen::Value(bytes)),
-        Err(error) => seen(Err(ProcError::from(error)), pid),
-    }
+pub(crate) fn read(root: &Process, name: &str, pid: u32) -> Result<Vec<u8>, Miss> {
+    let bytes = read_all(told(root.open_relative(name), pid)?);
+    let bytes = told(bytes.map_err(ProcError::from), pid)?;
+    if bytes.len() as u64 == LIMIT { Err(Miss::Denied) } else { Ok(bytes) }
 }
 
 /// A file of /proc, which tells no size: with room for most of them, for each part would be a system call.
@@ -82,18 +101,15 @@ pub(crate) fn read_all(file: File) -> io::Result<Vec<u8>> {
 }
 
 /// Keeps apart what may not be read, what is gone, and what went wrong.
-pub(crate) fn seen<T>(result: ProcResult<T>, pid: u32) -> Result<Seen<T>, Error> {
-    match result {
-        Ok(value) => Ok(Seen::Value(value)),
-        Err(ProcError::PermissionDenied(_)) => Ok(Seen::Denied),
-        Err(ProcError::NotFound(_)) => Ok(Seen::Gone),
-        Err(ProcError::Io(error, _)) if error.raw_os_error() == Some(nix::libc::ESRCH) => Ok(Seen::Gone),
-        // A path longer than a page cannot be read by anybody; its process is not the one that fails for it.
-        Err(ProcError::Io(error, _)) if error.raw_os_error() == Some(nix::libc::ENAMETOOLONG) => {
-            Ok(Seen::Denied)
-        }
-        Err(error) => Err(fail(pid, error)),
-    }
+pub(crate) fn told<T>(result: ProcResult<T>, pid: u32) -> Result<T, Miss> {
+    result.map_err(|error| match error {
+        ProcError::PermissionDenied(_) => Miss::Denied,
+        ProcError::NotFound(_) => Miss::Gone,
+        ProcError::Io(error, _) if error.raw_os_error() == Some(nix::libc::ESRCH) => Miss::Gone,
+        // Nobody can read a path longer than a page. Its process is not the one that fails for it.
+        ProcError::Io(error, _) if error.raw_os_error() == Some(nix::libc::ENAMETOOLONG) => Miss::Denied,
+        error => Miss::Failed(fail(pid, error)),
+    })
 }
 
 pub(crate) fn attempt(pid: u32) -> String {
@@ -101,5 +117,14 @@ pub(crate) fn attempt(pid: u32) -> String {
 }
 
 pub(crate) fn fail(pid: u32, error: ProcError) -> Error {
-    Error::new(attempt(pid), sockets::to_io(error))
+    Error::new(attempt(pid), to_io(error))
+}
+
+pub(crate) fn to_io(error: ProcError) -> io::Error {
+    match error {
+        ProcError::Io(error, _) => error,
+        ProcError::PermissionDenied(_) => io::ErrorKind::PermissionDenied.into(),
+        ProcError::NotFound(_) => io::ErrorKind::NotFound.into(),
+        other => io::Error::other(other.to_string()),
+    }
 }

@@ -11,8 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::facts::{Manager, Record, Unit};
-use crate::parse;
+use super::parse;
+use crate::model::{Manager, Record, Unit};
 
 const SYSTEM: &str = "/run/systemd/units";
 const LINK: &[u8] = b"invocation:";
@@ -37,7 +37,7 @@ pub(crate) fn record(unit: &Unit, run: Option<&str>) -> Record {
 }
 
 /// What is on record for a process of this user that is in no service, and was started in `run`.
-pub(crate) fn outside(run: &str, uid: Option<u32>) -> Record {
+pub(crate) fn elsewhere(run: &str, uid: Option<u32>) -> Record {
     let system = (PathBuf::from(SYSTEM), Manager::System);
     let user = uid.map(|uid| (of_user(uid), Manager::User(uid)));
     for (folder, manager) in std::iter::once(system).chain(user) {
@@ -137,7 +137,7 @@ fn link(path: &Path) -> io::Result<Option<(String, SystemTime)>> {
 /// hides it, the caller is a unit's, and units are not below (systemd before 257 gives them no namespace).
 fn below_systemd() -> bool {
     let path = fs::read("/proc/1/cgroup").ok().and_then(|bytes| parse::cgroup(&bytes));
-    path.is_some_and(|path| path.components().any(|part| part == Component::ParentDir))
+    path.is_some_and(|cgroup| cgroup.path.components().any(|part| part == Component::ParentDir))
 }
 
 #[cfg(test)]

@@ -9,124 +9,121 @@ use std::path::{Path, PathBuf};
 use procfs::process::Process;
 use rustix::fs::{AtFlags, OFlags, statat};
 
-use crate::error::Error;
-use crate::facts::{Entry, Environ, Exe, Seen};
-use crate::os::sockets::to_io;
-use crate::script::{Script, instance_option, script, subcommand};
-use crate::service::Service;
+use super::argv::{Argument, instance_option, script as argument, subcommand};
+use super::proc::{Miss, to_io};
+use crate::model::{Environ, Error, Exe, Script, Service};
 
-/// A manifest is a few kilobytes; what is far larger is none.
+/// A manifest is a few kilobytes; a far larger file is none.
 const MANIFEST_LIMIT: u64 = 1 << 20;
 
-pub(crate) fn entry(
-    pid: u32,
-    image: &Process,
-    exe: &Exe,
-    argv: &[OsString],
-    environ: &Environ,
-    service: &Service,
-) -> Result<Entry, Error> {
-    let fail = |error: io::Error| Error::new(format!("cannot look up the script of process {pid}"), error);
-    if service.runtime_of(&exe.path).is_none() {
-        return Ok(Entry::NotARuntime);
-    }
-    let (path, args) = match script(&exe.path, argv) {
-        Script::At(path, args) => (path, args),
-        Script::Inline => return Ok(Entry::Inline),
-        Script::Ambiguous => return Ok(Entry::Unreadable),
-        Script::Untold => return Ok(Entry::Untold),
-    };
-    let path = match resolve(image, path, environ).map_err(fail)? {
-        Seen::Value(path) => path,
-        Seen::Denied => return Ok(Entry::Unreadable),
-        Seen::Gone => return Ok(Entry::Untold),
-    };
-    let package = match package(&path).map_err(fail)? {
-        Seen::Value(package) => package,
-        Seen::Denied => return Ok(Entry::Unreadable),
-        Seen::Gone => return Ok(Entry::Untold),
-    };
-    let subcommand = subcommand(args, &service.value_options).map(OsStr::to_owned);
-    Ok(Entry::Script { path, package, subcommand })
+type Looked<T> = Result<T, Miss<io::Error>>;
+
+/// A process whose script is looked up.
+pub(crate) struct Runs<'a> {
+    pub(crate) pid: u32,
+    pub(crate) root: &'a Process,
+    pub(crate) exe: &'a Exe,
+    pub(crate) argv: &'a [OsString],
 }
 
-/// The instance key that the service's own script, as it was found, is given by an argument, and its value.
-pub(crate) fn instance_key(
-    entry: &Entry,
-    exe: &Exe,
-    argv: &[OsString],
-    service: &Service,
-) -> Option<(OsString, OsString)> {
-    let Entry::Script { package: Some(package), .. } = entry else { return None };
-    let (_, key) = service.option_keys.iter().find(|(of, _)| of == package)?;
-    let Script::At(_, args) = script(&exe.path, argv) else { return None };
-    Some((key.clone(), instance_option(args, service)?))
-}
-
-/// "Not there" and "may not look" as facts; what else goes wrong stays an error, and makes no script vanish.
-fn look<T>(result: io::Result<T>) -> io::Result<Seen<T>> {
-    match result {
-        Ok(value) => Ok(Seen::Value(value)),
-        Err(error) => match error.kind() {
-            ErrorKind::NotFound | ErrorKind::NotADirectory => Ok(Seen::Gone),
-            // A path that is too long to follow may still lead to a script.
-            ErrorKind::PermissionDenied | ErrorKind::InvalidFilename => Ok(Seen::Denied),
-            // A loop of links, or a socket in a manifest's place.
-            _ if matches!(error.raw_os_error(), Some(nix::libc::ELOOP | nix::libc::ENXIO)) => {
-                Ok(Seen::Denied)
-            }
-            _ => Err(error),
-        },
-    }
-}
-
-/// The real path of a script, if it is the same file for its process and for us. A process in a mount
-/// namespace or a chroot of its own may have another one there, or only one of the two may have any: then it
-/// may not be judged by what we see.
-fn resolve(image: &Process, path: &OsStr, environ: &Environ) -> io::Result<Seen<PathBuf>> {
-    let path = Path::new(path);
-    let absolute = if path.is_absolute() {
-        path.to_owned()
-    } else {
-        match look(image.cwd().map_err(to_io))? {
-            // The process has gone elsewhere since its script was named.
-            Seen::Value(folder) if moved(&folder, environ) => return Ok(Seen::Gone),
-            Seen::Value(folder) => folder.join(path),
-            Seen::Denied => return Ok(Seen::Denied),
-            Seen::Gone => return Ok(Seen::Gone),
+impl Runs<'_> {
+    pub(crate) fn script(&self, environ: &Environ, service: &Service) -> Result<Script, Error> {
+        if service.runtime_of(&self.exe.path).is_none() {
+            return Ok(Script::NotARuntime);
         }
-    };
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = match look(image.open_relative_flags("root", flags).map_err(to_io))? {
-        Seen::Value(root) => root,
-        Seen::Denied => return Ok(Seen::Denied),
-        Seen::Gone => return Ok(Seen::Gone),
-    };
-    let theirs = |path: &Path| {
-        let below = path.strip_prefix("/").unwrap_or(path);
-        let about = statat(&root, below, AtFlags::empty());
-        look(about.map(|about| (about.st_dev, about.st_ino)).map_err(io::Error::from))
-    };
-    // Node takes `dist/index` for `dist/index.js`.
-    let mut with_extension = absolute.clone().into_os_string();
-    with_extension.push(".js");
-    for path in [absolute, PathBuf::from(with_extension)] {
-        let real = match look(fs::canonicalize(&path))? {
-            Seen::Value(real) => real,
-            Seen::Denied => return Ok(Seen::Denied),
-            Seen::Gone if theirs(&path)? == Seen::Gone => continue,
-            Seen::Gone => return Ok(Seen::Denied),
+        let (path, args) = match argument(&self.exe.path, self.argv) {
+            Argument::At(path, args) => (path, args),
+            Argument::Inline => return Ok(Script::Inline),
+            Argument::Ambiguous => return Ok(Script::Unreadable),
+            Argument::Hidden => return Ok(Script::Hidden),
         };
-        let ours = look(fs::metadata(&real))?;
-        let same = ours.value().map(|ours| (ours.dev(), ours.ino())) == theirs(&real)?.value().copied();
-        return Ok(if same && ours.value().is_some() { Seen::Value(real) } else { Seen::Denied });
+        let found = self.resolve(path, environ).and_then(|path| Ok((package(&path)?, path)));
+        match found {
+            Ok((package, path)) => {
+                let subcommand = subcommand(args, &service.value_options).map(OsStr::to_owned);
+                Ok(Script::At { path, package, subcommand })
+            }
+            Err(Miss::Denied) => Ok(Script::Unreadable),
+            Err(Miss::Gone) => Ok(Script::Hidden),
+            Err(Miss::Failed(error)) => {
+                Err(Error::new(format!("cannot look up the script of process {}", self.pid), error))
+            }
+        }
     }
-    Ok(Seen::Gone)
+
+    /// The instance key that an argument of the service's own script sets, and its value.
+    pub(crate) fn instance_key(&self, script: &Script, service: &Service) -> Option<(OsString, OsString)> {
+        let Script::At { package: Some(package), .. } = script else { return None };
+        let (_, key) = service.option_keys.iter().find(|(of, _)| of == package)?;
+        let Argument::At(_, args) = argument(&self.exe.path, self.argv) else { return None };
+        Some((key.clone(), instance_option(args, service)?))
+    }
+
+    /// The real path of a script, if it is the same file for its process and for us. A process in a mount
+    /// namespace or a chroot of its own may have another one there, or only one of the two may have any: then our view
+    /// may not judge it.
+    fn resolve(&self, path: &OsStr, environ: &Environ) -> Looked<PathBuf> {
+        let path = Path::new(path);
+        let absolute = if path.is_absolute() {
+            path.to_owned()
+        } else {
+            let folder = look(self.root.cwd().map_err(to_io))?;
+            if has_moved(&folder, environ) {
+                return Err(Miss::Gone);
+            }
+            folder.join(path)
+        };
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = look(self.root.open_relative_flags("root", flags).map_err(to_io))?;
+        let theirs = |path: &Path| {
+            let below = path.strip_prefix("/").unwrap_or(path);
+            let about = statat(&root, below, AtFlags::empty());
+            look(about.map(|about| (about.st_dev, about.st_ino)).map_err(io::Error::from))
+        };
+        // Node takes `dist/index` for `dist/index.js`.
+        let mut with_extension = absolute.clone().into_os_string();
+        with_extension.push(".js");
+        for path in [absolute, PathBuf::from(with_extension)] {
+            let real = match look(fs::canonicalize(&path)) {
+                Ok(real) => real,
+                Err(Miss::Gone) => match theirs(&path) {
+                    Err(Miss::Gone) => continue,
+                    Err(Miss::Failed(error)) => return Err(Miss::Failed(error)),
+                    Ok(_) | Err(Miss::Denied) => return Err(Miss::Denied),
+                },
+                Err(other) => return Err(other),
+            };
+            let ours = look(fs::metadata(&real)).map_err(or_denied)?;
+            let theirs = theirs(&real).map_err(or_denied)?;
+            return if (ours.dev(), ours.ino()) == theirs { Ok(real) } else { Err(Miss::Denied) };
+        }
+        Err(Miss::Gone)
+    }
+}
+
+/// "Not there" and "may not look" are facts. Everything else stays an error, and makes no script vanish.
+fn look<T>(result: io::Result<T>) -> Looked<T> {
+    result.map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => Miss::Gone,
+        // A path that is too long to follow may still lead to a script.
+        ErrorKind::PermissionDenied | ErrorKind::InvalidFilename => Miss::Denied,
+        // A loop of links, or a socket in a manifest's place.
+        _ if matches!(error.raw_os_error(), Some(nix::libc::ELOOP | nix::libc::ENXIO)) => Miss::Denied,
+        _ => Miss::Failed(error),
+    })
+}
+
+/// For a file that was there a moment ago.
+fn or_denied(miss: Miss<io::Error>) -> Miss<io::Error> {
+    match miss {
+        Miss::Gone | Miss::Denied => Miss::Denied,
+        failed @ Miss::Failed(_) => failed,
+    }
 }
 
 /// Whether the process has left the folder that PWD says it was started in, where PWD says one.
-fn moved(folder: &Path, environ: &Environ) -> bool {
-    let started_in = environ.get(OsStr::new("PWD")).and_then(|pwd| fs::canonicalize(pwd).ok());
+fn has_moved(folder: &Path, environ: &Environ) -> bool {
+    let started_in = environ.get("PWD").and_then(|pwd| fs::canonicalize(pwd).ok());
     started_in.is_some_and(|started_in| started_in != folder)
 }
 
@@ -134,50 +131,49 @@ fn moved(folder: &Path, environ: &Environ) -> bool {
 /// search ends at a node_modules folder, as Node's own does (Node.js, "Modules: ECMAScript modules",
 /// LOOKUP_PACKAGE_SCOPE). A manifest that cannot be believed ends it too: the name above would be another
 /// package's.
-fn package(script: &Path) -> io::Result<Seen<Option<String>>> {
-    let about = match look(fs::metadata(script))? {
-        Seen::Value(about) => about,
-        Seen::Denied => return Ok(Seen::Denied),
-        Seen::Gone => return Ok(Seen::Gone),
-    };
+fn package(script: &Path) -> Looked<Option<String>> {
+    let about = look(fs::metadata(script))?;
     let folders = script.ancestors().skip(usize::from(!about.is_dir()));
     for folder in folders.take_while(|folder| folder.file_name() != Some(OsStr::new("node_modules"))) {
         let path = folder.join("package.json");
-        match look(fs::symlink_metadata(&path))? {
-            Seen::Value(manifest) if manifest.is_file() => {}
-            Seen::Gone => continue,
+        match look(fs::symlink_metadata(&path)) {
+            Ok(manifest) if manifest.is_file() => {}
+            Err(Miss::Gone) => continue,
             // A link may lead to the manifest of another package.
-            Seen::Value(_) | Seen::Denied => return Ok(Seen::Denied),
+            Ok(_) => return Err(Miss::Denied),
+            Err(miss) => return Err(miss),
         }
-        // What it was may have been exchanged since: not following, and not blocking on a FIFO.
-        let options = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
-        let file = match look(OpenOptions::new().read(true).custom_flags(options).open(path))? {
-            Seen::Value(file) => file,
-            Seen::Denied | Seen::Gone => return Ok(Seen::Denied),
-        };
-        let manifest = file.metadata()?;
-        // In /tmp anybody may drop a manifest above somebody else's script.
-        if !manifest.is_file() || !(manifest.uid() == about.uid() || manifest.uid() == 0) {
-            return Ok(Seen::Denied);
-        }
-        let mut text = Vec::new();
-        file.take(MANIFEST_LIMIT).read_to_end(&mut text)?;
-        if text.len() as u64 == MANIFEST_LIMIT {
-            return Ok(Seen::Denied);
-        }
-        let Ok(manifest) = serde_json::from_slice::<serde_json::Value>(&text) else {
-            return Ok(Seen::Denied);
-        };
-        if let Some(name) = manifest.get("name").and_then(|name| name.as_str()) {
-            return Ok(Seen::Value(Some(name.to_owned())));
+        if let Some(name) = package_name(&path, about.uid())? {
+            return Ok(Some(name));
         }
     }
-    Ok(Seen::Value(None))
+    Ok(None)
+}
+
+/// The name in a manifest, for a script of this user.
+fn package_name(path: &Path, user: u32) -> Looked<Option<String>> {
+    // Somebody may have exchanged the file since: not following, and not blocking on a FIFO.
+    let options = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(options).open(path);
+    let file = look(file).map_err(or_denied)?;
+    let manifest = file.metadata().map_err(Miss::Failed)?;
+    // In /tmp anybody may drop a manifest above somebody else's script.
+    if !manifest.is_file() || !(manifest.uid() == user || manifest.uid() == 0) {
+        return Err(Miss::Denied);
+    }
+    let mut text = Vec::new();
+    file.take(MANIFEST_LIMIT).read_to_end(&mut text).map_err(Miss::Failed)?;
+    if text.len() as u64 == MANIFEST_LIMIT {
+        return Err(Miss::Denied);
+    }
+    let manifest: serde_json::Value = serde_json::from_slice(&text).map_err(|_| Miss::Denied)?;
+    Ok(manifest.get("name").and_then(|name| name.as_str()).map(str::to_owned))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Seen;
 
     #[test]
     fn the_package_is_the_nearest_named_manifest_and_no_farther_than_node_modules() {
@@ -220,12 +216,13 @@ mod tests {
             ("gw/none.js", Seen::Gone),
         ];
         for (path, expected) in table {
-            let found = package(&top.path().join(path)).unwrap();
-            let found = match &found {
-                Seen::Value(name) => Seen::Value(name.as_deref()),
-                Seen::Denied => Seen::Denied,
-                Seen::Gone => Seen::Gone,
+            let found = match package(&top.path().join(path)) {
+                Ok(name) => Seen::Value(name),
+                Err(Miss::Denied) => Seen::Denied,
+                Err(Miss::Gone) => Seen::Gone,
+                Err(Miss::Failed(error)) => panic!("{path}: {error}"),
             };
+            let expected = expected.and_then(|name| Some(name.map(str::to_owned)));
             assert_eq!(found, expected, "{path}");
         }
     }

@@ -1,11 +1,10 @@
 //! What sysinfo knows of the whole machine: its processes and users. Taken only when needed.
 
-use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, Users};
 
-use crate::error::Error;
+use crate::model::Error;
 
 /// Every process, and whose child it is: at one moment, and before the first signal, for a process that has lost
 /// its parent is another's child.
@@ -51,17 +50,15 @@ impl Snapshot {
 
 /// A snapshot that is taken when it is first asked for.
 #[derive(Debug, Default)]
-pub(crate) struct Lazy(OnceCell<Snapshot>);
+pub(crate) struct Processes(Option<Snapshot>);
 
-impl Lazy {
-    pub(crate) fn get(&self) -> Result<&Snapshot, Error> {
-        match self.0.get() {
-            Some(snapshot) => Ok(snapshot),
-            None => {
-                let snapshot = Snapshot::take()?;
-                Ok(self.0.get_or_init(|| snapshot))
-            }
-        }
+impl Processes {
+    pub(crate) fn get(&mut self) -> Result<&Snapshot, Error> {
+        let snapshot = match self.0.take() {
+            Some(snapshot) => snapshot,
+            None => Snapshot::take()?,
+        };
+        Ok(self.0.insert(snapshot))
     }
 }
 

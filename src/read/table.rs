@@ -10,37 +10,20 @@ use netstat2::{
 use procfs::ProcError;
 use procfs::process::Process;
 
-use crate::error::Error;
-use crate::os::listeners::listeners;
-use crate::port::{Listener, PortSpec};
-
-/// The TCP sockets whose local port was asked for.
-#[derive(Debug, Default)]
-pub(crate) struct Table {
-    pub(crate) listeners: Vec<Listener>,
-    /// Local addresses of connections of the port, and how many of them are in TIME_WAIT. Not looked for where a
-    /// listener explains each refusal.
-    pub(crate) connections: Vec<Connection>,
-}
-
-/// A TCP socket in any other state than LISTEN.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Connection {
-    pub(crate) local: SocketAddr,
-    pub(crate) time_wait: bool,
-    pub(crate) uid: u32,
-}
+use super::netlink::listeners;
+use super::proc::to_io;
+use crate::model::{Connection, Error, Listener, PortSpec, World};
 
 /// Asks for the listeners alone, and reads the whole table only where that fails or leaves a refusal unexplained.
-pub(crate) fn table(specs: &[PortSpec]) -> Result<Table, Error> {
+pub(crate) fn table(specs: &[PortSpec]) -> Result<World, Error> {
     let mut ports: Vec<u16> = specs.iter().map(PortSpec::port).collect();
     ports.sort_unstable();
     ports.dedup();
     let listeners: io::Result<Vec<Vec<Listener>>> = ports.iter().map(|port| listeners(*port)).collect();
     if let Ok(listeners) = listeners {
-        let mut table = Table { listeners: listeners.concat(), connections: Vec::new() };
+        let mut table = World { listeners: listeners.concat(), ..World::default() };
         if specs.iter().all(|spec| table.listeners.iter().any(|listener| spec.is_refused_by(listener))) {
-            table.tidy();
+            tidy(&mut table);
             return Ok(table);
         }
     }
@@ -50,7 +33,7 @@ pub(crate) fn table(specs: &[PortSpec]) -> Result<Table, Error> {
 /// With netstat2, and with /proc/net where netlink is refused or shows no listener for one of the ports: netstat2
 /// gives an empty answer where the kernel's sock_diag handler is missing, and ends its answer early on a netlink
 /// error.
-fn whole(ports: &[u16]) -> Result<Table, Error> {
+fn whole(ports: &[u16]) -> Result<World, Error> {
     match by_netlink(ports) {
         Ok(table) if ports.iter().all(|port| table.listeners.iter().any(|l| l.local.port() == *port)) => {
             Ok(table)
@@ -61,26 +44,24 @@ fn whole(ports: &[u16]) -> Result<Table, Error> {
             if table.connections.is_empty() {
                 table.connections = other.connections;
             }
-            table.tidy();
+            tidy(&mut table);
             Ok(table)
         }
         Err(_) => by_proc(|port| ports.contains(&port)),
     }
 }
 
-impl Table {
-    fn add(&mut self, local: SocketAddr, inode: u64, uid: u32, state: State) {
-        match state {
-            State::Listen => self.listeners.push(Listener { local, inode, uid, v6only: None }),
-            State::TimeWait => self.connections.push(Connection { local, time_wait: true, uid }),
-            State::Other => self.connections.push(Connection { local, time_wait: false, uid }),
-        }
+fn add(table: &mut World, local: SocketAddr, (inode, uid): (u64, u32), state: State) {
+    match state {
+        State::Listen => table.listeners.push(Listener { local, inode, uid, v6only: None }),
+        State::TimeWait => table.connections.push(Connection { local, time_wait: true }),
+        State::Other => table.connections.push(Connection { local, time_wait: false }),
     }
+}
 
-    fn tidy(&mut self) {
-        self.listeners.sort();
-        self.listeners.dedup();
-    }
+fn tidy(table: &mut World) {
+    table.listeners.sort();
+    table.listeners.dedup();
 }
 
 /// All listeners of this network namespace.
@@ -97,9 +78,9 @@ enum State {
     Other,
 }
 
-fn by_netlink(ports: &[u16]) -> Result<Table, netstat2::error::Error> {
+fn by_netlink(ports: &[u16]) -> Result<World, netstat2::error::Error> {
     let families = AddressFamilyFlags::IPV4 | AddressFamilyFlags::IPV6;
-    let mut table = Table::default();
+    let mut table = World::default();
     for socket in iterate_sockets_info_without_pids(families, ProtocolFlags::TCP)? {
         let socket = socket?;
         let ProtocolSocketInfo::Tcp(tcp) = socket.protocol_socket_info else {
@@ -111,14 +92,19 @@ fn by_netlink(ports: &[u16]) -> Result<Table, netstat2::error::Error> {
                 TcpState::TimeWait => State::TimeWait,
                 _ => State::Other,
             };
-            table.add((tcp.local_addr, tcp.local_port).into(), socket.inode.into(), socket.uid, state);
+            add(
+                &mut table,
+                (tcp.local_addr, tcp.local_port).into(),
+                (socket.inode.into(), socket.uid),
+                state,
+            );
         }
     }
-    table.tidy();
+    tidy(&mut table);
     Ok(table)
 }
 
-fn by_proc(wanted: impl Fn(u16) -> bool) -> Result<Table, Error> {
+fn by_proc(wanted: impl Fn(u16) -> bool) -> Result<World, Error> {
     let attempt = "cannot read the socket table";
     // The thread's own: /proc/net is that of the thread group's leader, which a library cannot know to be in
     // the same network namespace. And it is there under ProcSubset=pid, where /proc/net is not.
@@ -132,7 +118,7 @@ fn by_proc(wanted: impl Fn(u16) -> bool) -> Result<Table, Error> {
         Err(ProcError::NotFound(_)) => {}
         Err(error) => return Err(Error::new(attempt, to_io(error))),
     }
-    let mut table = Table::default();
+    let mut table = World::default();
     for entry in entries {
         if wanted(entry.local_address.port()) {
             let state = match entry.state {
@@ -140,18 +126,9 @@ fn by_proc(wanted: impl Fn(u16) -> bool) -> Result<Table, Error> {
                 procfs::net::TcpState::TimeWait => State::TimeWait,
                 _ => State::Other,
             };
-            table.add(entry.local_address, entry.inode, entry.uid, state);
+            add(&mut table, entry.local_address, (entry.inode, entry.uid), state);
         }
     }
-    table.tidy();
+    tidy(&mut table);
     Ok(table)
-}
-
-pub(crate) fn to_io(error: ProcError) -> io::Error {
-    match error {
-        ProcError::Io(error, _) => error,
-        ProcError::PermissionDenied(_) => io::ErrorKind::PermissionDenied.into(),
-        ProcError::NotFound(_) => io::ErrorKind::NotFound.into(),
-        other => io::Error::other(other.to_string()),
-    }
 }

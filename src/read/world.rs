@@ -1,26 +1,14 @@
 //! Listeners, their holders, their facts: one consistent look at all of it.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::error::Error;
-use crate::facts::{Holder, Seen};
-use crate::os::ancestry::Known;
-use crate::os::process::Pinned;
-use crate::os::sockets::{Table, table};
-use crate::os::{holders, pidfd};
-use crate::port::{Listener, PortSpec};
-use crate::service::Service;
-
-/// What one look showed.
-#[derive(Debug, Default)]
-pub(crate) struct Survey {
-    pub(crate) table: Table,
-    pub(crate) holders: Vec<(Rc<Pinned>, Holder)>,
-    pub(crate) unreadable: usize,
-    /// Nothing changed while it was looked at.
-    pub(crate) settled: bool,
-}
+use super::ancestry::Lines;
+use super::pidfd::wait;
+use super::pinned::{Pinned, Pins};
+use super::{holders, table};
+use crate::model::{Error, Listener, PortSpec, Process, Seen, Service, World};
 
 /// Holders that end or fork while they are looked at: look again, but not for ever.
 const ATTEMPTS: usize = 5;
@@ -28,68 +16,67 @@ const ATTEMPTS: usize = 5;
 /// How long a process that has begun to end may take to go before the next look.
 const EXIT: Duration = Duration::from_secs(1);
 
-/// `known` is what was read just before it.
-pub(crate) fn survey(specs: &[PortSpec], service: &Service, mut known: Known) -> Result<Survey, Error> {
-    let mut survey = Survey::default();
+/// What the machine shows of the ports, and the holders pinned. `lines`: the ancestors that were read just before it.
+pub(crate) fn world(specs: &[PortSpec], service: &Service, mut lines: Lines) -> Result<(World, Pins), Error> {
+    let mut look = (World::default(), Pins::default());
+    if specs.is_empty() {
+        return Ok(look);
+    }
     for _ in 0..ATTEMPTS {
-        survey = look(specs, service, std::mem::take(&mut known))?;
-        if survey.settled {
+        look = read(specs, service, std::mem::take(&mut lines))?;
+        if look.0.settled {
             break;
         }
     }
-    Ok(survey)
+    Ok(look)
 }
 
-impl Survey {
-    /// The listeners that refuse a bind to the port.
-    pub(crate) fn in_the_way(&self, spec: &PortSpec) -> Vec<Listener> {
-        in_the_way(&self.table.listeners, spec)
-    }
-}
-
-fn in_the_way(listeners: &[Listener], spec: &PortSpec) -> Vec<Listener> {
-    listeners.iter().filter(|listener| spec.is_refused_by(listener)).cloned().collect()
-}
-
-fn look(specs: &[PortSpec], service: &Service, mut known: Known) -> Result<Survey, Error> {
-    let table = table(specs)?;
-    let mut inodes: Vec<u64> = specs
-        .iter()
-        .flat_map(|spec| in_the_way(&table.listeners, spec))
-        .map(|listener| listener.inode)
-        .collect();
+fn read(specs: &[PortSpec], service: &Service, mut lines: Lines) -> Result<(World, Pins), Error> {
+    let mut world = table::table(specs)?;
+    let mut pins = Pins::default();
+    let in_the_way = |listener: &&Listener| specs.iter().any(|spec| spec.is_refused_by(listener));
+    let mut inodes: Vec<u64> =
+        world.listeners.iter().filter(in_the_way).map(|listener| listener.inode).collect();
     inodes.sort_unstable();
     inodes.dedup();
-    let mut survey = Survey { table, settled: true, ..Survey::default() };
+    world.settled = true;
     if inodes.is_empty() {
-        return Ok(survey);
+        return Ok((world, pins));
     }
     let scan = holders::scan(&inodes)?;
-    survey.unreadable = scan.unreadable;
+    world.unreadable = scan.unreadable;
     for pid in scan.holders {
         let Some(pinned) = Pinned::open(pid)? else {
-            survey.settled = false;
+            world.settled = false;
             continue;
         };
         // Asked of the pinned process: the pid may be another's since the scan.
         let held = pinned.held(&inodes)?;
         let facts = pinned.facts(service)?;
         let Some(facts) = facts.filter(|facts| !held.is_empty() && facts.exe != Seen::Gone) else {
-            // What has lost its executable is about to lose its descriptors.
-            pidfd::wait(&[&pinned.pidfd], EXIT)?;
-            survey.settled = false;
+            // A process that has lost its executable is about to lose its descriptors.
+            wait(&[((), pinned.pidfd())], EXIT)?;
+            world.settled = false;
             continue;
         };
-        let ancestry = known.ancestry(&facts, service)?;
-        survey.holders.push((Rc::new(pinned), Holder { facts, inodes: held, ancestry }));
+        let ancestry = lines.ancestry(&facts, service)?;
+        pins.add(facts.id, Rc::new(pinned));
+        world.holders.push(Rc::new(Process { facts, inodes: held, ancestry }));
     }
-    let held = |inode: &u64| survey.holders.iter().any(|(_, holder)| holder.inodes.contains(inode));
-    if survey.settled && !inodes.iter().all(held) {
-        // No holder: closed meanwhile, or out of sight. Closed, it is no longer in the table.
-        let again = crate::os::sockets::table(specs)?;
-        let gone = |inode: &u64| !again.listeners.iter().any(|listener| listener.inode == *inode);
-        let closed = inodes.iter().any(|inode| !held(inode) && gone(inode));
-        survey.settled = !closed;
+    if world.settled {
+        world.settled = !has_closed(&inodes, &world, specs)?;
     }
-    Ok(survey)
+    Ok((world, pins))
+}
+
+/// A listener without a holder was closed meanwhile, or its holder is out of sight. Closed, it is no longer in the table.
+fn has_closed(inodes: &[u64], world: &World, specs: &[PortSpec]) -> Result<bool, Error> {
+    let is_held = |inode| world.holders.iter().any(|holder| holder.inodes.contains(inode));
+    let mut unheld = inodes.iter().filter(|inode| !is_held(inode)).peekable();
+    if unheld.peek().is_none() {
+        return Ok(false);
+    }
+    let again: BTreeMap<u64, Listener> =
+        table::table(specs)?.listeners.into_iter().map(|listener| (listener.inode, listener)).collect();
+    Ok(unheld.any(|inode| !again.contains_key(inode)))
 }

@@ -1,18 +1,13 @@
 //! One event for each verdict and each signal, for a server's own log. Without the feature `log` nothing.
 
-use crate::policy::Signal;
-use crate::port::PortSpec;
-use crate::report::ProcessReport;
+use crate::model::{PortSpec, ProcessReport, Signal};
 
-/// Escaped as everywhere: a log is read in terminals, too.
+/// Escaped as everywhere: people read a log in terminals, too.
 #[cfg(feature = "log")]
-pub(crate) fn verdict(spec: &PortSpec, holder: &ProcessReport) {
-    let facts = &holder.holder.facts;
-    let verdict = match holder.judgement.verdict {
-        crate::Verdict::Stale => "stale",
-        crate::Verdict::Spare => "spared",
-    };
-    let (name, pid, reason) = (facts.name(), facts.id.pid, holder.reason());
+pub(crate) fn verdict(spec: &PortSpec, process: &ProcessReport) {
+    let facts = &process.process.facts;
+    let verdict = if process.judgement.verdict.is_stale() { "stale" } else { "spared" };
+    let (name, pid, reason) = (facts.name(), facts.id.pid, process.reason());
     log::info!(target: "portclear", "port {spec}: {name} (pid {pid}): {verdict}: {reason}");
 }
 

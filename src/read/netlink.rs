@@ -14,12 +14,13 @@ use netlink_packet_sock_diag::inet::nlas::Nla;
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 
-use crate::port::Listener;
+use crate::model::Listener;
 
 /// As large as the kernel makes the parts of its answer (netlink(7)), and twice that.
 const BUFFER: usize = 32 << 10;
 
-/// All listeners of the port, of port 0 those of all ports, or an error: an answer that is cut short, interrupted or another's is none.
+/// All listeners of the port, or of all ports for port 0. An answer that is cut short, interrupted or not the kernel's is
+/// an error.
 pub(crate) fn listeners(port: u16) -> io::Result<Vec<Listener>> {
     let socket = Socket::new(NETLINK_SOCK_DIAG)?;
     let kernel = SocketAddr::new(0, 0);
@@ -28,8 +29,7 @@ pub(crate) fn listeners(port: u16) -> io::Result<Vec<Listener>> {
     for (sequence, family) in [(1, AF_INET), (2, AF_INET6)] {
         socket.send_to(&request(family, port, sequence), &kernel, 0)?;
         loop {
-            // The kernel has answered by the time that the request is sent. What did not is no kernel that could be
-            // waited for.
+            // The kernel has answered by the time that the request is sent. Nobody else is waited for.
             let flags = nix::libc::MSG_DONTWAIT | nix::libc::MSG_TRUNC;
             let (length, from) = socket.recv_from(&mut &mut buffer[..], flags)?;
             // Any process may write to this socket.

@@ -1,0 +1,104 @@
+//! Which signal a target is due for. Pure.
+
+use std::time::{Duration, Instant};
+
+use crate::model::{Policy, Signal};
+
+/// What SIGKILL may take, after the grace: a process in the middle of a large exit or a slow write.
+pub(crate) const KILL_WAIT: Duration = Duration::from_secs(2);
+
+/// The times of one call, set at its first signal. One deadline for all targets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    pub(crate) start: Instant,
+    pub(crate) half: Instant,
+    pub(crate) grace: Instant,
+    pub(crate) end: Instant,
+}
+
+impl Clock {
+    pub(crate) fn new(policy: &Policy) -> Self {
+        let start = Instant::now();
+        // A century is as good as for ever, and no clock overflows on it.
+        let grace = policy.grace.min(Duration::from_secs(100 * 365 * 86_400));
+        let end = start + grace + if policy.kill { KILL_WAIT } else { Duration::ZERO };
+        Self { start, half: start + grace / 2, grace: start + grace, end }
+    }
+}
+
+/// Who may be signalled now, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The targets have their grace. The topmost process of each instance is asked first, and each other one when all
+    /// above it are gone, or at half the grace: a launcher may end its workers itself, and a server that takes a second
+    /// signal for "at once" gets one.
+    Asking,
+    /// The grace is over.
+    Killing,
+}
+
+/// What one target has been sent, and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    pub(crate) ended: bool,
+    pub(crate) asked: bool,
+    pub(crate) killed: bool,
+    /// A target above it has not ended.
+    pub(crate) somebody_above: bool,
+}
+
+/// `past_half`: half of the grace is over.
+pub(crate) const fn next_signal(
+    phase: Phase,
+    target: Standing,
+    past_half: bool,
+    policy: &Policy,
+) -> Option<Signal> {
+    match phase {
+        _ if target.ended => None,
+        Phase::Asking if target.asked || target.somebody_above && !past_half => None,
+        Phase::Asking => Some(policy.signal),
+        Phase::Killing if target.killed || !policy.kill => None,
+        Phase::Killing => Some(Signal::KILL),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Service;
+
+    #[test]
+    fn each_is_asked_once_from_the_top_and_killed_once() {
+        use Phase::{Asking, Killing};
+        let policy = Policy::new(Service::new("gw")).signal(Signal::INT);
+        let (ask, kill) = (Some(Signal::INT), Some(Signal::KILL));
+        // phase, what is true of the target (ended, asked, killed, below another), half the grace is over → signal
+        let table = [
+            (Asking, "", false, ask),
+            (Asking, "asked", false, None),
+            (Asking, "asked", true, None),
+            (Asking, "below", false, None),
+            (Asking, "below", true, ask),
+            (Asking, "below asked", true, None),
+            (Asking, "ended", true, None),
+            (Killing, "", true, kill),
+            (Killing, "asked", true, kill),
+            (Killing, "asked below", true, kill),
+            (Killing, "asked killed", true, None),
+            (Killing, "asked ended", true, None),
+        ];
+        for (phase, words, past_half, expected) in table {
+            let is = |word| words.split(' ').any(|one| one == word);
+            let target = Standing {
+                ended: is("ended"),
+                asked: is("asked"),
+                killed: is("killed"),
+                somebody_above: is("below"),
+            };
+            assert_eq!(next_signal(phase, target, past_half, &policy), expected, "{phase:?} {words}");
+            let gentle = next_signal(phase, target, past_half, &policy.clone().no_kill());
+            assert_eq!(gentle, expected.filter(|_| phase == Asking), "{phase:?} {words}, no kill");
+        }
+    }
+}

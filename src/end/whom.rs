@@ -1,0 +1,177 @@
+//! Find whom a round ends: the processes around each holder, and what ended runs left anywhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Target;
+use crate::judge::instance::Family;
+use crate::judge::plan::{Group, Purpose};
+use crate::judge::{Asked, Judged};
+use crate::model::{Environ, Error, Process, ProcessId, Role, Unit, Verdict, Why};
+use crate::read::{self, Pinned, PinnedOf, Pins, Processes};
+
+/// Reads the processes around a group, and takes from them the group's members.
+pub(crate) fn gather(
+    group: &mut Group,
+    pins: &Pins,
+    processes: &mut Processes,
+    asked: &Asked<'_>,
+) -> Result<(), Error> {
+    group.relatives = relatives(&group.base, processes, asked)?;
+    // Now, after all the others were read: an ended process is nobody's parent, and its pid may be another's.
+    for id in group.base.iter().map(Judged::id) {
+        if !pins.get(id)?.pidfd().is_alive()? {
+            group.ended.insert(id);
+        }
+    }
+    group.find_members(asked);
+    if !asked.policy.ends.tree && group.purpose != Purpose::Sweep {
+        serving(group, pins)?;
+    }
+    Ok(())
+}
+
+/// The processes around the base. All processes are listed only where there may be more than the base and what is
+/// above it: where the instance has children, or a run by which orphans are told.
+fn relatives(base: &[Judged], processes: &mut Processes, asked: &Asked<'_>) -> Result<Vec<Judged>, Error> {
+    let service = &asked.policy.service;
+    let judged = |found: Vec<Process>| found.into_iter().map(|process| asked.judge(process.into())).collect();
+    let has_orphans = |judged: &Judged| {
+        let facts = &judged.process.facts;
+        facts.run.is_some() && facts.environ.value().is_some_and(|environ| service.is_marked(environ))
+    };
+    if !asked.policy.ends.tree && !base.iter().any(has_orphans) {
+        let above: Vec<Judged> = judged(above(base));
+        let alive = base.iter().map(|judged| (judged, true)).collect();
+        let launchers = Family { base: alive, relatives: &above }.members(asked);
+        let instance = base.iter().map(Judged::id).chain(launchers.iter().map(|member| member.judged.id()));
+        if !read::has_another_child(&instance.map(|id| id.pid).collect()) {
+            return Ok(above);
+        }
+    }
+    let base: Vec<&Process> = base.iter().map(|judged| &*judged.process).collect();
+    Ok(judged(read::relatives(&base, processes.get()?, service)?))
+}
+
+/// The parents of the base, as they were read with it.
+fn above(base: &[Judged]) -> Vec<Process> {
+    let mut above: BTreeMap<u32, Process> = BTreeMap::new();
+    for (facts, ancestry) in base.iter().flat_map(|judged| judged.process.ancestry.with_ancestries()) {
+        let process = || Process { facts: (**facts).clone(), inodes: Vec::new(), ancestry };
+        above.entry(facts.id.pid).or_insert_with(process);
+    }
+    base.iter().for_each(|judged| drop(above.remove(&judged.id().pid)));
+    above.into_values().collect()
+}
+
+/// Reads which listeners the relatives hold that may serve another port.
+fn serving(group: &mut Group, pins: &Pins) -> Result<(), Error> {
+    let relatives = group.may_serve_elsewhere();
+    if relatives.is_empty() {
+        return Ok(());
+    }
+    let mut listeners = read::all_listeners()?;
+    for holder in &group.base {
+        let inodes: Vec<u64> = listeners.iter().map(|listener| listener.inode).collect();
+        let held = pins.get(holder.id())?.held(&inodes)?;
+        listeners.retain(|listener| !held.contains(&listener.inode));
+    }
+    let inodes: Vec<u64> = listeners.iter().map(|listener| listener.inode).collect();
+    for id in relatives {
+        let Some(pinned) = Pinned::again(id)? else { continue };
+        let held = pinned.held(&inodes)?;
+        let held = listeners.iter().filter(|listener| held.contains(&listener.inode));
+        group.serving.extend(held.map(|listener| (id, listener.clone())));
+    }
+    Ok(())
+}
+
+/// What there is to sweep, and what went wrong: that is no reason to leave a port alone. The `holders` of the ports are
+/// judged with their port.
+pub(crate) fn sweep(
+    holders: &BTreeSet<ProcessId>,
+    pins: &mut Pins,
+    processes: &mut Processes,
+    asked: &Asked<'_>,
+) -> (Group, Result<(), Error>) {
+    let swept = leftovers(holders, processes, asked).and_then(|(found, status)| {
+        let mut group = Group::new(Purpose::Sweep);
+        group.left = found.rest.iter().map(Judged::id).collect();
+        for (pinned, judged) in found.pinned {
+            pins.add(judged.id(), pinned);
+            group.base.push(judged);
+        }
+        gather(&mut group, pins, processes, asked)?;
+        Ok((group, status))
+    });
+    swept.unwrap_or_else(|error| (Group::new(Purpose::Sweep), Err(error)))
+}
+
+/// Processes that ended runs of the service left behind anywhere, and an error about one of them, which does not keep
+/// the others from being found.
+///
+/// A marker tells them, or the caller's own unit. A gateway that cron.service started, whose run may have ended long
+/// ago, is nothing that a run of the service left.
+fn leftovers(
+    holders: &BTreeSet<ProcessId>,
+    processes: &mut Processes,
+    asked: &Asked<'_>,
+) -> Result<(PinnedOf<Judged>, Result<(), Error>), Error> {
+    let service = &asked.policy.service;
+    let wanted = |unit: &Unit, environ: &Environ| service.is_marked(environ) || asked.caller.owns(unit);
+    let (found, status) = read::in_services(processes.get()?, service, wanted);
+    let is_left_over = |judged: &Judged| match judged.judgement.verdict {
+        Verdict::Stale(Why::OwnUnit) => true,
+        Verdict::Stale(Why::Leftover) => !asked.is_another_instance(&judged.process.facts),
+        _ => false,
+    };
+    let others = found.into_iter().filter(|process| !holders.contains(&process.id()));
+    let stale = others.map(|process| asked.judge(process.into())).filter(is_left_over);
+    Ok((read::pin(stale, Judged::id)?, status))
+}
+
+/// Pins the members of the groups that are to be ended. Where the descriptors do not suffice for all of them, the rest
+/// is left.
+pub(crate) fn pin_members(groups: &mut [Group], pins: &mut Pins) -> Result<(), Error> {
+    for group in groups.iter_mut().filter(|group| group.refused.is_none()) {
+        let members = std::mem::take(&mut group.members);
+        let found = read::pin(members.into_iter(), |member| member.judged.id())?;
+        group.left.extend(found.rest.iter().map(|member| member.judged.id()));
+        for (pinned, member) in found.pinned {
+            pins.add(member.judged.id(), pinned);
+            group.members.push(member);
+        }
+    }
+    Ok(())
+}
+
+/// All processes that are to be ended, each once, and who is asked before whom. A process that holds a port is a holder
+/// before it is anything else, and a process that belongs to a port is not swept.
+pub(crate) fn targets(groups: &[Group], pins: &Pins) -> Result<Vec<Target>, Error> {
+    let mut all: BTreeMap<ProcessId, Target> = BTreeMap::new();
+    let mut add = |target: Target| {
+        all.entry(target.id()).or_insert(target);
+    };
+    for swept in [false, true] {
+        let is_of_now =
+            |group: &&Group| group.refused.is_none() && (group.purpose == Purpose::Sweep) == swept;
+        let role = if swept { Role::Leftover } else { Role::Holder };
+        for group in groups.iter().filter(is_of_now) {
+            for judged in &group.base {
+                add(Target::new(pins.get(judged.id())?.clone(), group.purpose, role, judged.clone()));
+            }
+        }
+        for group in groups.iter().filter(is_of_now) {
+            for member in &group.members {
+                let pinned = pins.get(member.judged.id())?.clone();
+                add(Target::of_member(pinned, group.purpose, member.clone()));
+            }
+        }
+    }
+    let by_pid: BTreeMap<u32, ProcessId> = all.keys().map(|id| (id.pid, *id)).collect();
+    for target in all.values_mut() {
+        let parent = by_pid.get(&target.judged.process.facts.ppid).copied();
+        let above = target.above.filter(|id| by_pid.get(&id.pid) == Some(id)).or(parent);
+        target.above = above.filter(|id| *id != target.id());
+    }
+    Ok(all.into_values().collect())
+}

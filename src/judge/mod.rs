@@ -1,0 +1,228 @@
+//! What is decided, by what was read and by who asks. Pure: no system call, and tables for tests.
+
+mod identity;
+pub(crate) mod instance;
+mod liveness;
+pub(crate) mod plan;
+mod protection;
+mod rules;
+mod ties;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::model::{
+    Ancestry, Caller, ExecMark, Facts, FileId, Identity, Judgement, Liveness, Policy, Process, ProcessId,
+    Protection, Seen,
+};
+use identity::{Resolved, identity};
+use rules::Situation;
+
+/// What is asked, by whom, and what this call has done so far: all that a judgement depends on beside the process.
+pub(crate) struct Asked<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) caller: Caller,
+    service: Resolved<'a>,
+    past: Past,
+}
+
+/// What this call has done so far.
+#[derive(Default)]
+struct Past {
+    /// Listeners that a target held, and its exec mark. A process that holds one of them with the same mark was forked
+    /// from the target and is no newcomer, however young. After an exec it may be the successor that the target handed
+    /// its socket to.
+    inherited: Vec<(u64, ExecMark)>,
+    /// Processes that were signalled and have executed something since. Each is its own successor, in its own place.
+    changed: BTreeSet<ProcessId>,
+}
+
+/// A process with its judgement.
+#[derive(Clone, Debug)]
+pub(crate) struct Judged {
+    pub(crate) process: Rc<Process>,
+    pub(crate) judgement: Judgement,
+}
+
+impl Judged {
+    pub(crate) fn id(&self) -> ProcessId {
+        self.process.facts.id
+    }
+}
+
+impl<'a> Asked<'a> {
+    /// `executables`: the service's own, with the file where there is one at the path.
+    pub(crate) fn new(
+        policy: &'a Policy,
+        executables: Vec<(PathBuf, Option<FileId>)>,
+        mut caller: Caller,
+    ) -> Self {
+        let service = Resolved { service: &policy.service, executables };
+        caller.since = since(&caller, &service);
+        Self { policy, caller, service, past: Past::default() }
+    }
+
+    pub(crate) fn judge(&self, process: Rc<Process>) -> Judged {
+        let judgement = self.judgement(&process);
+        Judged { process, judgement }
+    }
+
+    pub(crate) fn judgement(&self, process: &Process) -> Judgement {
+        let facts = &process.facts;
+        let identity = identity(facts, &process.ancestry, &self.service);
+        let liveness = match self.callers_instance(process) {
+            Some(pid) => Liveness::Protected(Protection::SameInstance(pid)),
+            None => {
+                let by_lineage = identity.is_by_own_lineage();
+                liveness::liveness(process, &self.caller, &self.policy.protect, by_lineage)
+            }
+        };
+        let situation = Situation {
+            newer: self.is_newer(facts) && !self.has_inherited(process),
+            own_unit: facts.unit().is_some_and(|unit| self.caller.owns(unit)),
+            other_instance: self.is_another_instance(facts),
+        };
+        let verdict = rules::decide(&identity, &liveness, situation, self.policy.ends);
+        Judgement { identity, liveness, verdict }
+    }
+
+    /// The process is not older than the caller, or has become another since it was signalled.
+    pub(crate) fn is_newer(&self, facts: &Facts) -> bool {
+        self.caller.is_newer(facts) || self.past.changed.contains(&facts.id)
+    }
+
+    /// The process is an instance of another profile or state folder than the caller's. Only a caller that carries the
+    /// marker is an instance of some profile itself.
+    pub(crate) fn is_another_instance(&self, facts: &Facts) -> bool {
+        match (&self.caller.instance, &facts.environ) {
+            (Some(callers), Seen::Value(environ)) => self.policy.service.instance_of(environ) != *callers,
+            _ => false,
+        }
+    }
+
+    /// A target that held these listeners has ended, or has become another.
+    pub(crate) fn remember(&mut self, process: &Process, has_changed: bool) {
+        let mark = process.facts.mark;
+        self.past.inherited.extend(process.inodes.iter().map(|inode| (*inode, mark)));
+        if has_changed {
+            self.past.changed.insert(process.facts.id);
+        }
+    }
+
+    fn has_inherited(&self, process: &Process) -> bool {
+        let fork = |(inode, mark): &(u64, ExecMark)| {
+            process.inodes.contains(inode) && process.facts.is_fork_of(mark)
+        };
+        self.past.inherited.iter().any(fork)
+    }
+
+    /// The instance that the caller descends from, where the process is another part of it: a gateway's sidecar
+    /// must not end the gateway's worker.
+    fn callers_instance(&self, process: &Process) -> Option<u32> {
+        let callers = |facts: &&Facts| self.caller.ancestors.contains(&facts.id.pid);
+        instances(&process.ancestry, &self.service).find(callers).map(|facts| facts.id.pid)
+    }
+}
+
+/// When the server started that asks: the earliest start of the caller and of the instances it descends from.
+/// A server may start a program to ask for it, and is older than that program. So may its rival, which would
+/// otherwise look older than the call.
+fn since(caller: &Caller, service: &Resolved<'_>) -> u64 {
+    let parents = Ancestry { line: caller.parents.clone(), complete: true };
+    instances(&parents, service).map(|facts| facts.id.start_ticks).fold(caller.id.start_ticks, u64::min)
+}
+
+/// The instances in a line of parents, nearest first.
+fn instances<'a>(ancestry: &'a Ancestry, service: &'a Resolved<'a>) -> impl Iterator<Item = &'a Facts> {
+    let is_instance = |(facts, above): &(&Arc<Facts>, Ancestry)| {
+        matches!(identity(facts, above, service), Identity::Instance(_))
+    };
+    ancestry.with_ancestries().filter(is_instance).map(|(facts, _)| &**facts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Also, Exe, Service, Verdict, Why, WhyNot};
+    use crate::testing::{ancestors, caller, facts, file, process};
+
+    fn asked(policy: &Policy) -> Asked<'_> {
+        let id = ProcessId { pid: 500, start_ticks: 5_000 };
+        let (ancestors, service_pid) = (vec![400, 1], None);
+        let caller = Caller { id, ancestors, service_pid, unit: None, ..caller() };
+        let mut asked = Asked::new(policy, vec![("/opt/gw".into(), Some(file(9)))], caller);
+        asked.past.inherited.push((7, ExecMark { stack: 7, environ_end: 0x7ffc_0000_0000 }));
+        asked
+    }
+
+    fn policy() -> Policy {
+        Policy::new(Service::new("gw").executable("/opt/gw")).also_end(Also::AnyOwner)
+    }
+
+    #[test]
+    fn a_worker_of_the_callers_own_instance_is_protected() {
+        let policy = policy();
+        let asked = asked(&policy);
+        let gateway = |pid| {
+            let mut facts = facts(pid, 10);
+            facts.exe = Seen::Value(Exe { path: "/opt/gw".into(), replaced: false, file: file(9) });
+            facts
+        };
+        let below =
+            |parent: Facts| process(gateway(600), Ancestry { line: vec![parent.into()], complete: true });
+        // Its parent is an instance and the caller's ancestor; the one and not the other; neither.
+        let own = asked.judgement(&below(gateway(400)));
+        assert_eq!(own.liveness, Liveness::Protected(Protection::SameInstance(400)));
+        assert_eq!(own.verdict, Verdict::Spared(WhyNot::Protected));
+        for parent in [facts(400, 10), gateway(401)] {
+            assert_eq!(asked.judgement(&below(parent)).verdict, Verdict::Stale(Why::Instance));
+        }
+    }
+
+    #[test]
+    fn who_asks_is_as_old_as_the_oldest_instance_it_descends_from() {
+        let policy = policy();
+        let asked = asked(&policy);
+        let executing = |start, exe: &str| {
+            let mut facts = facts(400, start);
+            let of = if exe == "/opt/gw" { file(9) } else { file(1) };
+            facts.exe = Seen::Value(Exe { path: exe.into(), replaced: false, file: of });
+            facts
+        };
+        let (gw, sh) = (|start| executing(start, "/opt/gw"), |start| executing(start, "/bin/sh"));
+        let unreadable = |start| Facts { exe: Seen::Denied, ..gw(start) };
+        // The parents, nearest first, of a caller that started at 5000 → since when it asks
+        let table = [
+            (vec![], 5_000),
+            (vec![sh(4_000), sh(10)], 5_000),
+            (vec![unreadable(4_000)], 5_000),
+            (vec![gw(4_000), sh(10)], 4_000),
+            (vec![sh(4_500), gw(4_000), sh(10)], 4_000),
+            (vec![gw(4_000), sh(3_500), gw(3_000)], 3_000),
+            (vec![gw(5_000)], 5_000),
+        ];
+        for (line, since) in table {
+            let parents = line.iter().cloned().map(Arc::new).collect();
+            assert_eq!(super::since(&Caller { parents, ..caller() }, &asked.service), since, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn a_fork_of_what_was_ended_is_no_newcomer_and_an_exec_is() {
+        let policy = policy();
+        let asked = asked(&policy);
+        let young = |inode, stack: u64, forked| {
+            let mut holder = process(facts(600, 6_000), ancestors(&[1], true));
+            holder.inodes = vec![inode];
+            holder.facts.mark = ExecMark { stack, environ_end: 0x7ffc_0000_0000 };
+            holder.facts.only_forked = forked;
+            asked.judgement(&holder).verdict
+        };
+        assert_eq!(young(7, 7, true), Verdict::Stale(Why::AnyOwner));
+        assert_eq!(young(7, 7, false), Verdict::Spared(WhyNot::Newer));
+        assert_eq!(young(7, 8, true), Verdict::Spared(WhyNot::Newer));
+        assert_eq!(young(8, 7, true), Verdict::Spared(WhyNot::Newer));
+    }
+}

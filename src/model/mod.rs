@@ -1,0 +1,74 @@
+//! Plain data that flows through the rooms. It looks nothing up and decides nothing.
+//!
+//! # The words
+//!
+//! Each word has one meaning, here and in every comment, message and document.
+//!
+//! | word | meaning |
+//! |---|---|
+//! | listener | a socket in state LISTEN on the port, in the caller's network namespace |
+//! | holder | a process with a descriptor of a listener |
+//! | instance | a process that is a running copy of the service |
+//! | offspring | a process that an instance started, and that is no instance itself |
+//! | launcher, worker | processes of the same instance above and below a holder |
+//! | relatives | the processes around a holder that may belong to it: above it, below it, or of its run |
+//! | member | a relative that belongs to a holder, and is ended with it |
+//! | lineage | what a process executes: the service's own executable, or a script of its package |
+//! | marker | a variable that the service manager writes into the service's environment |
+//! | instance key | a variable that tells one instance of the service from another: a profile, a state folder |
+//! | run | one activation of a systemd unit, named by its INVOCATION_ID |
+//! | record | systemd's own note of a unit's current run, a link below /run |
+//! | caller | the process that asks, by the program or by the library |
+//! | supervisor | who starts an instance again when it ends |
+//! | live | its supervisor runs the process now |
+//! | left over | an ended run of a unit left the process behind |
+//! | unsupervised | nobody looks after the process |
+//! | stale | the process may be ended: it is nobody's current server |
+//! | spared | the process is left alone, for a reason |
+//! | newer | the process did not start before the caller |
+//! | target | a process that is to be ended, held by its pidfd |
+//! | late fork | a process that a target forked after the call began |
+//! | survivor | a target that has not ended at the deadline |
+//! | remainder | processes that the ended instances started, and that are still there |
+//! | sweep | ending what ended runs of the service left anywhere |
+//! | pinned | held by a pidfd and an open /proc/PID, so that no later process is mistaken for it |
+//! | exec mark | numbers that change with each exec, and not with a fork |
+//! | settled | nothing changed while it was looked at |
+//! | probe | a bind without listen, which proves that a port is free |
+//! | round | one look, judgement, plan, ending and probe |
+
+mod caller;
+mod error;
+mod escape;
+mod policy;
+mod port;
+mod process;
+mod report;
+mod runtime;
+mod service;
+mod signal;
+mod unit;
+mod verdict;
+mod world;
+
+pub use caller::Blind;
+pub(crate) use caller::Caller;
+pub use error::Error;
+pub use escape::escape;
+pub(crate) use policy::Ends;
+pub use policy::{Also, Policy};
+pub use port::{Listener, PortSpec, PortSpecError};
+pub(crate) use process::ExecMark;
+pub use process::{Ancestry, Environ, Exe, Facts, FileId, Process, ProcessId, Script, Seen};
+pub use report::{
+    Asker, Connections, Ending, Fate, Memory, Outcome, PortReport, ProcessReport, Progress, Report, Role,
+    Sent, SweepReport, WhyHeld, WhySurvived, WhyUnseen,
+};
+pub use runtime::Runtime;
+pub use service::{Marker, OffspringSign, Service};
+pub use signal::{Signal, SignalError};
+pub use unit::{Cgroup, Manager, Record, Unit};
+pub use verdict::{
+    Evidence, Identity, Judgement, Liveness, Protection, Supervisor, Trace, Verdict, Why, WhyNot,
+};
+pub(crate) use world::{Connection, World};

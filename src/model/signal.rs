@@ -1,0 +1,94 @@
+//! Signals, by name: their numbers differ from system to system.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A signal that ends a process, or asks it to (signal(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Signal(&'static str);
+
+/// Signals that end a process which neither catches nor ignores them.
+const ENDING: [&str; 23] = [
+    "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1",
+    "SIGSEGV", "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGXCPU", "SIGXFSZ", "SIGVTALRM",
+    "SIGPROF", "SIGIO", "SIGPWR", "SIGSYS",
+];
+
+/// Signals that do not.
+const OTHERS: [&str; 8] =
+    ["SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH"];
+
+impl Signal {
+    /// SIGTERM.
+    pub const TERM: Self = Self("SIGTERM");
+    /// SIGINT.
+    pub const INT: Self = Self("SIGINT");
+    /// SIGHUP.
+    pub const HUP: Self = Self("SIGHUP");
+    /// SIGQUIT.
+    pub const QUIT: Self = Self("SIGQUIT");
+    /// SIGKILL.
+    pub const KILL: Self = Self("SIGKILL");
+
+    /// The name, with `SIG`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// A text that names no signal which ends a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignalError(String);
+
+impl fmt::Display for SignalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SignalError {}
+
+impl FromStr for Signal {
+    type Err = SignalError;
+
+    /// A name as in signal(7), with or without `SIG`, in either case: `TERM`, `sigint`.
+    fn from_str(text: &str) -> Result<Self, SignalError> {
+        let upper = text.to_ascii_uppercase();
+        let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+        if let Some(name) = ENDING.into_iter().find(|known| *known == name) {
+            return Ok(Self(name));
+        }
+        Err(SignalError(match OTHERS.into_iter().find(|known| *known == name) {
+            Some(name) => format!("{name} does not end a process"),
+            None => {
+                let shown = super::escape(text.as_bytes());
+                format!("'{shown}' is no signal; a name like TERM, INT or KILL is")
+            }
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_have_names_with_and_without_sig() {
+        for name in ["TERM", "SIGTERM", "term", "SigTerm"] {
+            assert_eq!(name.parse(), Ok(Signal::TERM));
+        }
+        for bad in ["", "SIG", "15", "STOP", "CONT", "TERMINATE", "-9", "SIGSIGTERM"] {
+            assert!(bad.parse::<Signal>().is_err(), "{bad}");
+        }
+        for signal in [Signal::INT, Signal::HUP, Signal::QUIT, Signal::KILL] {
+            assert_eq!(signal.name().parse(), Ok(signal));
+        }
+    }
+}

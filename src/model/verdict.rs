@@ -1,0 +1,186 @@
+//! What was decided about a process, and everything that led to it.
+
+use super::Unit;
+
+/// What a process is to the service, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Identity {
+    /// A running copy of the service.
+    Instance(Evidence),
+    /// An instance started it, and it is no instance itself.
+    Offspring(Trace),
+    /// It has nothing to do with the service.
+    Foreign,
+    /// The facts that would tell may not be read.
+    Unknown,
+}
+
+impl Identity {
+    pub(crate) const fn is_instance(&self) -> bool {
+        matches!(self, Self::Instance(_))
+    }
+
+    /// Its own executable or script tells that it is an instance. No marker is needed for that, and no parent.
+    pub(crate) const fn is_by_own_lineage(&self) -> bool {
+        matches!(self, Self::Instance(Evidence::Executable | Evidence::Package(_)))
+    }
+}
+
+/// What shows that a process is an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Evidence {
+    /// It executes the service's own executable.
+    Executable,
+    /// Its script lies in the service's package.
+    Package(String),
+    /// It carries the marker and runs the same executable as this ancestor, which is an instance.
+    WorkerOf(u32),
+    /// It carries the marker and runs the service's runtime. Nothing tells another script.
+    MarkedRuntime,
+}
+
+/// What shows that an instance started a process which is no instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trace {
+    /// It carries this variable, which the service sets for the processes it starts.
+    Variable(String),
+    /// It carries the marker, but executes another program than the service does.
+    OtherExecutable,
+    /// It carries the marker, but its script lies in this other package.
+    OtherPackage(String),
+    /// It carries the marker, but runs another subcommand of the service's own package.
+    OtherCommand,
+    /// It carries the marker, but runs code or a module instead of a script.
+    InlineCode,
+    /// It carries the marker, but is in another cgroup than this ancestor, which is an instance.
+    OtherCgroup(u32),
+    /// It carries the marker, but its run is a scope's. No manager has written the two together.
+    Scope,
+}
+
+/// Whether somebody looks after a process now, and who.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Liveness {
+    /// It is never ended, whatever it is.
+    Protected(Protection),
+    /// Its supervisor runs it now.
+    Live(Supervisor),
+    /// It is left of an ended run of a unit.
+    Leftover,
+    /// Nobody looks after it.
+    Unsupervised,
+    /// The facts that would tell may not be read.
+    Unknown,
+}
+
+/// Who runs a live process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Supervisor {
+    /// A container: the process lives in a pid namespace of its own, or in a container's cgroup that is not the
+    /// caller's. The name is what its cgroup says.
+    Container(Option<String>),
+    /// A systemd unit, whose current run it belongs to.
+    Unit(Unit),
+}
+
+/// Why a process is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Protection {
+    /// It is the caller.
+    Caller,
+    /// The caller descends from it.
+    Ancestor,
+    /// The caller started it, directly or not.
+    Descendant,
+    /// It is PID 1 of the caller's pid namespace, or a user's service manager.
+    Init,
+    /// It is part of the same instance as this ancestor of the caller.
+    SameInstance(u32),
+    /// It is the service's own process, whose pid the caller inherited, or a descendant of it.
+    Inherited(u32),
+    /// The policy names it, or an ancestor of it.
+    Named(u32),
+    /// The caller's ancestry could not be read to its end, so anything may be an ancestor.
+    CallersAncestryUnreadable,
+    /// The process's ancestry could not be read to its end, so it may descend from a protected process.
+    AncestryUnreadable,
+}
+
+/// What was decided about a process, with its reason. There is no third answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// It is nobody's current server, and may be ended.
+    Stale(Why),
+    /// It is left alone.
+    Spared(WhyNot),
+}
+
+impl Verdict {
+    /// It may be ended.
+    #[must_use]
+    pub const fn is_stale(&self) -> bool {
+        matches!(self, Self::Stale(_))
+    }
+}
+
+/// The rule by which a process may be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// It is an instance, and nobody looks after it.
+    Instance,
+    /// An ended run of a unit left it behind.
+    Leftover,
+    /// An ended run of the caller's own unit left it behind, whatever it executes.
+    OwnUnit,
+    /// It is not the service's, and the policy ends any owner.
+    AnyOwner,
+    /// It is an instance that its supervisor runs now, and the policy ends live ones.
+    Live,
+    /// It is offspring that nobody looks after, and the policy ends offspring.
+    Offspring,
+    /// It is part of an instance that is ended, or such an instance started it and the policy ends its tree.
+    Tree,
+}
+
+/// The rule by which a process is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhyNot {
+    /// It is the caller, an ancestor or descendant of it, PID 1, or the policy names it.
+    Protected,
+    /// Its supervisor runs it now.
+    Live,
+    /// It did not start before the caller, or before the instance that the caller was started by. Or this call
+    /// signalled it, and it has executed something since.
+    Newer,
+    /// It is part of the holder's instance, and it listens on a port that is not to be cleared.
+    Elsewhere,
+    /// It is an instance of another profile or state folder than the caller's.
+    OtherInstance,
+    /// An instance started it, and it is no instance itself.
+    Offspring,
+    /// It has nothing to do with the service.
+    Foreign,
+    /// The facts that would tell may not be read.
+    Unknown,
+}
+
+/// A verdict with everything that led to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Judgement {
+    /// What the process is to the service.
+    pub identity: Identity,
+    /// Whose it is now.
+    pub liveness: Liveness,
+    /// What is to be done, and by which rule.
+    pub verdict: Verdict,
+}

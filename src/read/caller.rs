@@ -1,0 +1,71 @@
+//! Read who asks: this process, its ancestors, and the environment it was started with.
+
+use std::fs::File;
+
+use super::ancestry::{Lines, line, stat};
+use super::proc::read_all;
+use super::{parse, run};
+use crate::model::{Blind, Caller, Cgroup, Environ, Error, ProcessId, Record, Service};
+
+/// The calling process. `lines` has its ancestors afterwards: a holder often has the same parents.
+pub(crate) fn caller(service: &Service, lines: &mut Lines) -> Result<Caller, Error> {
+    let pid = std::process::id();
+    let fail = |error| Error::new("cannot read who asks from /proc", error);
+    // With the /proc of another pid namespace every pid in it would name a different process here.
+    let own = std::fs::read_link("/proc/self").map_err(fail)?;
+    if own.as_os_str() != pid.to_string().as_str() {
+        return Err(fail(std::io::Error::other("/proc belongs to another pid namespace")));
+    }
+    let Some((id, _)) = stat(pid)? else {
+        return Err(fail(std::io::ErrorKind::NotFound.into()));
+    };
+    let cgroup = parse::cgroup(&File::open("/proc/self/cgroup").and_then(read_all).map_err(fail)?);
+    let variable = |key: &std::ffi::OsStr| Some((key.to_owned(), std::env::var_os(key)?));
+    let environ = Environ(service.variables().filter_map(variable).collect());
+    let line = line(pid)?;
+    Ok(Caller {
+        id,
+        since: id.start_ticks,
+        uid: nix::unistd::geteuid().as_raw(),
+        ancestors: line.ids.iter().map(|id| id.pid).collect(),
+        parents: lines.parents(&line, service)?.line,
+        ancestry_complete: line.complete,
+        blind: blind(),
+        of_current_run: cgroup.as_ref().is_some_and(is_of_current_run),
+        instance: service.is_marked(&environ).then(|| service.instance_of(&environ)),
+        service_pid: service_pid(&environ, service, id)?,
+        unit: cgroup.as_ref().and_then(|cgroup| cgroup.unit.clone()),
+        container: cgroup.and_then(|cgroup| cgroup.container),
+    })
+}
+
+/// Whether this process belongs to the current run of its unit.
+fn is_of_current_run(cgroup: &Cgroup) -> bool {
+    let Some(unit) = &cgroup.unit else { return false };
+    let own_run = std::env::var_os("INVOCATION_ID");
+    let own_run = own_run.as_deref().and_then(parse::run);
+    // A unit with a run of its own on record has no other name: a job of at, in atd's unit, has the run of whoever
+    // submitted it.
+    let record = match run::record(unit, None) {
+        Record::Inactive => run::record(unit, own_run),
+        named => named,
+    };
+    matches!(record, Record::Current { run, .. } if own_run == Some(run.as_str()))
+}
+
+/// For a sentence alone: a restriction that cannot be read here is not named.
+fn blind() -> Option<Blind> {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let whole = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    if !map.is_empty() && !whole {
+        return Some(Blind::UserNamespace);
+    }
+    std::fs::metadata("/proc/1").is_err().then_some(Blind::HiddenProc)
+}
+
+/// The service's own process, which it names to the processes that it starts. A process that started after the caller is
+/// another one with its pid.
+fn service_pid(environ: &Environ, service: &Service, caller: ProcessId) -> Result<Option<u32>, Error> {
+    let Some(pid) = service.pid_in(environ) else { return Ok(None) };
+    Ok(stat(pid)?.filter(|(id, _)| id.start_ticks < caller.start_ticks).map(|(id, _)| id.pid))
+}

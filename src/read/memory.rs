@@ -1,0 +1,60 @@
+//! Count what processes have in memory.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::facts::resident;
+use super::parse;
+use super::pidfd::{PidFd, wait};
+use super::pinned::{Pinned, SPARE};
+use super::proc::read;
+use crate::model::{Error, Memory, ProcessId};
+
+/// A process that loses its parent often ends with it, within milliseconds: an MCP server whose input is closed.
+const LAST_BREATH: Duration = Duration::from_millis(100);
+
+/// What is still there of the processes. `waits`: some of them may be about to end, and get a moment to do so.
+pub(crate) fn remainder(left: &BTreeSet<ProcessId>, waits: bool) -> Result<Memory, Error> {
+    let deadline = Instant::now() + LAST_BREATH;
+    // As many as there are descriptors for; the others are counted without being waited for.
+    let open = left.iter().map_while(|id| Some((*id, PidFd::open(id.pid).ok()?)));
+    let mut open: Vec<(ProcessId, PidFd)> =
+        open.filter_map(|(id, pidfd)| Some((id, pidfd?))).take_while(|_| waits).collect();
+    open.truncate(open.len().saturating_sub(SPARE).max(open.len().min(SPARE)));
+    while !open.is_empty() {
+        let pidfds: Vec<(ProcessId, &PidFd)> = open.iter().map(|(id, pidfd)| (*id, pidfd)).collect();
+        let ended = wait(&pidfds, deadline.saturating_duration_since(Instant::now()))?;
+        if ended.is_empty() {
+            break;
+        }
+        open.retain(|(id, _)| !ended.contains(id));
+    }
+    drop(open);
+    Ok(memory(left))
+}
+
+/// What the processes have in memory that are still there. One at a time: however many there are, it takes two
+/// descriptors.
+pub(crate) fn memory(processes: &BTreeSet<ProcessId>) -> Memory {
+    let mut memory = Memory::default();
+    for id in processes {
+        if let Some((bytes, resident)) = Pinned::again(*id).ok().flatten().and_then(|pinned| of(&pinned)) {
+            memory.processes += 1;
+            memory.bytes = memory.bytes.saturating_add(bytes);
+            memory.resident |= resident;
+        }
+    }
+    memory
+}
+
+/// In bytes, and whether that is all it has resident: only a process that may trace it may read its share of what it
+/// shares with others. `None`: it has ended.
+fn of(pinned: &Pinned) -> Option<(u64, bool)> {
+    let share = read(&pinned.root, "smaps_rollup", pinned.pid).ok().and_then(|bytes| parse::pss(&bytes));
+    let resident = pinned.stat().ok().flatten().map(|stat| resident(&stat));
+    // Where not even that can be asked, it is counted all the same: only a figure for people hangs on it.
+    pinned.pidfd().is_alive().unwrap_or(true).then(|| match share {
+        Some(bytes) => (bytes, false),
+        None => (resident.unwrap_or_default(), true),
+    })
+}
