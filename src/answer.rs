@@ -7,8 +7,8 @@ use crate::end::{Done, Mode, Target};
 use crate::judge::plan::{Decision, Group, PortPlan, Purpose, Refused};
 use crate::judge::{Asked, Judged};
 use crate::model::{
-    Asker, Connections, Ending, Error, Fate, Memory, Outcome, Policy, PortReport, PortSpec, ProcessId,
-    ProcessReport, Report, Role, SweepReport, Verdict, WhyHeld, WhySurvived, WhyUnseen, World,
+    Asker, Connections, Ending, Error, Fate, Memory, Outcome, Policy, PortReport, PortSpec, ProcessId, ProcessReport,
+    Report, Role, SweepReport, Verdict, WhyHeld, WhySurvived, WhyUnseen, World,
 };
 use crate::read::{self, Probe};
 use crate::say::event;
@@ -74,11 +74,7 @@ impl<'a> Answers<'a> {
     }
 
     pub(crate) fn holders(&self) -> BTreeSet<ProcessId> {
-        self.ports
-            .iter()
-            .flat_map(|answer| &answer.report.holders)
-            .map(|holder| holder.process.id())
-            .collect()
+        self.ports.iter().flat_map(|answer| &answer.report.holders).map(|holder| holder.process.id()).collect()
     }
 
     /// Takes in what was decided about a port. Gives the holders, where all of them are to be ended.
@@ -181,18 +177,15 @@ impl<'a> Answers<'a> {
     pub(crate) fn report(self) -> Report {
         let ports: Vec<PortReport> = self.ports.into_iter().map(|answer| answer.report).collect();
         let mut report = Report { ports, swept: self.sweep.map(|sweep| sweep.report) };
-        let of_ports =
-            report.ports.iter_mut().flat_map(|port| port.holders.iter_mut().chain(&mut port.members));
+        let of_ports = report.ports.iter_mut().flat_map(|port| port.holders.iter_mut().chain(&mut port.members));
         let swept = report.swept.iter_mut().flat_map(|swept| &mut swept.processes);
         let mut names: Option<BTreeMap<u32, String>> = None;
         for process in of_ports.chain(swept) {
             let facts = &process.process.facts;
             let names = names.get_or_insert_with(read::user_names);
             process.user = facts.uid.value().and_then(|uid| names.get(uid)).cloned();
-            process.markers = facts
-                .environ
-                .value()
-                .map_or_else(Vec::new, |environ| self.policy.service.markers_in(environ));
+            process.markers =
+                facts.environ.value().map_or_else(Vec::new, |environ| self.policy.service.markers_in(environ));
         }
         report
     }
@@ -315,8 +308,7 @@ impl Answer {
 
     /// Takes in what came of the targets, and late forks among them.
     fn record(&mut self, targets: &[Target]) {
-        let is_known =
-            |target: &&Target| self.report.processes().any(|known| known.process.id() == target.id());
+        let is_known = |target: &&Target| self.report.processes().any(|known| known.process.id() == target.id());
         let of_port = targets.iter().filter(|target| target.purpose == Purpose::Port(self.report.spec));
         let new: Vec<&Target> = of_port.filter(|target| !is_known(target)).collect();
         for target in new {
@@ -328,8 +320,7 @@ impl Answer {
 
     /// The bind comes first: a process that is still there may have let go of the port.
     fn prove(&mut self) {
-        let holder =
-            |is: fn(&Fate) -> bool| self.report.holders.iter().find(|holder| is(&holder.ending.fate));
+        let holder = |is: fn(&Fate) -> bool| self.report.holders.iter().find(|holder| is(&holder.ending.fate));
         let survived = holder(|fate| matches!(fate, Fate::Survived(_)));
         let refused = holder(|fate| *fate == Fate::NotPermitted).map(|holder| holder.process.id());
         let unread = holder(|fate| *fate == Fate::Unread).map(|holder| holder.process.id());

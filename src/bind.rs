@@ -17,8 +17,7 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(6
 /// Each address in turn, as `TcpListener::bind` tries them. Where none can be bound, a refusal says more than
 /// that the machine lacks an address, and what was signalled is not to be kept back.
 pub(crate) fn bind(
-    addresses: io::Result<impl Iterator<Item = SocketAddr>>,
-    policy: &Policy,
+    addresses: io::Result<impl Iterator<Item = SocketAddr>>, policy: &Policy,
 ) -> Result<TcpListener, BindError> {
     if policy.ends.sweep {
         let sweeps = io::Error::new(ErrorKind::InvalidInput, "the policy sweeps, and only clear does that");

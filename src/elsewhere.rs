@@ -5,9 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use crate::BindError;
-use crate::model::{
-    Connections, Error, Memory, Policy, PortReport, PortSpec, Progress, Report, Service, SweepReport,
-};
+use crate::model::{Connections, Error, Memory, Policy, PortReport, PortSpec, Progress, Report, Service, SweepReport};
 
 pub(crate) fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
     let port = |spec: &PortSpec| PortReport {
@@ -31,8 +29,7 @@ pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, _: Option<&mut dyn FnMu
 }
 
 pub(crate) fn bind(
-    addresses: io::Result<impl Iterator<Item = SocketAddr>>,
-    _: &Policy,
+    addresses: io::Result<impl Iterator<Item = SocketAddr>>, _: &Policy,
 ) -> Result<TcpListener, BindError> {
     let addresses = addresses.map_err(|error| BindError::new("cannot resolve the address to bind", error))?;
     let addresses: Vec<SocketAddr> = addresses.collect();

@@ -82,10 +82,10 @@ pub use model::{Error, Policy, PortSpec, Report, Service};
 /// What a [`Report`] is made of: what was found, what was decided and why, and what came of it.
 pub mod report {
     pub use crate::model::{
-        Ancestry, Asker, Blind, Cgroup, Connections, Ending, Environ, Evidence, Exe, Facts, Fate, FileId,
-        Identity, Judgement, Listener, Liveness, Manager, Memory, Outcome, PortReport, Process, ProcessId,
-        ProcessReport, Progress, Protection, Record, Role, Script, Seen, Sent, Supervisor, SweepReport,
-        Trace, Unit, Verdict, Why, WhyHeld, WhyNot, WhySurvived, WhyUnseen, escape,
+        Ancestry, Asker, Blind, Cgroup, Connections, Ending, Environ, Evidence, Exe, Facts, Fate, FileId, Identity,
+        Judgement, Listener, Liveness, Manager, Memory, Outcome, PortReport, Process, ProcessId, ProcessReport,
+        Progress, Protection, Record, Role, Script, Seen, Sent, Supervisor, SweepReport, Trace, Unit, Verdict, Why,
+        WhyHeld, WhyNot, WhySurvived, WhyUnseen, escape,
     };
 }
 
@@ -112,11 +112,7 @@ pub fn clear(ports: &[PortSpec], policy: &Policy) -> Report {
 }
 
 /// [`clear`], and `observe` is told what is waited for: at once, and then four times a second.
-pub fn clear_observed(
-    ports: &[PortSpec],
-    policy: &Policy,
-    observe: &mut dyn FnMut(&report::Progress),
-) -> Report {
+pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: &mut dyn FnMut(&report::Progress)) -> Report {
     system::clear(ports, policy, Some(observe))
 }
 

@@ -11,17 +11,12 @@ pub(crate) fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
     clears::run(ports, policy, Mode::Look)
 }
 
-pub(crate) fn clear(
-    ports: &[PortSpec],
-    policy: &Policy,
-    observer: Option<&mut dyn FnMut(&Progress)>,
-) -> Report {
+pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, observer: Option<&mut dyn FnMut(&Progress)>) -> Report {
     clears::run(ports, policy, Mode::Act(observer))
 }
 
 pub(crate) fn bind(
-    addresses: io::Result<impl Iterator<Item = SocketAddr>>,
-    policy: &Policy,
+    addresses: io::Result<impl Iterator<Item = SocketAddr>>, policy: &Policy,
 ) -> Result<TcpListener, BindError> {
     binds::bind(addresses, policy)
 }

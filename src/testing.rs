@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::model::{
-    Ancestry, Caller, Cgroup, Environ, Exe, ExecMark, Facts, FileId, Manager, Process, ProcessId, Record,
-    Script, Seen, Unit,
+    Ancestry, Caller, Cgroup, Environ, Exe, ExecMark, Facts, FileId, Manager, Process, ProcessId, Record, Script, Seen,
+    Unit,
 };
 
 pub(crate) fn file(inode: u64) -> FileId {

@@ -1,8 +1,6 @@
 //! What a person could do about an answer, by the program's options.
 
-use portclear::report::{
-    Liveness, Outcome, PortReport, Role, Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
-};
+use portclear::report::{Liveness, Outcome, PortReport, Role, Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen};
 
 /// Follows on the sentence of a port. Empty where there is nothing to advise.
 pub(crate) fn advice(port: &PortReport) -> String {

@@ -23,11 +23,7 @@ use crate::cli::exit::TABLE;
 /// is left alone, and said to be.
 #[derive(Debug, Parser)]
 #[command(name = "portclear", version, after_help = after_help(), max_term_width = 100)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    subcommand_negates_reqs = true,
-    disable_help_subcommand = true
-)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, disable_help_subcommand = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -77,12 +73,7 @@ pub(crate) struct Args {
     #[arg(long = "exe", value_name = "PATH", conflicts_with = "service", help_heading = "Which service")]
     executables: Vec<PathBuf>,
     /// Another service: what runs its script, by path or file name (repeatable)
-    #[arg(
-        long = "runtime",
-        value_name = "PATH|NAME",
-        conflicts_with = "service",
-        help_heading = "Which service"
-    )]
+    #[arg(long = "runtime", value_name = "PATH|NAME", conflicts_with = "service", help_heading = "Which service")]
     runtimes: Vec<String>,
     /// Another service: the name in the package.json of its script (repeatable)
     #[arg(long = "package", value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "service", help_heading = "Which service")]

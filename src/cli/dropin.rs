@@ -22,14 +22,9 @@ const DEFAULT_START: Duration = Duration::from_secs(90);
 pub(crate) fn print(unit: &str, port: PortSpec, grace: Duration) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("cannot tell this program's own path")?;
     let Some(program) = program.to_str().filter(|path| plain_path(path)) else {
-        bail!(
-            "this program's path cannot stand in a unit file: {}",
-            escape(program.as_os_str().as_encoded_bytes())
-        );
+        bail!("this program's path cannot stand in a unit file: {}", escape(program.as_os_str().as_encoded_bytes()));
     };
-    io::stdout()
-        .write_all(dropin(unit, program, port, grace).as_bytes())
-        .context("cannot write the drop-in")?;
+    io::stdout().write_all(dropin(unit, program, port, grace).as_bytes()).context("cannot write the drop-in")?;
     for folders in [user_folders(), system_folders()] {
         let Some(settings) = settings(&folders, unit) else { continue };
         for warning in warnings(&settings, grace) {
@@ -58,11 +53,8 @@ pub(crate) fn unit_name(text: &str) -> Result<String, &'static str> {
 fn dropin(unit: &str, program: &str, port: PortSpec, grace: Duration) -> String {
     // In a command line of a unit file a $ is special in arguments alone: systemd.service(5), "COMMAND LINES".
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
-    let program = if program.chars().all(plain) {
-        program.to_owned()
-    } else {
-        format!("\"{}\"", program.replace('%', "%%"))
-    };
+    let program =
+        if program.chars().all(plain) { program.to_owned() } else { format!("\"{}\"", program.replace('%', "%%")) };
     let grace = if grace == Duration::from_secs(10) {
         String::new()
     } else {
@@ -89,8 +81,7 @@ SuccessExitStatus=0 143
 }
 
 fn user_folders() -> Vec<PathBuf> {
-    let below =
-        |variable: &str, path: &str| std::env::var_os(variable).map(|folder| Path::new(&folder).join(path));
+    let below = |variable: &str, path: &str| std::env::var_os(variable).map(|folder| Path::new(&folder).join(path));
     let config = below("XDG_CONFIG_HOME", "systemd/user").or_else(|| below("HOME", ".config/systemd/user"));
     let data = below("XDG_DATA_HOME", "systemd/user").or_else(|| below("HOME", ".local/share/systemd/user"));
     let runtime = below("XDG_RUNTIME_DIR", "systemd/user");
@@ -177,9 +168,7 @@ fn warnings(settings: &BTreeMap<String, String>, grace: Duration) -> Vec<String>
     let mut warnings = Vec::new();
     let get = |key: &str| settings.get(key).map(String::as_str).filter(|value| !value.is_empty());
     if let Some(mode) = get("KillMode").filter(|mode| matches!(*mode, "process" | "none")) {
-        warnings.push(format!(
-            "it is loaded with KillMode={mode}, which leaves what it started behind: use mixed"
-        ));
+        warnings.push(format!("it is loaded with KillMode={mode}, which leaves what it started behind: use mixed"));
     }
     let wanted = grace.saturating_add(BESIDE_GRACE);
     let limit = match get("TimeoutStartSec") {
@@ -216,17 +205,14 @@ mod tests {
         for good in ["gw.service", "gw@work.service", r"my\x2dgw.service"] {
             assert_eq!(unit_name(good).unwrap(), good);
         }
-        for bad in
-            ["", "gw", ".service", "../x.service", "a b.service", "a\n.service", "gw.timer", "ä.service"]
-        {
+        for bad in ["", "gw", ".service", "../x.service", "a b.service", "a\n.service", "gw.timer", "ä.service"] {
             assert!(unit_name(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn spans_of_systemd() {
-        let table =
-            [("5", Some(5)), ("5s 3", Some(8)), ("1min 30s", Some(90)), ("0", None), ("infinity", None)];
+        let table = [("5", Some(5)), ("5s 3", Some(8)), ("1min 30s", Some(90)), ("0", None), ("infinity", None)];
         for (text, seconds) in table {
             assert_eq!(span(text), seconds.map(Duration::from_secs), "{text}");
         }
@@ -243,8 +229,7 @@ mod tests {
         };
         write("usr/gw@.service", "[Unit]\nKillMode=unit\n[Service]\nKillMode = process\nTimeoutStartSec=5\n");
         let of = |unit: &str, grace| {
-            settings(&folders, unit)
-                .map_or_else(Vec::new, |found| warnings(&found, Duration::from_secs(grace)))
+            settings(&folders, unit).map_or_else(Vec::new, |found| warnings(&found, Duration::from_secs(grace)))
         };
         assert_eq!(of("gw@a.service", 10).len(), 2);
         assert_eq!(of("gw@a.service", 3).len(), 1);

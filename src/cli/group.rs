@@ -57,8 +57,7 @@ pub(crate) fn what(group: &[&ProcessReport]) -> String {
 }
 
 pub(crate) fn pids(group: &[&ProcessReport]) -> String {
-    let pids: Vec<String> =
-        group.iter().take(PIDS).map(|process| process.process.facts.id.pid.to_string()).collect();
+    let pids: Vec<String> = group.iter().take(PIDS).map(|process| process.process.facts.id.pid.to_string()).collect();
     match group.len() {
         1 => format!("pid {}", pids.concat()),
         n if n > PIDS => format!("pids {} and {} more", pids.join(", "), n - PIDS),

@@ -74,8 +74,7 @@ fn show(request: &Request, report: &Report) -> io::Result<()> {
         return out.flush();
     }
     // The journal is read by the line, however much is asked for.
-    let (out_is_journal, err_is_journal) =
-        (journal::is_journal(io::stdout()), journal::is_journal(io::stderr()));
+    let (out_is_journal, err_is_journal) = (journal::is_journal(io::stdout()), journal::is_journal(io::stderr()));
     let block = !out_is_journal && (request.verbose || io::stdout().is_terminal());
     let mut out = AutoStream::new(io::stdout(), request.color).lock();
     for port in &report.ports {
@@ -83,8 +82,7 @@ fn show(request: &Request, report: &Report) -> io::Result<()> {
         // Where nobody reads standard error, the rest of the report is still wanted.
         let mut err = io::stderr();
         if port.status.is_err() {
-            let _ =
-                writeln!(err, "{}portclear: port {}: {}", prefix(err_is_journal), port.spec, port.sentence());
+            let _ = writeln!(err, "{}portclear: port {}: {}", prefix(err_is_journal), port.spec, port.sentence());
         }
         if request.quiet {
             continue;

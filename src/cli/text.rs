@@ -31,8 +31,7 @@ pub(crate) fn lines(out: &mut impl Write, port: &PortReport, prefix: &str, verbo
     }
     let alone = port.holders.len() == 1 && port.members.is_empty() && port.remainder.processes == 0;
     let one_line = !prefix.is_empty() && alone && matches!(port.status, Ok(Outcome::Cleared));
-    let head =
-        format!("{prefix}portclear: port {}: {}", port.spec, if one_line { "cleared of " } else { "" });
+    let head = format!("{prefix}portclear: port {}: {}", port.spec, if one_line { "cleared of " } else { "" });
     for holder in &port.holders {
         line(out, &head, &[holder], &format!(" on {}", addresses(port, holder)))?;
     }
@@ -47,12 +46,7 @@ pub(crate) fn lines(out: &mut impl Write, port: &PortReport, prefix: &str, verbo
 }
 
 /// The same for what was swept.
-pub(crate) fn swept_lines(
-    out: &mut impl Write,
-    swept: &SweepReport,
-    prefix: &str,
-    verbose: bool,
-) -> io::Result<()> {
+pub(crate) fn swept_lines(out: &mut impl Write, swept: &SweepReport, prefix: &str, verbose: bool) -> io::Result<()> {
     if swept.processes.is_empty() && !verbose {
         return Ok(());
     }
@@ -77,13 +71,7 @@ pub(crate) fn block(out: &mut impl Write, port: &PortReport, verbose: bool) -> i
     let style = style(port);
     // What could not be found out is said on standard error.
     if port.status.is_ok() {
-        writeln!(
-            out,
-            "{BOLD}port {}{BOLD:#}: {style}{}{}{style:#}",
-            port.spec,
-            port.sentence(),
-            advice(port)
-        )?;
+        writeln!(out, "{BOLD}port {}{BOLD:#}: {style}{}{}{style:#}", port.spec, port.sentence(), advice(port))?;
     }
     for holder in &port.holders {
         paragraph(out, &[holder], Some(addresses(port, holder)))?;

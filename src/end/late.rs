@@ -12,9 +12,7 @@ use crate::read;
 
 /// Late forks, as far as they were found by `until`, and those that the descriptors did not suffice for.
 pub(super) fn forks(
-    targets: &[Target],
-    asked: &Asked<'_>,
-    until: Instant,
+    targets: &[Target], asked: &Asked<'_>, until: Instant,
 ) -> Result<(Vec<Target>, BTreeSet<(Purpose, ProcessId)>), Error> {
     let known: Vec<_> = targets.iter().map(|target| &*target.judged.process).collect();
     let new = read::newcomers(&known, asked.caller.since, until, &asked.policy.service)?;
@@ -24,12 +22,10 @@ pub(super) fn forks(
     let base: Vec<(&Judged, bool)> =
         targets.iter().map(|target| Ok((&target.judged, alive(target)?))).collect::<Result<_, Error>>()?;
     let members = Family { base, relatives: &relatives }.members(asked);
-    let purpose =
-        |member: &Member| targets.iter().find(|target| target.id() == member.of).map(|target| target.purpose);
-    let members = members.into_iter().filter_map(|member| Some((purpose(&member)?, member.to_be_ended())));
+    let purpose = |member: &Member| targets.iter().find(|target| target.id() == member.of).map(|target| target.purpose);
+    let members = members.into_iter().filter_map(|member| Some((purpose(&member)?, member.ended_with_its_instance())));
     let pins = read::pin(members, |(_, member)| member.judged.id())?;
-    let new =
-        pins.pinned.into_iter().map(|(pinned, (purpose, member))| Target::of_member(pinned, purpose, member));
+    let new = pins.pinned.into_iter().map(|(pinned, (purpose, member))| Target::of_member(pinned, purpose, member));
     let missed = pins.rest.into_iter().map(|(purpose, member)| (purpose, member.judged.id()));
     Ok((new.collect(), missed.collect()))
 }

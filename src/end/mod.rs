@@ -90,12 +90,7 @@ pub(crate) struct Done {
 }
 
 /// Ends the targets, or, in a dry run, leaves them untouched. Every one of them is tried, whatever happens to another.
-pub(crate) fn all(
-    mut targets: Vec<Target>,
-    asked: &Asked<'_>,
-    clock: &mut Option<Clock>,
-    mode: &mut Mode<'_>,
-) -> Done {
+pub(crate) fn all(mut targets: Vec<Target>, asked: &Asked<'_>, clock: &mut Option<Clock>, mode: &mut Mode<'_>) -> Done {
     let observer = match mode {
         Mode::Look => {
             targets.iter_mut().for_each(|target| target.ending.fate = Fate::Untouched);
@@ -112,14 +107,8 @@ pub(crate) fn all(
         return Done { targets, missed: BTreeSet::new(), result: Ok(()) };
     }
     let clock = *clock.get_or_insert_with(|| Clock::new(asked.policy));
-    let mut round = Round {
-        targets,
-        missed: BTreeSet::new(),
-        asked,
-        clock,
-        observer: observer.map(|o| o as _),
-        error: None,
-    };
+    let mut round =
+        Round { targets, missed: BTreeSet::new(), asked, clock, observer: observer.map(|o| o as _), error: None };
     let ended = round.run().and_then(|()| round.look_once_more());
     for target in round.targets.iter_mut().filter(|target| target.is_open()) {
         target.ending.fate = Fate::Survived(target.pinned.state());
@@ -130,8 +119,8 @@ pub(crate) fn all(
 
 fn is_same(holder: &mut Target, asked: &Asked<'_>) -> bool {
     let held = || holder.pinned.held(&holder.judged.process.inodes);
-    let same = recheck(&holder.pinned, &holder.judged, asked) == Recheck::Same
-        && held().is_ok_and(|held| !held.is_empty());
+    let same =
+        recheck(&holder.pinned, &holder.judged, asked) == Recheck::Same && held().is_ok_and(|held| !held.is_empty());
     holder.rechecked = same;
     same
 }
@@ -214,9 +203,7 @@ impl Round<'_, '_> {
         let unasked = |target: &Target| target.is_open() && target.ending.signals.is_empty();
         match phase {
             Phase::Killing => self.clock.end,
-            Phase::Asking if Instant::now() < self.clock.half && self.targets.iter().any(unasked) => {
-                self.clock.half
-            }
+            Phase::Asking if Instant::now() < self.clock.half && self.targets.iter().any(unasked) => self.clock.half,
             Phase::Asking => self.clock.grace,
         }
     }
@@ -257,8 +244,7 @@ impl Round<'_, '_> {
             let turn = if self.observer.is_some() { left.min(TICK) } else { left };
             self.tell();
             let open = self.targets.iter().filter(|target| target.is_open());
-            let pidfds: Vec<(ProcessId, &PidFd)> =
-                open.map(|target| (target.id(), target.pinned.pidfd())).collect();
+            let pidfds: Vec<(ProcessId, &PidFd)> = open.map(|target| (target.id(), target.pinned.pidfd())).collect();
             let ended = read::wait(&pidfds, turn)?;
             for target in self.targets.iter_mut().filter(|target| ended.contains(&target.id())) {
                 target.has_ended(&self.clock);
@@ -271,8 +257,7 @@ impl Round<'_, '_> {
 
     fn tell(&mut self) {
         let Some(observe) = &mut self.observer else { return };
-        let pids =
-            self.targets.iter().filter(|target| target.is_open()).map(|target| target.id().pid).collect();
+        let pids = self.targets.iter().filter(|target| target.is_open()).map(|target| target.id().pid).collect();
         let (now, Clock { start, grace, end, .. }) = (Instant::now(), self.clock);
         let asks = now < grace;
         let then = (asks && self.asked.policy.kill).then_some(Signal::KILL);
@@ -282,10 +267,7 @@ impl Round<'_, '_> {
 }
 
 /// Whether one of those above has not ended.
-fn is_anybody_open(
-    mut next: Option<ProcessId>,
-    above: &BTreeMap<ProcessId, (Option<ProcessId>, bool)>,
-) -> bool {
+fn is_anybody_open(mut next: Option<ProcessId>, above: &BTreeMap<ProcessId, (Option<ProcessId>, bool)>) -> bool {
     // Bounded, for a pid that was reused while the tree was read could close a circle.
     for _ in 0..above.len() {
         match next.and_then(|id| above.get(&id)) {

@@ -48,12 +48,7 @@ pub(crate) struct Standing {
 }
 
 /// `past_half`: half of the grace is over.
-pub(crate) const fn next_signal(
-    phase: Phase,
-    target: Standing,
-    past_half: bool,
-    policy: &Policy,
-) -> Option<Signal> {
+pub(crate) const fn next_signal(phase: Phase, target: Standing, past_half: bool, policy: &Policy) -> Option<Signal> {
     match phase {
         _ if target.ended => None,
         Phase::Asking if target.asked || target.somebody_above && !past_half => None,
@@ -90,12 +85,8 @@ mod tests {
         ];
         for (phase, words, past_half, expected) in table {
             let is = |word| words.split(' ').any(|one| one == word);
-            let target = Standing {
-                ended: is("ended"),
-                asked: is("asked"),
-                killed: is("killed"),
-                somebody_above: is("below"),
-            };
+            let target =
+                Standing { ended: is("ended"), asked: is("asked"), killed: is("killed"), somebody_above: is("below") };
             assert_eq!(next_signal(phase, target, past_half, &policy), expected, "{phase:?} {words}");
             let gentle = next_signal(phase, target, past_half, &policy.clone().no_kill());
             assert_eq!(gentle, expected.filter(|_| phase == Asking), "{phase:?} {words}, no kill");

@@ -11,10 +11,7 @@ use crate::read::{self, Pinned, PinnedOf, Pins, Processes};
 
 /// Reads the processes around a group, and takes from them the group's members.
 pub(crate) fn gather(
-    group: &mut Group,
-    pins: &Pins,
-    processes: &mut Processes,
-    asked: &Asked<'_>,
+    group: &mut Group, pins: &Pins, processes: &mut Processes, asked: &Asked<'_>,
 ) -> Result<(), Error> {
     group.relatives = relatives(&group.base, processes, asked)?;
     // Now, after all the others were read: an ended process is nobody's parent, and its pid may be another's.
@@ -88,10 +85,7 @@ fn serving(group: &mut Group, pins: &Pins) -> Result<(), Error> {
 /// What there is to sweep, and what went wrong: that is no reason to leave a port alone. The `holders` of the ports are
 /// judged with their port.
 pub(crate) fn sweep(
-    holders: &BTreeSet<ProcessId>,
-    pins: &mut Pins,
-    processes: &mut Processes,
-    asked: &Asked<'_>,
+    holders: &BTreeSet<ProcessId>, pins: &mut Pins, processes: &mut Processes, asked: &Asked<'_>,
 ) -> (Group, Result<(), Error>) {
     let swept = leftovers(holders, processes, asked).and_then(|(found, status)| {
         let mut group = Group::new(Purpose::Sweep);
@@ -112,9 +106,7 @@ pub(crate) fn sweep(
 /// A marker tells them, or the caller's own unit. A gateway that cron.service started, whose run may have ended long
 /// ago, is nothing that a run of the service left.
 fn leftovers(
-    holders: &BTreeSet<ProcessId>,
-    processes: &mut Processes,
-    asked: &Asked<'_>,
+    holders: &BTreeSet<ProcessId>, processes: &mut Processes, asked: &Asked<'_>,
 ) -> Result<(PinnedOf<Judged>, Result<(), Error>), Error> {
     let service = &asked.policy.service;
     let wanted = |unit: &Unit, environ: &Environ| service.is_marked(environ) || asked.caller.owns(unit);
@@ -152,8 +144,7 @@ pub(crate) fn targets(groups: &[Group], pins: &Pins) -> Result<Vec<Target>, Erro
         all.entry(target.id()).or_insert(target);
     };
     for swept in [false, true] {
-        let is_of_now =
-            |group: &&Group| group.refused.is_none() && (group.purpose == Purpose::Sweep) == swept;
+        let is_of_now = |group: &&Group| group.refused.is_none() && (group.purpose == Purpose::Sweep) == swept;
         let role = if swept { Role::Leftover } else { Role::Holder };
         for group in groups.iter().filter(is_of_now) {
             for judged in &group.base {

@@ -6,8 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::model::{
-    Ancestry, Environ, Evidence, Exe, Facts, FileId, Identity, OffspringSign, Record, Script, Seen, Service,
-    Trace,
+    Ancestry, Environ, Evidence, Exe, Facts, FileId, Identity, OffspringSign, Record, Script, Seen, Service, Trace,
 };
 
 /// A service, with its executables looked up: path, and device and inode where the path exists.
@@ -31,11 +30,7 @@ pub(crate) fn identity(facts: &Facts, ancestry: &Ancestry, service: &Resolved<'_
     let marked = service.service.is_marked(environ);
     let own = own_lineage(facts, service);
     if let Some(name) = offspring_sign(environ, facts.id.pid, service.service) {
-        return if marked || own.is_some() {
-            Identity::Offspring(Trace::Variable(name))
-        } else {
-            Identity::Foreign
-        };
+        return if marked || own.is_some() { Identity::Offspring(Trace::Variable(name)) } else { Identity::Foreign };
     }
     // Whose script it is may not be read, and both the marker and its absence would be the wrong answer.
     if own.is_none() && facts.script == Script::Unreadable {
@@ -69,9 +64,7 @@ fn marked_without_lineage(facts: &Facts, exe: &Exe, ancestry: &Ancestry, service
         Script::At { package: Some(name), .. } if !service.service.packages.contains(name) => {
             Identity::Offspring(Trace::OtherPackage(name.clone()))
         }
-        Script::At { package: Some(_), .. } => {
-            worker_of().unwrap_or(Identity::Offspring(Trace::OtherCommand))
-        }
+        Script::At { package: Some(_), .. } => worker_of().unwrap_or(Identity::Offspring(Trace::OtherCommand)),
         Script::At { package: None, .. } | Script::Hidden => worker_of().unwrap_or(match &facts.record {
             Record::Outside(unit) if unit.is_scope() => Identity::Offspring(Trace::Scope),
             _ => Identity::Instance(Evidence::MarkedRuntime),
@@ -100,9 +93,7 @@ fn offspring_sign(environ: &Environ, pid: u32, service: &Service) -> Option<Stri
     service.offspring.iter().find_map(|sign| {
         let key = match sign {
             OffspringSign::Set(key) => environ.get(key).map(|_| key),
-            OffspringSign::OtherPid(key) => {
-                environ.get(key).filter(|value| *value != OsStr::new(&own)).map(|_| key)
-            }
+            OffspringSign::OtherPid(key) => environ.get(key).filter(|value| *value != OsStr::new(&own)).map(|_| key),
         };
         key.map(|key| key.to_string_lossy().into_owned())
     })
@@ -200,10 +191,8 @@ mod tests {
         let worker = Identity::Instance(Evidence::WorkerOf(42));
         let below = |exe, entry| Ancestry { line: vec![process(exe, entry, MARK).into()], complete: true };
         let gateway = below(node, "openclaw gateway");
-        let elsewhere = Facts {
-            cgroup: Seen::Value(Cgroup::new("/elsewhere.service")),
-            ..process(node, "openclaw gateway", MARK)
-        };
+        let elsewhere =
+            Facts { cgroup: Seen::Value(Cgroup::new("/elsewhere.service")), ..process(node, "openclaw gateway", MARK) };
         let elsewhere = Ancestry { line: vec![elsewhere.into()], complete: true };
         let bun = below("/usr/bin/bun", "openclaw gateway");
         let agent = below(node, "openclaw agent");
@@ -215,12 +204,7 @@ mod tests {
             ("untold", MARK, &elsewhere, offspring(Trace::OtherCgroup(42))),
             ("none x", MARK, &elsewhere, offspring(Trace::OtherCgroup(42))),
             ("openclaw worker", MARK, &elsewhere, offspring(Trace::OtherCgroup(42))),
-            (
-                "openclaw gateway",
-                MARK,
-                &elsewhere,
-                Identity::Instance(Evidence::Package("openclaw".to_owned())),
-            ),
+            ("openclaw gateway", MARK, &elsewhere, Identity::Instance(Evidence::Package("openclaw".to_owned()))),
             ("openclaw worker", MARK, &bun, offspring(Trace::OtherCommand)),
             ("openclaw worker", MARK, &agent, offspring(Trace::OtherCommand)),
             ("mcp-server x", MARK, &gateway, offspring(Trace::OtherPackage("mcp-server".to_owned()))),

@@ -164,8 +164,8 @@ fn has_lost_its_parent(judged: &Judged) -> bool {
 mod tests {
     use super::*;
     use crate::model::{
-        Cgroup, Environ, Evidence, Exe, ExecMark, Facts, Identity, Judgement, Marker, Policy, Protection,
-        Record, Script, Seen, Service, Supervisor, Trace, Verdict, Why, WhyNot,
+        Cgroup, Environ, Evidence, Exe, ExecMark, Facts, Identity, Judgement, Marker, Policy, Protection, Record,
+        Script, Seen, Service, Supervisor, Trace, Verdict, Why, WhyNot,
     };
     use crate::testing::{ancestors, caller, facts, file, process};
     use std::ffi::OsString;
@@ -217,9 +217,8 @@ mod tests {
         } else {
             Liveness::Leftover
         };
-        let stale =
-            matches!(identity, Identity::Instance(_)) && !has("late") && liveness == Liveness::Leftover
-                || has("by-hand") && words.starts_with("instance") && !has("late") && !has("profile");
+        let stale = matches!(identity, Identity::Instance(_)) && !has("late") && liveness == Liveness::Leftover
+            || has("by-hand") && words.starts_with("instance") && !has("late") && !has("profile");
         let verdict = if stale { Verdict::Stale(Why::Instance) } else { Verdict::Spared(WhyNot::Offspring) };
         let mut above = ancestors(&[ppid], true);
         above.line[0] = Facts { cgroup: facts.cgroup.clone(), ..Facts::clone(&above.line[0]) }.into();
@@ -303,10 +302,7 @@ mod tests {
                     (59, 1, "offspring by-hand", None),
                 ],
             ),
-            (
-                "instance no-run",
-                &[(51, 1, "offspring no-run", None), (52, 50, "offspring no-run", Some(Offspring))],
-            ),
+            ("instance no-run", &[(51, 1, "offspring no-run", None), (52, 50, "offspring no-run", Some(Offspring))]),
             // Of one run and started by hand: nobody's, where a second instance lives.
             (
                 "instance by-hand",
@@ -327,8 +323,7 @@ mod tests {
         for (base, near) in table {
             let parent = if near.iter().any(|(pid, ..)| *pid == 40) { 40 } else { 1 };
             let base = judged(50, parent, base);
-            let relatives: Vec<Judged> =
-                near.iter().map(|(pid, ppid, words, _)| judged(*pid, *ppid, words)).collect();
+            let relatives: Vec<Judged> = near.iter().map(|(pid, ppid, words, _)| judged(*pid, *ppid, words)).collect();
             let members = Family { base: vec![(&base, true)], relatives: &relatives }.members(&asked);
             for (pid, _, words, expected) in near {
                 let role = members.iter().find(|member| member.judged.id().pid == *pid);

@@ -12,8 +12,7 @@ pub(crate) fn liveness(process: &Process, caller: &Caller, protect: &[u32], by_l
         return Liveness::Protected(protection);
     }
     let container = facts.cgroup.value().and_then(|cgroup| cgroup.container.as_ref());
-    let contained =
-        || Liveness::Live(Supervisor::Container(container.map(|name| name.to_string_lossy().into_owned())));
+    let contained = || Liveness::Live(Supervisor::Container(container.map(|name| name.to_string_lossy().into_owned())));
     match facts.nested {
         Seen::Value(true) => contained(),
         // It shares the pid namespace of its host (docker run --pid=host), or of the other containers of its pod.

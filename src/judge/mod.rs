@@ -14,8 +14,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::model::{
-    Ancestry, Caller, ExecMark, Facts, FileId, Identity, Judgement, Liveness, Policy, Process, ProcessId,
-    Protection, Seen,
+    Ancestry, Caller, ExecMark, Facts, FileId, Identity, Judgement, Liveness, Policy, Process, ProcessId, Protection,
+    Seen,
 };
 use identity::{Resolved, identity};
 use rules::Situation;
@@ -54,11 +54,7 @@ impl Judged {
 
 impl<'a> Asked<'a> {
     /// `executables`: the service's own, with the file where there is one at the path.
-    pub(crate) fn new(
-        policy: &'a Policy,
-        executables: Vec<(PathBuf, Option<FileId>)>,
-        mut caller: Caller,
-    ) -> Self {
+    pub(crate) fn new(policy: &'a Policy, executables: Vec<(PathBuf, Option<FileId>)>, mut caller: Caller) -> Self {
         let service = Resolved { service: &policy.service, executables };
         caller.since = since(&caller, &service);
         Self { policy, caller, service, past: Past::default() }
@@ -112,9 +108,7 @@ impl<'a> Asked<'a> {
     }
 
     fn has_inherited(&self, process: &Process) -> bool {
-        let fork = |(inode, mark): &(u64, ExecMark)| {
-            process.inodes.contains(inode) && process.facts.is_fork_of(mark)
-        };
+        let fork = |(inode, mark): &(u64, ExecMark)| process.inodes.contains(inode) && process.facts.is_fork_of(mark);
         self.past.inherited.iter().any(fork)
     }
 
@@ -136,9 +130,8 @@ fn since(caller: &Caller, service: &Resolved<'_>) -> u64 {
 
 /// The instances in a line of parents, nearest first.
 fn instances<'a>(ancestry: &'a Ancestry, service: &'a Resolved<'a>) -> impl Iterator<Item = &'a Facts> {
-    let is_instance = |(facts, above): &(&Arc<Facts>, Ancestry)| {
-        matches!(identity(facts, above, service), Identity::Instance(_))
-    };
+    let is_instance =
+        |(facts, above): &(&Arc<Facts>, Ancestry)| matches!(identity(facts, above, service), Identity::Instance(_));
     ancestry.with_ancestries().filter(is_instance).map(|(facts, _)| &**facts)
 }
 
@@ -170,8 +163,7 @@ mod tests {
             facts.exe = Seen::Value(Exe { path: "/opt/gw".into(), replaced: false, file: file(9) });
             facts
         };
-        let below =
-            |parent: Facts| process(gateway(600), Ancestry { line: vec![parent.into()], complete: true });
+        let below = |parent: Facts| process(gateway(600), Ancestry { line: vec![parent.into()], complete: true });
         // Its parent is an instance and the caller's ancestor; the one and not the other; neither.
         let own = asked.judgement(&below(gateway(400)));
         assert_eq!(own.liveness, Liveness::Protected(Protection::SameInstance(400)));

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use super::instance::{Family, Member};
 use super::{Asked, Judged};
-use crate::model::{
-    Judgement, Listener, Liveness, PortSpec, ProcessId, Role, Verdict, Why, WhyNot, WhyUnseen, World,
-};
+use crate::model::{Judgement, Listener, Liveness, PortSpec, ProcessId, Role, Verdict, Why, WhyNot, WhyUnseen, World};
 
 /// What was decided about one port, and what led to it.
 #[derive(Debug)]
@@ -126,15 +124,14 @@ impl Group {
         let wanted = |member: &Member| asked.policy.ends.tree || member.role != Role::Offspring;
         let (members, left): (Vec<Member>, Vec<Member>) = all.into_iter().partition(wanted);
         self.left.extend(left.iter().map(|member| member.judged.id()));
-        self.members = members.into_iter().map(Member::to_be_ended).collect();
+        self.members = members.into_iter().map(Member::ended_with_its_instance).collect();
     }
 
     /// Relatives that may serve another port: members, and processes that the launchers started beside the holders. A
     /// process that an ended run left is stale, whatever it serves.
     pub(crate) fn may_serve_elsewhere(&self) -> Vec<ProcessId> {
         let current = |member: &&Member| member.judged.judgement.liveness != Liveness::Leftover;
-        let members: Vec<ProcessId> =
-            self.members.iter().filter(current).map(|member| member.judged.id()).collect();
+        let members: Vec<ProcessId> = self.members.iter().filter(current).map(|member| member.judged.id()).collect();
         let is_launcher = |member: &&Member| current(member) && member.role == Role::Launcher;
         let launchers = self.members.iter().filter(is_launcher).map(|member| member.judged.id().pid);
         let beside = self.beside(launchers.collect());
@@ -188,7 +185,7 @@ impl Group {
 
 impl Member {
     /// A member goes with its instance, whatever it would be by itself.
-    pub(crate) fn to_be_ended(mut self) -> Self {
+    pub(crate) fn ended_with_its_instance(mut self) -> Self {
         let verdict = &mut self.judged.judgement.verdict;
         if !verdict.is_stale() {
             *verdict = Verdict::Stale(Why::Tree);
@@ -205,8 +202,7 @@ pub(crate) fn all_or_nothing(groups: &mut [Group]) {
         Purpose::Sweep => None,
     };
     loop {
-        let cleared: Vec<PortSpec> =
-            groups.iter().filter(|group| group.refused.is_none()).filter_map(port).collect();
+        let cleared: Vec<PortSpec> = groups.iter().filter(|group| group.refused.is_none()).filter_map(port).collect();
         let mut settled = true;
         for group in groups.iter_mut().filter(|group| port(group).is_some() && group.refused.is_none()) {
             group.refused = group.refusal(&cleared);

@@ -13,8 +13,7 @@ pub(crate) struct Ties<'a> {
 impl Ties<'_> {
     /// Parent and child are one instance.
     fn same_instance(&self, one: &Judged, other: &Judged) -> bool {
-        let ends =
-            |judged: &Judged| judged.judgement.identity.is_instance() && judged.judgement.verdict.is_stale();
+        let ends = |judged: &Judged| judged.judgement.identity.is_instance() && judged.judgement.verdict.is_stale();
         let (a, b) = (&one.process.facts, &other.process.facts);
         ends(one) && ends(other) && a.run == b.run && a.shares_cgroup(b) && self.same_keys(a, b)
     }
@@ -46,8 +45,7 @@ impl Ties<'_> {
     /// A process that has lost its parent is of the same service and run as one that is to be ended.
     pub(crate) fn is_orphan(&self, orphan: &Judged, base: &Judged) -> bool {
         let (facts, of) = (&orphan.process.facts, &base.process.facts);
-        let is_marked =
-            |facts: &Facts| facts.environ.value().is_some_and(|environ| self.service.is_marked(environ));
+        let is_marked = |facts: &Facts| facts.environ.value().is_some_and(|environ| self.service.is_marked(environ));
         let offspring = matches!(orphan.judgement.identity, Identity::Offspring(_));
         let alike = match (&orphan.judgement.liveness, &base.judgement.liveness) {
             (Liveness::Leftover, Liveness::Leftover) => offspring || orphan.judgement.verdict.is_stale(),

@@ -61,14 +61,12 @@ pub use port::{Listener, PortSpec, PortSpecError};
 pub(crate) use process::ExecMark;
 pub use process::{Ancestry, Environ, Exe, Facts, FileId, Process, ProcessId, Script, Seen};
 pub use report::{
-    Asker, Connections, Ending, Fate, Memory, Outcome, PortReport, ProcessReport, Progress, Report, Role,
-    Sent, SweepReport, WhyHeld, WhySurvived, WhyUnseen,
+    Asker, Connections, Ending, Fate, Memory, Outcome, PortReport, ProcessReport, Progress, Report, Role, Sent,
+    SweepReport, WhyHeld, WhySurvived, WhyUnseen,
 };
 pub use runtime::Runtime;
 pub use service::{Marker, OffspringSign, Service};
 pub use signal::{Signal, SignalError};
 pub use unit::{Cgroup, Manager, Record, Unit};
-pub use verdict::{
-    Evidence, Identity, Judgement, Liveness, Protection, Supervisor, Trace, Verdict, Why, WhyNot,
-};
+pub use verdict::{Evidence, Identity, Judgement, Liveness, Protection, Supervisor, Trace, Verdict, Why, WhyNot};
 pub(crate) use world::{Connection, World};

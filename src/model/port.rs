@@ -43,8 +43,7 @@ impl PortSpec {
     /// # Errors
     /// Port 0 names no port.
     pub fn at(address: SocketAddr) -> Result<Self, PortSpecError> {
-        let port =
-            NonZeroU16::new(address.port()).ok_or_else(|| PortSpecError::port(&address.to_string()))?;
+        let port = NonZeroU16::new(address.port()).ok_or_else(|| PortSpecError::port(&address.to_string()))?;
         Ok(Self { port, address: Address::At(address) })
     }
 
@@ -153,10 +152,9 @@ impl FromStr for PortSpec {
         parse_port(port, text)?;
         match text.parse::<SocketAddr>() {
             Ok(address) => Self::at(address),
-            Err(_) if host.contains(':') && !host.starts_with('[') => Err(PortSpecError {
-                text: text.to_owned(),
-                reason: "an IPv6 address stands in brackets: [::1]:18789",
-            }),
+            Err(_) if host.contains(':') && !host.starts_with('[') => {
+                Err(PortSpecError { text: text.to_owned(), reason: "an IPv6 address stands in brackets: [::1]:18789" })
+            }
             Err(_) => Err(PortSpecError {
                 text: text.to_owned(),
                 reason: "the address must be an IP address or localhost; names are not resolved",
@@ -224,16 +222,15 @@ mod tests {
 
     #[test]
     fn what_is_a_port_and_what_is_not() {
-        for good in [
-            "1", "18789", "65535", "127.0.0.1:18789", "[::1]:18789", "localhost:18789", "0.0.0.0:80",
-            "[::]:80",
-        ] {
+        for good in
+            ["1", "18789", "65535", "127.0.0.1:18789", "[::1]:18789", "localhost:18789", "0.0.0.0:80", "[::]:80"]
+        {
             assert_eq!(good.parse::<PortSpec>().unwrap().to_string(), good);
         }
         for bad in [
-            "", "0", "65536", "+1", "-1", " 1", "1 ", "0x50", "18789/tcp", "99999999999999999999",
-            "localhost:0", "localhost:", "localhost:+1", "127.0.0.1:0", "127.0.0.1:", "::1:18789", "[::1]",
-            "example.org:80", "Localhost:80", "127.1:80", "[::1]:+80", ":80",
+            "", "0", "65536", "+1", "-1", " 1", "1 ", "0x50", "18789/tcp", "99999999999999999999", "localhost:0",
+            "localhost:", "localhost:+1", "127.0.0.1:0", "127.0.0.1:", "::1:18789", "[::1]", "example.org:80",
+            "Localhost:80", "127.1:80", "[::1]:+80", ":80",
         ] {
             let error = bad.parse::<PortSpec>().unwrap_err().to_string();
             assert!(error.starts_with(&format!("'{bad}' names no port: ")), "{error}");

@@ -15,11 +15,10 @@ pub enum Runtime {
 
 /// Programs that run the scripts and programs of many services: none of them is a service's own executable.
 const RUNTIMES: [&str; 48] = [
-    "node", "nodejs", "bun", "deno", "qjs", "gjs", "python", "pypy", "uwsgi", "ruby", "perl", "php",
-    "php-fpm", "php-cgi", "java", "lua", "luajit", "dotnet", "mono", "mono-sgen", "electron", "julia", "R",
-    "guile", "racket", "tclsh", "wish", "sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "toybox",
-    "coreutils", "env", "beam.smp", "wasmtime", "wasmer", "wine", "wine64", "wine-preloader",
-    "wine64-preloader", "gdbserver", "rr", "systemd", "init",
+    "node", "nodejs", "bun", "deno", "qjs", "gjs", "python", "pypy", "uwsgi", "ruby", "perl", "php", "php-fpm",
+    "php-cgi", "java", "lua", "luajit", "dotnet", "mono", "mono-sgen", "electron", "julia", "R", "guile", "racket",
+    "tclsh", "wish", "sh", "bash", "dash", "zsh", "ksh", "fish", "busybox", "toybox", "coreutils", "env", "beam.smp",
+    "wasmtime", "wasmer", "wine", "wine64", "wine-preloader", "wine64-preloader", "gdbserver", "rr", "systemd", "init",
 ];
 
 /// The same by the beginning of their names: the dynamic linker as a command, emulators of another machine, and

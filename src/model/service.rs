@@ -82,12 +82,8 @@ impl Service {
     #[must_use]
     pub fn openclaw() -> Self {
         // moltbot kept the variables of clawdbot and changed their value.
-        let brands = [
-            ("OPENCLAW", "openclaw"),
-            ("CLAWDBOT", "clawdbot"),
-            ("CLAWDBOT", "moltbot"),
-            ("MOLTBOT", "moltbot"),
-        ];
+        let brands =
+            [("OPENCLAW", "openclaw"), ("CLAWDBOT", "clawdbot"), ("CLAWDBOT", "moltbot"), ("MOLTBOT", "moltbot")];
         let mut service = Self::new("openclaw")
             .runtime(Runtime::Name("node".to_owned()))
             .runtime(Runtime::Name("nodejs".to_owned()))

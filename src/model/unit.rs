@@ -110,9 +110,8 @@ fn unit(cgroup: &Path) -> Option<Unit> {
     // systemd puts a _ before a name that the kernel could take for one of its own files, like cpu.service.
     let plain = |part| OsStr::from_bytes(OsStr::as_bytes(part).strip_prefix(b"_").unwrap_or(part.as_bytes()));
     let parts: Vec<&OsStr> = cgroup.iter().map(plain).collect();
-    let suffix = |part: &OsStr, suffix: &[u8]| {
-        part.as_bytes().strip_suffix(suffix).is_some_and(|name| !name.is_empty())
-    };
+    let suffix =
+        |part: &OsStr, suffix: &[u8]| part.as_bytes().strip_suffix(suffix).is_some_and(|name| !name.is_empty());
     let is_unit = |part: &&OsStr| suffix(part, b".service") || suffix(part, b".scope");
     let at = parts.iter().rposition(is_unit)?;
     let (above, name) = (parts.get(..at)?, parts.get(at)?);
@@ -134,8 +133,7 @@ fn unit(cgroup: &Path) -> Option<Unit> {
 fn container(cgroup: &Path) -> Option<&OsStr> {
     let named = |part: &&OsStr| {
         let part = part.as_bytes();
-        let starts =
-            [&b"docker"[..], b"libpod", b"kubepods", b"cri-containerd", b"crio", b"lxc", b"machine-"];
+        let starts = [&b"docker"[..], b"libpod", b"kubepods", b"cri-containerd", b"crio", b"lxc", b"machine-"];
         starts.iter().any(|start| part.starts_with(start))
     };
     // By its number alone: below Kubernetes' own groups, and where it is seen from beside it.

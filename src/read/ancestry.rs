@@ -84,8 +84,7 @@ pub(crate) struct Lines {
 impl Lines {
     /// The line of parents of a process whose facts were just read, with the facts of each.
     pub(crate) fn ancestry(&mut self, facts: &Facts, service: &Service) -> Result<Ancestry, Error> {
-        let parent =
-            self.lines.get(&facts.ppid).filter(|(parent, _)| parent.id.start_ticks <= facts.id.start_ticks);
+        let parent = self.lines.get(&facts.ppid).filter(|(parent, _)| parent.id.start_ticks <= facts.id.start_ticks);
         let ancestry = match parent {
             Some((parent, above)) => {
                 let line = std::iter::once(parent).chain(&above.line).cloned().collect();

@@ -22,8 +22,8 @@ pub(crate) enum Argument<'a> {
 /// Options of node, bun, deno and python that take the next argument for their value.
 const TAKES_VALUE: [&str; 17] = [
     "-r", "--require", "--import", "--loader", "--experimental-loader", "-C", "--conditions", "--env-file",
-    "--env-file-if-exists", "--title", "--input-type", "--diagnostic-dir", "--preload", "--cwd", "--config",
-    "-W", "-X",
+    "--env-file-if-exists", "--title", "--input-type", "--diagnostic-dir", "--preload", "--cwd", "--config", "-W",
+    "-X",
 ];
 
 /// Options that take none, by their beginning.
@@ -183,11 +183,7 @@ mod tests {
             assert_eq!(script(Path::new(exe), &words(line)), Argument::Inline, "{line}");
         }
         for line in ["node --diagnostic-report-dir a.js gateway", "node --unheard-of a.js", "bun -x a.js"] {
-            assert_eq!(
-                script(Path::new(line.split(' ').next().unwrap()), &words(line)),
-                Argument::Ambiguous,
-                "{line}"
-            );
+            assert_eq!(script(Path::new(line.split(' ').next().unwrap()), &words(line)), Argument::Ambiguous, "{line}");
         }
         for line in ["node", "openclaw-gateway  ", "node -r", "node --"] {
             assert_eq!(script(Path::new("node"), &words(line)), Argument::Hidden, "{line}");

@@ -96,9 +96,7 @@ pub(crate) fn numbers(directory: &File) -> Result<Vec<u32>, Errno> {
     let mut all = Vec::new();
     while let Some(entry) = entries.next() {
         match entry {
-            Ok(entry) => {
-                all.extend(entry.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()))
-            }
+            Ok(entry) => all.extend(entry.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok())),
             // Its process is gone, and with it the rest of the directory.
             Err(Errno::NOENT | Errno::SRCH) => break,
             Err(errno) => return Err(errno),

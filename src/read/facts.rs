@@ -97,9 +97,7 @@ fn image(pinned: &Pinned, service: &Service) -> Result<Image, Error> {
         (Seen::Value(exe), Seen::Value(argv)) => {
             let runs = Runs { pid, root, exe, argv };
             script = runs.script(environ.value().unwrap_or(&Environ::default()), service)?;
-            if let (Seen::Value(environ), Some((key, value))) =
-                (&mut environ, runs.instance_key(&script, service))
-            {
+            if let (Seen::Value(environ), Some((key, value))) = (&mut environ, runs.instance_key(&script, service)) {
                 environ.set(key, value);
             }
         }
@@ -110,11 +108,7 @@ fn image(pinned: &Pinned, service: &Service) -> Result<Image, Error> {
 }
 
 /// The variables that identity is read from, and the run.
-pub(super) fn environ(
-    root: &Process,
-    pid: u32,
-    service: &Service,
-) -> Result<(Environ, Option<String>), Miss> {
+pub(super) fn environ(root: &Process, pid: u32, service: &Service) -> Result<(Environ, Option<String>), Miss> {
     const RUN: &str = "INVOCATION_ID";
     let wanted = service.variables().chain(["PWD", RUN].map(AsRef::as_ref));
     let environ = parse::environ(&read(root, "environ", pid)?, wanted);
@@ -125,8 +119,7 @@ pub(super) fn environ(
 fn record(cgroup: &Seen<Cgroup>, image: &Image, stat: &Stat, uid: &Seen<u32>, service: &Service) -> Record {
     // Outside of the caller's cgroup namespace the path begins with `/..`, and the part that is left out may be the one
     // that tells its manager (cgroup_namespaces(7)).
-    let in_foreign_cgroup_ns =
-        |cgroup: &Cgroup| cgroup.path.components().any(|part| part == Component::ParentDir);
+    let in_foreign_cgroup_ns = |cgroup: &Cgroup| cgroup.path.components().any(|part| part == Component::ParentDir);
     let is_marked = || image.environ.value().is_some_and(|environ| service.is_marked(environ));
     match (cgroup.value(), &image.run) {
         (Some(cgroup), run) if cgroup.unit.is_some() => match &cgroup.unit {
@@ -170,8 +163,7 @@ pub(super) fn resident(stat: &Stat) -> u64 {
 /// Ticks since boot, as the boot clock of this time namespace counts them (time_namespaces(7)).
 fn age(start_ticks: u64) -> Duration {
     let now = clock_gettime(ClockId::Boottime);
-    let now =
-        Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default());
+    let now = Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default());
     let per_second = rustix::param::clock_ticks_per_second().max(1);
     let start = Duration::from_secs(start_ticks / per_second)
         + Duration::from_nanos(start_ticks % per_second * (1_000_000_000 / per_second));

@@ -170,8 +170,7 @@ mod tests {
         let _many: Vec<File> = (0..500).map(|_| File::open("/dev/null").unwrap()).collect();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let inode =
-            std::fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&listener)))
-                .unwrap();
+            std::fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&listener))).unwrap();
         let inode = socket_inode(inode.as_os_str().as_encoded_bytes()).unwrap();
         // By one thread, and by as many as there are from the first process on.
         for alone in [usize::MAX, 0] {

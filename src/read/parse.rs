@@ -76,8 +76,7 @@ pub(crate) fn cgroup(bytes: &[u8]) -> Option<Cgroup> {
         })
         .collect::<Option<_>>()?;
     let of = |name: &[u8]| hierarchies.iter().find(|(names, _)| *names == name).map(|(_, path)| *path);
-    let contained =
-        || hierarchies.iter().map(|(_, path)| *path).find(|path| Cgroup::new(*path).container.is_some());
+    let contained = || hierarchies.iter().map(|(_, path)| *path).find(|path| Cgroup::new(*path).container.is_some());
     let path = match of(b"") {
         Some(path) if path != Path::new("/") => path,
         unified => of(b"name=systemd").or(unified).or_else(contained).unwrap_or(Path::new("/")),

@@ -76,9 +76,7 @@ impl Pinned {
         match told(self.root.open_relative_flags(".", flags), self.pid) {
             Ok(directory) => Ok(Some(directory)),
             Err(Miss::Gone) => Ok(None),
-            Err(Miss::Denied) => {
-                Err(Error::new(attempt(self.pid), io::Error::from(io::ErrorKind::PermissionDenied)))
-            }
+            Err(Miss::Denied) => Err(Error::new(attempt(self.pid), io::Error::from(io::ErrorKind::PermissionDenied))),
             Err(Miss::Failed(error)) => Err(error),
         }
     }
@@ -86,9 +84,7 @@ impl Pinned {
     /// `None`: it has ended, or may not be read.
     pub(super) fn stat(&self) -> Result<Option<Stat>, Error> {
         match seen(read(&self.root, "stat", self.pid))? {
-            Seen::Value(bytes) => {
-                Stat::from_read(&bytes[..]).map(Some).map_err(|error| fail(self.pid, error))
-            }
+            Seen::Value(bytes) => Stat::from_read(&bytes[..]).map(Some).map_err(|error| fail(self.pid, error)),
             Seen::Denied | Seen::Gone => Ok(None),
         }
     }
@@ -105,8 +101,7 @@ impl Pins {
 
     /// It is an error of this crate to ask for a process that was never pinned, and no process is skipped for it.
     pub(crate) fn get(&self, id: ProcessId) -> Result<&Rc<Pinned>, Error> {
-        let missing =
-            || Error::new(format!("process {} was not pinned", id.pid), io::Error::other("a mix-up"));
+        let missing = || Error::new(format!("process {} was not pinned", id.pid), io::Error::other("a mix-up"));
         self.0.get(&id).ok_or_else(missing)
     }
 }
@@ -123,10 +118,7 @@ pub(super) const SPARE: usize = 8;
 
 /// Pins those of the processes that have not ended. Where the descriptors do not suffice for all, the first of them:
 /// the port is to be freed all the same.
-pub(crate) fn pin<T>(
-    mut wanted: impl Iterator<Item = T>,
-    id: impl Fn(&T) -> ProcessId,
-) -> Result<PinnedOf<T>, Error> {
+pub(crate) fn pin<T>(mut wanted: impl Iterator<Item = T>, id: impl Fn(&T) -> ProcessId) -> Result<PinnedOf<T>, Error> {
     let mut found = PinnedOf { pinned: Vec::new(), rest: Vec::new() };
     while let Some(next) = wanted.next() {
         match Pinned::again(id(&next)) {

@@ -36,9 +36,7 @@ fn probe_address(spec: &PortSpec, address: SocketAddr) -> Result<Probe, Error> {
         Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) if address.is_ipv6() && spec.is_any() => {
             probe_address(spec, (Ipv4Addr::UNSPECIFIED, spec.port()).into())
         }
-        Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) if address.is_ipv6() && spec.is_localhost() => {
-            Ok(Probe::Free)
-        }
+        Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) if address.is_ipv6() && spec.is_localhost() => Ok(Probe::Free),
         Err(errno) => Err(Error::new(format!("cannot try to bind {address}"), errno)),
     }
 }

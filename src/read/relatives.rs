@@ -14,11 +14,7 @@ use crate::model::{Cgroup, Environ, Error, Process, Seen, Service, Unit};
 
 /// What may be one instance with `base`, or started by it. All of it is in the cgroups of `base`: nothing else
 /// can belong to them.
-pub(crate) fn relatives(
-    base: &[&Process],
-    snapshot: &Snapshot,
-    service: &Service,
-) -> Result<Vec<Process>, Error> {
+pub(crate) fn relatives(base: &[&Process], snapshot: &Snapshot, service: &Service) -> Result<Vec<Process>, Error> {
     let mut look = Look::new(base, service);
     for process in base {
         for ancestor in process.ancestry.parents().filter(|facts| facts.cgroup == process.facts.cgroup) {
@@ -64,10 +60,7 @@ pub(crate) fn has_another_child(instance: &BTreeSet<u32>) -> bool {
 
 /// Processes that started in the cgroups of `base` since the call began, as far as they are found by `until`.
 pub(crate) fn newcomers(
-    base: &[&Process],
-    since: u64,
-    until: Instant,
-    service: &Service,
+    base: &[&Process], since: u64, until: Instant, service: &Service,
 ) -> Result<Vec<Process>, Error> {
     let mut look = Look::new(base, service);
     for pid in Snapshot::take()?.pids {
@@ -84,9 +77,7 @@ pub(crate) fn newcomers(
 /// The processes that are `wanted`, by unit and environment, of all that are in a systemd service and in no cgroup of
 /// their own below it. And an error about one of them: the others are found all the same.
 pub(crate) fn in_services(
-    snapshot: &Snapshot,
-    service: &Service,
-    wanted: impl Fn(&Unit, &Environ) -> bool,
+    snapshot: &Snapshot, service: &Service, wanted: impl Fn(&Unit, &Environ) -> bool,
 ) -> (Vec<Process>, Result<(), Error>) {
     let mut look = Look::new(&[], service);
     let mut status = Ok(());

@@ -51,10 +51,7 @@ pub(crate) fn elsewhere(run: &str, uid: Option<u32>) -> Record {
             // No manager, or its folder is hidden from here (ProtectHome=).
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let hidden = manager != Manager::System
-                    && matches!(
-                        read(Path::new(SYSTEM), of_user.as_ref(), None),
-                        Some(Record::Current { .. })
-                    );
+                    && matches!(read(Path::new(SYSTEM), of_user.as_ref(), None), Some(Record::Current { .. }));
                 if hidden {
                     return Record::Denied;
                 }
@@ -110,8 +107,7 @@ fn current(folder: &Path) -> io::Result<Vec<Current>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let Some(name) =
-            entry.file_name().as_bytes().strip_prefix(LINK).map(OsStr::from_bytes).map(OsStr::to_owned)
+        let Some(name) = entry.file_name().as_bytes().strip_prefix(LINK).map(OsStr::from_bytes).map(OsStr::to_owned)
         else {
             continue;
         };

@@ -16,8 +16,7 @@ pub(crate) struct Snapshot {
 
 impl Snapshot {
     pub(crate) fn take() -> Result<Self, Error> {
-        let fail =
-            |cause: &str| Error::new("cannot list the processes", std::io::Error::other(cause.to_owned()));
+        let fail = |cause: &str| Error::new("cannot list the processes", std::io::Error::other(cause.to_owned()));
         let mut system = System::new().map_err(|error| fail(&error.to_string()))?;
         let kind = ProcessRefreshKind::nothing().without_tasks();
         system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);

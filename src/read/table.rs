@@ -4,9 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use netstat2::{
-    AddressFamilyFlags, ProtocolFlags, ProtocolSocketInfo, TcpState, iterate_sockets_info_without_pids,
-};
+use netstat2::{AddressFamilyFlags, ProtocolFlags, ProtocolSocketInfo, TcpState, iterate_sockets_info_without_pids};
 use procfs::ProcError;
 use procfs::process::Process;
 
@@ -35,9 +33,7 @@ pub(crate) fn table(specs: &[PortSpec]) -> Result<World, Error> {
 /// error.
 fn whole(ports: &[u16]) -> Result<World, Error> {
     match by_netlink(ports) {
-        Ok(table) if ports.iter().all(|port| table.listeners.iter().any(|l| l.local.port() == *port)) => {
-            Ok(table)
-        }
+        Ok(table) if ports.iter().all(|port| table.listeners.iter().any(|l| l.local.port() == *port)) => Ok(table),
         Ok(mut table) => {
             let other = by_proc(|port| ports.contains(&port))?;
             table.listeners.extend(other.listeners);
@@ -92,12 +88,7 @@ fn by_netlink(ports: &[u16]) -> Result<World, netstat2::error::Error> {
                 TcpState::TimeWait => State::TimeWait,
                 _ => State::Other,
             };
-            add(
-                &mut table,
-                (tcp.local_addr, tcp.local_port).into(),
-                (socket.inode.into(), socket.uid),
-                state,
-            );
+            add(&mut table, (tcp.local_addr, tcp.local_port).into(), (socket.inode.into(), socket.uid), state);
         }
     }
     tidy(&mut table);

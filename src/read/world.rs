@@ -35,8 +35,7 @@ fn read(specs: &[PortSpec], service: &Service, mut lines: Lines) -> Result<(Worl
     let mut world = table::table(specs)?;
     let mut pins = Pins::default();
     let in_the_way = |listener: &&Listener| specs.iter().any(|spec| spec.is_refused_by(listener));
-    let mut inodes: Vec<u64> =
-        world.listeners.iter().filter(in_the_way).map(|listener| listener.inode).collect();
+    let mut inodes: Vec<u64> = world.listeners.iter().filter(in_the_way).map(|listener| listener.inode).collect();
     inodes.sort_unstable();
     inodes.dedup();
     world.settled = true;

@@ -28,9 +28,7 @@ impl ProcessReport {
                 WhyNot::Elsewhere => {
                     format!("part of the same instance, and it serves another port as well; {}", evidence())
                 }
-                WhyNot::OtherInstance => {
-                    "an instance of another profile or state folder than the caller's".to_owned()
-                }
+                WhyNot::OtherInstance => "an instance of another profile or state folder than the caller's".to_owned(),
                 WhyNot::Protected | WhyNot::Live | WhyNot::Unknown => self.liveness(),
                 WhyNot::Newer => format!(
                     "it did not start before the caller, or what called it, or is another since, so it is newer, not \
@@ -55,8 +53,7 @@ impl ProcessReport {
                 format!("it runs in a container ({}), whose runtime looks after it", escape(name.as_bytes()))
             }
             Liveness::Live(Supervisor::Container(None)) => {
-                "it runs in a pid namespace of its own, as in a container, whose runtime looks after it"
-                    .to_owned()
+                "it runs in a pid namespace of its own, as in a container, whose runtime looks after it".to_owned()
             }
             Liveness::Live(Supervisor::Unit(unit)) => {
                 format!("unit {unit} runs it now; {}", evidence(&self.judgement.identity))

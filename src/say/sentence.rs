@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::model::{
-    Blind, Error, Fate, Liveness, Memory, Outcome, PortReport, ProcessId, ProcessReport, Supervisor,
-    SweepReport, Unit, Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
+    Blind, Error, Fate, Liveness, Memory, Outcome, PortReport, ProcessId, ProcessReport, Supervisor, SweepReport, Unit,
+    Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
 };
 
 /// More holders than these make no sentence.
@@ -80,11 +80,8 @@ impl PortReport {
         match why {
             WhyHeld::Changed => "held by what a signalled process became, and left alone".to_owned(),
             WhyHeld::Elsewhere(id) => {
-                let member =
-                    self.process(id).map_or_else(String::new, |member| named(member, " (pid ") + ")");
-                format!(
-                    "held by an instance of which {member} serves another port, too: nothing was signalled"
-                )
+                let member = self.process(id).map_or_else(String::new, |member| named(member, " (pid ") + ")");
+                format!("held by an instance of which {member} serves another port, too: nothing was signalled")
             }
             WhyHeld::Spared => match self.holders.iter().find_map(live_unit) {
                 Some(unit) => {
@@ -120,9 +117,7 @@ impl PortReport {
     fn nobody_listens(&self) -> String {
         let count = |n: usize| if n == 1 { "one socket".to_owned() } else { format!("{n} sockets") };
         match (self.connections.connected, self.connections.time_wait) {
-            (0, 0) => {
-                "taken by a socket that is bound and does not listen: no table shows whose it is".to_owned()
-            }
+            (0, 0) => "taken by a socket that is bound and does not listen: no table shows whose it is".to_owned(),
             (0, n) => format!("nobody listens; {} in TIME_WAIT, for a minute at most", count(n)),
             (n, _) => format!("nobody listens; {} of a connection, which is not ended for a port", count(n)),
         }
@@ -131,9 +126,7 @@ impl PortReport {
     fn hidden(&self, uid: u32) -> String {
         let where_it_is = match &self.asker {
             Some(asker) if asker.uid != 0 => "that cannot be seen from here",
-            _ => {
-                "that is in no descriptor table of this /proc: another pid namespace, or in flight over a unix socket"
-            }
+            _ => "that is in no descriptor table of this /proc: another pid namespace, or in flight over a unix socket",
         };
         let directive = match self.asker.as_ref().and_then(|asker| asker.blind) {
             Some(Blind::UserNamespace) => {
@@ -222,9 +215,7 @@ impl fmt::Display for Memory {
 /// The unit that runs a holder, where that is why it is spared.
 fn live_unit(holder: &ProcessReport) -> Option<&Unit> {
     match &holder.judgement.liveness {
-        Liveness::Live(Supervisor::Unit(unit))
-            if holder.judgement.verdict == Verdict::Spared(WhyNot::Live) =>
-        {
+        Liveness::Live(Supervisor::Unit(unit)) if holder.judgement.verdict == Verdict::Spared(WhyNot::Live) => {
             Some(unit)
         }
         _ => None,

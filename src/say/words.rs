@@ -1,8 +1,6 @@
 //! The words of the JSON document, and the exit status.
 
-use crate::model::{
-    Fate, Identity, Liveness, Manager, Outcome, PortReport, Report, Role, Unit, Verdict, Why, WhyNot,
-};
+use crate::model::{Fate, Identity, Liveness, Manager, Outcome, PortReport, Report, Role, Unit, Verdict, Why, WhyNot};
 
 impl Report {
     /// The program's exit status: the highest of the ports'.
