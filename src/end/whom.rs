@@ -95,6 +95,7 @@ pub(crate) fn sweep(
             group.base.push(judged);
         }
         gather(&mut group, pins, processes, asked)?;
+        pin_members(std::slice::from_mut(&mut group), pins)?;
         Ok((group, status))
     });
     swept.unwrap_or_else(|error| (Group::new(Purpose::Sweep), Err(error)))

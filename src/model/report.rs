@@ -50,6 +50,21 @@ pub struct PortReport {
 }
 
 impl PortReport {
+    pub(crate) fn new(spec: PortSpec, status: Result<Outcome, Error>) -> Self {
+        Self {
+            spec,
+            status,
+            listeners: Vec::new(),
+            holders: Vec::new(),
+            members: Vec::new(),
+            remainder: Memory::default(),
+            connections: Connections::default(),
+            unreadable: 0,
+            asker: None,
+            elapsed: Duration::ZERO,
+        }
+    }
+
     /// A bind proved that the port is free.
     #[must_use]
     pub const fn is_free(&self) -> bool {

@@ -28,23 +28,9 @@ const TAKES_VALUE: [&str; 17] = [
 
 /// Options that take none, by their beginning.
 const FLAGS: [&str; 17] = [
-    "--no-",
-    "--inspect",
-    "--enable-",
-    "--expose",
-    "--harmony",
-    "--preserve-symlinks",
-    "--abort-on-",
-    "--trace-warnings",
-    "--trace-deprecation",
-    "--trace-uncaught",
-    "--trace-exit",
-    "--throw-deprecation",
-    "--pending-deprecation",
-    "--experimental-strip-types",
-    "--experimental-transform-types",
-    "--smol",
-    "--allow-",
+    "--no-", "--inspect", "--enable-", "--expose", "--harmony", "--preserve-symlinks", "--abort-on-",
+    "--trace-warnings", "--trace-deprecation", "--trace-uncaught", "--trace-exit", "--throw-deprecation",
+    "--pending-deprecation", "--experimental-strip-types", "--experimental-transform-types", "--smol", "--allow-",
 ];
 
 /// The script of a runtime at `exe`, started with `argv`.
