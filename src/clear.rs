@@ -6,7 +6,7 @@ use crate::end::{self, Mode};
 use crate::judge::Asked;
 use crate::judge::plan::{self, Group};
 use crate::model::{Error, Policy, PortReport, PortSpec, Report};
-use crate::read::{self, Lines, Processes};
+use crate::read::{self, Lines, Look, Processes};
 
 /// A process that forks while it is ended leaves a child that holds the same socket, and a process that changes while
 /// it is judged is looked at again. Neither is chased for ever.
@@ -41,7 +41,7 @@ fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>) -> Res
     let mut clock = None;
     for _ in 0..ROUNDS {
         // 2 listeners, 3 holders, 4 facts
-        let (world, mut pins) = read::world(&answers.open_ports(), &policy.service, std::mem::take(&mut lines))?;
+        let Look { world, mut pins } = read::look(&answers.open_ports(), &policy.service, std::mem::take(&mut lines))?;
         // 5 judge, 6 plan
         let take = |answer: &mut Answer| answer.take(plan::port(answer.spec(), &world, &asked), &world, &asked);
         let mut groups: Vec<Group> = answers.open().filter_map(take).collect();
@@ -51,11 +51,13 @@ fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>) -> Res
             end::gather(group, &pins, &mut processes, &asked)?;
         }
         plan::all_or_nothing(&mut groups);
-        end::pin_members(&mut groups, &mut pins)?;
+        for group in groups.iter_mut().filter(|group| group.refused.is_none()) {
+            end::pin_members(group, &mut pins)?;
+        }
         let swept = answers.are_to_be_swept().then(|| {
-            let (group, status) = end::sweep(&answers.holders(), &mut pins, &mut processes, &asked);
-            groups.push(group);
-            status
+            let swept = end::sweep(&answers.holders(), &mut pins, &mut processes, &asked);
+            groups.push(swept.found);
+            swept.status
         });
         let targets = end::targets(&groups, &pins)?;
         answers.expect(&groups, swept, &targets);

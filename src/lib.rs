@@ -48,6 +48,9 @@
 //! a server which embeds it does. There [`bind`] is `TcpListener::bind`, and [`inspect`] and [`clear`] answer with an
 //! [`Error`] of the kind [`Unsupported`](std::io::ErrorKind::Unsupported).
 
+// The tables of the unit tests.
+#![cfg_attr(test, allow(clippy::too_many_lines, clippy::type_complexity))]
+
 use std::net::{TcpListener, ToSocketAddrs};
 
 mod bind_error;
@@ -83,9 +86,9 @@ pub use model::{Error, Policy, PortSpec, Report, Service};
 pub mod report {
     pub use crate::model::{
         Ancestry, Asker, Blind, Cgroup, Connections, Ending, Environ, Evidence, Exe, Facts, Fate, FileId, Identity,
-        Judgement, Listener, Liveness, Manager, Memory, Outcome, PortReport, Process, ProcessId, ProcessReport,
-        Progress, Protection, Record, Role, Script, Seen, Sent, Supervisor, SweepReport, Trace, Unit, Verdict, Why,
-        WhyHeld, WhyNot, WhySurvived, WhyUnseen, escape,
+        Judgement, Listener, Liveness, Manager, Memory, Observer, Outcome, PortReport, Process, ProcessId,
+        ProcessReport, Progress, Protection, Record, Role, Script, Seen, Sent, Supervisor, SweepReport, Trace, Unit,
+        Verdict, Why, WhyHeld, WhyNot, WhySurvived, WhyUnseen, escape,
     };
 }
 
@@ -112,7 +115,7 @@ pub fn clear(ports: &[PortSpec], policy: &Policy) -> Report {
 }
 
 /// [`clear`], and `observe` is told what is waited for: at once, and then four times a second.
-pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: &mut dyn FnMut(&report::Progress)) -> Report {
+pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Observer<'_>) -> Report {
     system::clear(ports, policy, Some(observe))
 }
 

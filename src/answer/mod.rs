@@ -1,19 +1,18 @@
 //! The answers on their way from the probe to the report: one for each port, and one for the sweep.
 
 mod port;
+mod take;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::end::{Done, Target};
-use crate::judge::Judged;
 use crate::judge::plan::{Group, Purpose};
-use crate::model::{
-    Ending, Error, Fate, Outcome, Policy, PortReport, PortSpec, ProcessId, ProcessReport, Report, Role, SweepReport,
-};
+use crate::model::{Error, Fate, Outcome, Policy, PortReport, PortSpec, ProcessId, Report, SweepReport};
 use crate::read;
 pub(crate) use port::Answer;
 use port::State;
+use take::{take, tell};
 
 pub(crate) struct Answers<'a> {
     policy: &'a Policy,
@@ -147,33 +146,5 @@ impl<'a> Answers<'a> {
             process.markers = environ.map(|environ| self.policy.service.markers_in(environ)).unwrap_or_default();
         }
         report
-    }
-}
-
-/// Takes a process into the report: each once, as it was last seen, or as it was when it was signalled. Gives it where it
-/// was not judged like this at the last look.
-fn take<'r>(into: &'r mut Vec<ProcessReport>, judged: &Judged, role: Role) -> Option<&'r ProcessReport> {
-    let same = |known: &ProcessReport| known.process.id() == judged.id();
-    if into.iter().any(|known| same(known) && known.ending.fate != Fate::Untouched) {
-        return None;
-    }
-    let known = into.iter().position(same).map(|at| into.remove(at));
-    into.push(ProcessReport {
-        role,
-        process: (*judged.process).clone(),
-        user: None,
-        markers: Vec::new(),
-        judgement: judged.judgement.clone(),
-        ending: Ending::new(Fate::Untouched),
-    });
-    into.last().filter(|_| known.is_none_or(|known| known.judgement != judged.judgement))
-}
-
-/// Writes down what came of the targets among the processes.
-fn tell(processes: &mut [ProcessReport], targets: &[Target]) {
-    for process in processes.iter_mut().filter(|process| process.ending.fate == Fate::Untouched) {
-        if let Some(target) = targets.iter().find(|target| target.id() == process.process.id()) {
-            process.ending = target.ending.clone();
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{take, tell};
+use super::take::{take, tell};
 use crate::end::Target;
 use crate::judge::plan::{Decision, Group, PortPlan, Purpose, Refused};
 use crate::judge::{Asked, Judged};

@@ -122,7 +122,7 @@ impl Group {
         let base = self.base.iter().map(|judged| (judged, !self.ended.contains(&judged.id()))).collect();
         let all = Family { base, relatives: &self.relatives }.members(asked);
         let wanted = |member: &Member| asked.policy.ends.tree || member.role != Role::Offspring;
-        let (members, left): (Vec<Member>, Vec<Member>) = all.into_iter().partition(wanted);
+        let (members, left): (Vec<_>, Vec<_>) = all.into_iter().partition(wanted);
         self.left.extend(left.iter().map(|member| member.judged.id()));
         self.members = members.into_iter().map(Member::ended_with_its_instance).collect();
     }
@@ -252,7 +252,7 @@ mod tests {
             assert_eq!(decide(&listeners, &holders, true), expected, "{inodes:?} {holders:?}");
             let unsettled = match expected {
                 Held | NobodyListens => expected,
-                _ => Unseen(WhyUnseen::Unsettled),
+                Clear | Unseen(_) => Unseen(WhyUnseen::Unsettled),
             };
             assert_eq!(decide(&listeners, &holders, false), unsettled, "{inodes:?} {holders:?}");
         }
