@@ -1,19 +1,11 @@
 //! What a fixture looks like before it starts.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::channel::{COMMAND, Channel};
-use super::fixture::Fixture;
-use super::layout::Layout;
-use super::libc;
 use super::pidns::PidNs;
 
 /// What the service manager writes into the gateway's environment.
@@ -42,14 +34,14 @@ pub(crate) struct Builder {
     pub(super) runtime: Option<PathBuf>,
     pub(super) exe_name: Option<OsString>,
     pub(super) script: &'static str,
-    package: Option<String>,
-    environment: Vec<(OsString, OsString)>,
-    arguments: Vec<OsString>,
-    sockets: Vec<(String, &'static str)>,
-    arg0: Option<OsString>,
-    cwd: Option<PathBuf>,
-    wrapper: Vec<OsString>,
-    uid: Option<u32>,
+    pub(super) package: Option<String>,
+    pub(super) environment: Vec<(OsString, OsString)>,
+    pub(super) arguments: Vec<OsString>,
+    pub(super) sockets: Vec<(String, &'static str)>,
+    pub(super) arg0: Option<OsString>,
+    pub(super) cwd: Option<PathBuf>,
+    pub(super) wrapper: Vec<OsString>,
+    pub(super) uid: Option<u32>,
 }
 
 impl Builder {
@@ -58,7 +50,7 @@ impl Builder {
             config: Map::from_iter([("name".to_owned(), json!(name)), ("on_term".to_owned(), json!("exit"))]),
             runtime: None,
             exe_name: Some("node".into()),
-            script: include_str!("fixture.py"),
+            script: concat!(include_str!("fixture.py"), "\n\n", include_str!("fixture_commands.py")),
             package: None,
             environment: vec![("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into())],
             arguments: Vec::new(),
@@ -199,98 +191,7 @@ impl Builder {
         self
     }
 
-    /// Starts it, and returns when it serves and a clock tick has passed.
-    #[track_caller]
-    pub(crate) fn start(self) -> Fixture {
-        let layout = self.layout(&std::env::temp_dir());
-        let mut command = self.command(&layout, true);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-        let channel = Channel::new(child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        self.ready(layout, channel, Some(child), None)
-    }
-
-    /// The same as a child of another fixture: a launcher's worker, an agent's program.
-    #[track_caller]
-    pub(crate) fn start_below(self, parent: &Fixture) -> Fixture {
-        let layout = self.layout(&std::env::temp_dir());
-        let command = self.command(&layout, false);
-        let [input, output] = ["stdin", "stdout"].map(|name| layout.root().join(name));
-        for path in [&input, &output] {
-            nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
-            // The umask has no say: the parent may be another user's.
-            fs::set_permissions(path, Permissions::from_mode(0o666)).unwrap();
-        }
-        let text = |text: &OsStr| text.to_str().expect("plain text").to_owned();
-        let argv: Vec<String> =
-            std::iter::once(command.get_program()).chain(command.get_args()).map(text).collect();
-        let environment: Map<String, Value> =
-            command.get_envs().map(|(key, value)| (text(key), json!(value.map(text)))).collect();
-        // Neither end waits here for the other: one is open for both ways, one does not block.
-        let source = OpenOptions::new().read(true).write(true).open(&input);
-        let sink = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&output);
-        let (source, sink): (File, File) = (source.unwrap(), sink.unwrap());
-        let spawn =
-            json!({ "do": "spawn", "argv": argv, "env": environment, "stdin": input, "stdout": output });
-        parent.command(&spawn, COMMAND);
-        self.ready(layout, Channel::new(source, sink), None, Some(parent.pid()))
-    }
-
-    pub(super) fn layout(&self, parent: &Path) -> Layout {
-        let python = || Path::new("/usr/bin/python3").canonicalize().expect("python3");
-        let runtime = self.runtime.clone().unwrap_or_else(python);
-        Layout::new(parent, &runtime, self.exe_name.as_deref(), self.package.as_deref(), self.script)
-    }
-
-    pub(super) fn command(&self, layout: &Layout, dies_with_parent: bool) -> Command {
-        let mut wrapper = self.wrapper.clone();
-        if let Some(uid) = self.uid {
-            wrapper.extend(run_as(uid));
-        }
-        let mut argv = wrapper;
-        argv.push(layout.exe.clone().into());
-        argv.push(layout.script.clone().into());
-        if self.arguments.is_empty() {
-            let port = self.address().and_then(|at| at.rsplit(':').next());
-            argv.extend(["gateway", "--port", port.unwrap_or("0")].map(OsString::from));
-        } else {
-            argv.extend(self.arguments.iter().cloned());
-        }
-        let mut config = self.config.clone();
-        let sockets = self.sockets.iter();
-        let sockets: Vec<Value> = sockets.map(|(at, kind)| json!({ "at": at, "kind": kind })).collect();
-        config.insert("sockets".to_owned(), json!(sockets));
-        config.insert("dies_with_parent".to_owned(), json!(dies_with_parent));
-        let mut command = Command::new(&argv[0]);
-        command.args(&argv[1..]).env_clear();
-        command.envs(self.environment.iter().map(|(key, value)| (key, value)));
-        command.env("FIXTURE", Value::Object(config).to_string());
-        if let Some(arg0) = &self.arg0 {
-            assert!(Path::new(&argv[0]) == layout.exe, "arg0 would be the wrapper's");
-            command.arg0(arg0);
-        }
-        if let Some(cwd) = &self.cwd {
-            command.current_dir(cwd);
-        }
-        command
-    }
-
-    #[track_caller]
-    fn ready(
-        self,
-        layout: Layout,
-        mut channel: Channel,
-        child: Option<Child>,
-        parent: Option<u32>,
-    ) -> Fixture {
-        let ready = channel.reply(COMMAND).unwrap_or_else(|why| panic!("the fixture does not start: {why}"));
-        let forks = !self.wrapper.is_empty();
-        let address = self.address().unwrap_or_default();
-        let pid = |inner| parent.map_or(inner, |parent| super::pidns::outer(parent, inner));
-        Fixture::new(layout, channel, child, forks, &ready, pid, address)
-    }
-
-    fn address(&self) -> Option<&str> {
+    pub(super) fn address(&self) -> Option<&str> {
         self.sockets.first().map(|(at, _)| at.as_str())
     }
 
@@ -303,11 +204,4 @@ impl Builder {
         self.sockets.push((at.to_owned(), kind));
         self
     }
-}
-
-/// A wrapper that becomes another user and then the program, in the same process.
-pub(super) fn run_as(uid: u32) -> Vec<OsString> {
-    let user = [format!("--reuid={uid}"), format!("--regid={uid}")];
-    let words = ["setpriv", &user[0], &user[1], "--clear-groups", "--"];
-    words.map(OsString::from).to_vec()
 }

@@ -8,6 +8,15 @@ use nix::sched::{CloneFlags, unshare};
 
 use super::wait::DEADLINE;
 
+/// Where [`super::Fixture::gateway`] listens.
+pub(crate) const GATEWAY: &str = "127.0.0.1:18789";
+
+/// Where a second server listens.
+pub(crate) const SECOND: &str = "127.0.0.1:18791";
+
+/// An address that no machine has (RFC 5737).
+pub(crate) const NOT_OURS: &str = "192.0.2.1:80";
+
 /// Moves the calling thread into a new network: port 18789 is then free in every test at once, and nothing
 /// of the host can be reached. Processes started from here inherit it; /proc still shows everybody.
 pub(crate) fn isolate() {

@@ -33,6 +33,15 @@ impl PidNs {
         &self.init
     }
 
+    /// Starts it here, and ends its parent: it is then a child of the namespace's init.
+    pub(crate) fn orphan(&self, builder: Builder) -> Fixture {
+        let parent = Fixture::silent().marked(false).package("session").inside(self).start();
+        let orphan = builder.start_below(&parent);
+        parent.process().kill();
+        until("another parent", || orphan.process().parent() == self.init.pid());
+        orphan
+    }
+
     /// Remounts its /proc with hidepid=2: an ordinary user inside sees his own processes only.
     pub(crate) fn hide_pids(&self) {
         self.sh("mount -o remount,hidepid=2 /proc");

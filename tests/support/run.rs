@@ -13,14 +13,19 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::builder::run_as;
 use super::channel::RUN;
 use super::layout::copy;
 use super::pidns::PidNs;
 use super::process::{Proc, only_child};
+use super::start::run_as;
 use super::tracer::Traced;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_portclear");
+
+/// The arguments of most runs.
+pub(crate) const JSON: [&str; 2] = ["--json", "18789"];
+
+pub(crate) const TREE: [&str; 3] = ["--json", "18789", "--tree"];
 
 /// How a run ended.
 pub(crate) struct Run {
@@ -35,6 +40,12 @@ pub(crate) struct Run {
 #[track_caller]
 pub(crate) fn portclear(arguments: &[&str]) -> Run {
     Portclear::new(arguments).run()
+}
+
+/// Runs `portclear --json 18789 MORE…`.
+#[track_caller]
+pub(crate) fn portclear_json(more: &[&str]) -> Run {
+    portclear(&[&JSON, more].concat())
 }
 
 /// A run with more to say about it.

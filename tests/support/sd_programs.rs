@@ -2,9 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use super::builder::run_as;
 use super::run::{Run, Running};
 use super::sd::Sd;
+use super::start::run_as;
 use super::systemd::USER;
 use super::unit::Unit;
 

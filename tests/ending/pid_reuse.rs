@@ -1,0 +1,96 @@
+//! Whoever gets the pid of a process that has ended is not signalled in its place.
+
+use super::moments::At;
+use crate::support::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        case!(e01_a_pid_reused_before_it_is_pinned),
+        case!(e01_a_pid_reused_while_it_is_pinned),
+        case!(e01_a_pid_reused_after_it_was_read),
+        case!(e01_a_pid_reused_before_the_signal),
+        case!(e01_who_got_the_pid_of_ended_offspring_has_a_child),
+    ]
+}
+
+fn e01_a_pid_reused_before_it_is_pinned() {
+    reused(At::Pin);
+}
+
+fn e01_a_pid_reused_while_it_is_pinned() {
+    reused(At::Open);
+}
+
+fn e01_a_pid_reused_after_it_was_read() {
+    reused(At::Check);
+}
+
+fn e01_a_pid_reused_before_the_signal() {
+    reused(At::Signal);
+}
+
+/// The newcomer is innocent; is itself a gateway, on another port; is the new gateway on the very port.
+fn reused(at: At) {
+    let bystander = Bystander::start();
+    let namespace = PidNs::new();
+    let heirs = [
+        (Fixture::other(SECOND), 0),
+        (Fixture::gateway_on(SECOND), 0),
+        (Fixture::gateway(), 3),
+        (Fixture::other(GATEWAY), 3),
+    ];
+    for (heir, status) in heirs {
+        let gateway = Fixture::gateway().inside(&namespace).start();
+        let pid = gateway.inner_pid();
+        let run = at.stop(Portclear::new(&["18789", "--json"]).inside(&namespace), pid);
+        gateway.process().kill();
+        // Reaped: the pid is free only then.
+        gateway.status();
+        namespace.next_pid(pid);
+        let heir = heir.inside(&namespace).start();
+        assert_eq!(heir.inner_pid(), pid);
+        let run = run.finish();
+        assert_eq!(run.status, status, "at {at}: {run}");
+        heir.answers();
+        assert!(heir.is_alive(), "at {at}: {run}");
+        assert_eq!(heir.signals(), [""; 0], "at {at}: {run}");
+        assert_eq!(gateway.signals(), [""; 0], "at {at}: {run}");
+        assert!(!run.stdout.contains("SIGTERM"), "at {at}: {run}");
+    }
+    bystander.answers();
+}
+
+const RUN: &str = "0123456789abcdef0123456789abcdef";
+
+fn e01_who_got_the_pid_of_ended_offspring_has_a_child() {
+    let namespace = PidNs::new();
+    let bystander = Bystander::start();
+    let gateway =
+        Fixture::gateway().env("INVOCATION_ID", RUN).on_term(OnTerm::Ignore).inside(&namespace).start();
+    // Its parent would leave a zombie, and no pid that is free.
+    let server = namespace.orphan(Fixture::mcp().env("INVOCATION_ID", RUN));
+    let pid = server.inner_pid();
+    let options = [&TREE[..], &["--grace", "2s"]].concat();
+    let mut run = Portclear::new(&options).inside(&namespace).traced();
+    // SIGTERM and SIGCONT for the gateway, and at half the grace for the other one, which has had the first then.
+    for _ in 0..4 {
+        run.run_to(libc::SYS_pidfd_send_signal);
+    }
+    server.has_ended();
+    until("reaped", || server.process().state().is_none());
+    namespace.next_pid(pid);
+    let heir = Fixture::other(SECOND).inside(&namespace).start();
+    assert_eq!(heir.inner_pid(), pid);
+    let child = Fixture::other("127.0.0.1:18792").start_below(&heir);
+    let run = run.finish();
+    assert_eq!(run.status, 0, "{run}");
+    said(&run, gateway.inner_pid(), ["holder", "stale-instance", "ended"], &["SIGTERM", "SIGKILL"]);
+    said(&run, pid, ["offspring", "tree", "ended"], &["SIGTERM"]);
+    assert_eq!(run.processes().len(), 2, "{run}");
+    for fixture in [&heir, &child] {
+        fixture.answers();
+        assert!(fixture.is_alive(), "{run}");
+        assert_eq!(fixture.signals(), [""; 0], "{run}");
+    }
+    bystander.answers();
+}

@@ -1,0 +1,99 @@
+//! What an agent of the gateway started carries the gateway's markers, and is no gateway.
+
+use std::net::TcpStream;
+
+use super::foreign::spares;
+use crate::support::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        case!(a05_identity_a_variable_that_children_get),
+        case!(a05_identity_the_service_pid_is_anothers),
+        case!(a05_identity_a_marked_web_server),
+        case!(a05_identity_a_marked_script_of_another_package),
+        case!(a05_identity_another_command_or_no_script),
+    ]
+}
+
+#[track_caller]
+fn is_offspring(fixture: &Fixture, reason: &str) {
+    let port = spares(fixture.pid(), "offspring", reason);
+    assert_eq!(port["holders"][0]["identity"], "offspring");
+    let sentence = port["sentence"].as_str().unwrap();
+    // Offspring is the service's: --any-owner would not end it, and is not offered.
+    assert_eq!(sentence, "held, and left alone: nothing was signalled");
+}
+
+fn a05_identity_a_variable_that_children_get() {
+    for value in ["exec", ""] {
+        for fixture in [
+            Fixture::gateway(),
+            Fixture::gateway().no_package(),
+            // Without the marker, it is one by its script.
+            Fixture::gateway().marked(false),
+        ] {
+            let fixture = fixture.env("OPENCLAW_SHELL", value).start();
+            is_offspring(&fixture, "it carries OPENCLAW_SHELL, which the service sets for its children");
+            untouched(&fixture);
+        }
+    }
+    let titled = Fixture::gateway().env("OPENCLAW_SHELL", "exec").start();
+    titled.set_title(b"openclaw-gateway");
+    is_offspring(&titled, "it carries OPENCLAW_SHELL");
+    untouched(&titled);
+}
+
+fn a05_identity_the_service_pid_is_anothers() {
+    const KEY: &str = "OPENCLAW_GATEWAY_SERVICE_PID";
+    let live = Bystander::start();
+    for pid in [live.pid().to_string(), "1".to_owned(), String::new()] {
+        let fixture = Fixture::gateway().env(KEY, pid).start();
+        is_offspring(&fixture, "it carries OPENCLAW_GATEWAY_SERVICE_PID");
+        untouched(&fixture);
+    }
+    // Its own pid, which is known only once it runs, is no such sign.
+    let files = Fixture::silent().start();
+    let fixture = Fixture::gateway().start();
+    let own = fixture.pid().to_string();
+    let argv = [files.exe().to_str().unwrap(), files.script().to_str().unwrap(), "gateway"];
+    fixture.exec(&argv, &[&MARKERS[..], &[(KEY, &own)]].concat());
+    fixture.answers();
+    let run = portclear(&["18789"]);
+    assert_eq!(run.status, 0, "{run}");
+    assert_eq!(fixture.signals(), ["TERM"]);
+    assert!(files.is_alive());
+    live.answers();
+}
+
+fn a05_identity_a_marked_web_server() {
+    let gateway = Fixture::gateway_on("127.0.0.1:18791").start();
+    let agent = Fixture::silent().start_below(&gateway);
+    let argv = ["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "18789"];
+    agent.exec(&argv, &MARKERS);
+    let answers = || TcpStream::connect(GATEWAY).is_ok();
+    until("the web server listens", answers);
+    is_offspring(&agent, "it carries the marker but executes something else");
+    assert!(agent.is_alive() && answers());
+    untouched(&gateway);
+}
+
+fn a05_identity_a_marked_script_of_another_package() {
+    for package in ["mcp-server", "openclaw-mcp"] {
+        let fixture = Fixture::gateway().package(package).start();
+        is_offspring(&fixture, &format!("it carries the marker but its script lies in package {package}"));
+        untouched(&fixture);
+    }
+}
+
+fn a05_identity_another_command_or_no_script() {
+    for arguments in [&["agent", "--message", "gateway"][..], &["--profile", "gateway", "mcp", "serve"]] {
+        let fixture = Fixture::gateway().args(arguments).start();
+        is_offspring(&fixture, "it carries the marker but runs another subcommand");
+        untouched(&fixture);
+    }
+    let inline = Fixture::gateway().no_package().args(&["-e", "0"]).start();
+    let argv = format!("node\0-e\0listen({})\0gateway", "0".repeat(8));
+    inline.set_title(argv.as_bytes());
+    is_offspring(&inline, "it carries the marker but runs no script");
+    untouched(&inline);
+}

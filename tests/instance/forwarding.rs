@@ -1,0 +1,85 @@
+//! Each process of an instance gets one signal, from its launcher or from portclear.
+
+use std::time::Duration;
+
+use crate::support::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        case!(d12_a_launcher_that_forwards_its_signal),
+        case!(d12_a_launcher_that_does_not_forward),
+        case!(d12_a_launcher_that_ignores_its_signal),
+        case!(d12_a_launcher_that_does_not_forward_above_one_that_does),
+    ]
+}
+
+fn d12_a_launcher_that_forwards_its_signal() {
+    let bystander = Bystander::start();
+    let launcher = Fixture::silent().on_term(OnTerm::Forward).start();
+    let worker = Fixture::gateway().on_term(OnTerm::Drain(1000)).start_below(&launcher);
+    let run = portclear(&["18789", "--json"]);
+    assert_eq!(run.status, 0, "{run}");
+    ended(&run, &launcher, "launcher", "stale-instance");
+    said(&run, worker.pid(), ["holder", "stale-instance", "ended-by-itself"], &[]);
+    assert_eq!(worker.signals(), ["TERM"]);
+    // The launcher's status says that the worker's was 0, which a second signal would have made 1.
+    assert_eq!(launcher.status().code(), Some(0));
+    assert!(times(&run, launcher.pid()).1 >= Duration::from_millis(1000), "{run}");
+    bystander.answers();
+}
+
+fn d12_a_launcher_that_does_not_forward() {
+    let bystander = Bystander::start();
+    let launcher = Fixture::silent().start();
+    let worker = Fixture::gateway().on_term(OnTerm::Drain(500)).start_below(&launcher);
+    let run = portclear(&["18789", "--json"]);
+    assert_eq!(run.status, 0, "{run}");
+    ended(&run, &launcher, "launcher", "stale-instance");
+    ended(&run, &worker, "holder", "stale-instance");
+    let ((_, gone), (asked, drained)) = (times(&run, launcher.pid()), times(&run, worker.pid()));
+    // Not at half of the ten seconds.
+    assert!(asked >= gone && asked < gone + SLACK, "{run}");
+    assert!(drained >= asked + Duration::from_millis(499), "{run}");
+    bystander.answers();
+}
+
+fn d12_a_launcher_that_ignores_its_signal() {
+    let bystander = Bystander::start();
+    let launcher = Fixture::silent().on_term(OnTerm::Ignore).start();
+    let worker = Fixture::gateway().on_term(OnTerm::Ignore).start_below(&launcher);
+    let run = portclear(&["18789", "--json", "--grace", "4s"]);
+    assert_eq!(run.status, 0, "{run}");
+    let killed = ["SIGTERM", "SIGKILL"];
+    said(&run, launcher.pid(), ["launcher", "stale-instance", "ended"], &killed);
+    said(&run, worker.pid(), ["holder", "stale-instance", "ended"], &killed);
+    let half = Duration::from_secs(2);
+    assert!(times(&run, launcher.pid()).0 < half, "{run}");
+    let (asked, _) = times(&run, worker.pid());
+    assert!(asked >= half && asked < half + SLACK, "{run}");
+    for fixture in [&launcher, &worker] {
+        assert_eq!(fixture.signals(), ["TERM"]);
+        fixture.has_ended();
+        assert!(times(&run, fixture.pid()).1 >= 2 * half, "{run}");
+    }
+    assert!(run.elapsed < 2 * half + SLACK, "{run}");
+    assert!(can_bind(GATEWAY));
+    bystander.answers();
+}
+
+/// The default: where one waits for another in vain, it is for the half.
+const GRACE: Duration = Duration::from_secs(10);
+
+fn d12_a_launcher_that_does_not_forward_above_one_that_does() {
+    let bystander = Bystander::start();
+    let top = Fixture::silent().start();
+    let middle = Fixture::silent().on_term(OnTerm::Forward).start_below(&top);
+    let gateway = Fixture::gateway().on_term(OnTerm::Drain(800)).start_below(&middle);
+    let run = portclear(&["18789", "--json"]);
+    assert_eq!(run.status, 0, "{run}");
+    ended(&run, &top, "launcher", "stale-instance");
+    ended(&run, &middle, "launcher", "stale-instance");
+    said(&run, gateway.pid(), ["holder", "stale-instance", "ended-by-itself"], &[]);
+    assert_eq!(gateway.signals(), ["TERM"], "{run}");
+    assert!(run.elapsed < GRACE / 2, "{run}");
+    bystander.answers();
+}
