@@ -11,12 +11,12 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(d02_a_server_that_needs_a_while_finishes),
         case!(d02_the_grace_is_an_option),
-        case!(d03_who_ignores_the_signal_is_killed),
+        case!(d03_a_process_that_ignores_the_signal_is_killed),
         case!(d03_a_busy_loop_is_killed),
         case!(d03_no_grace_kills_at_once),
-        case!(d03_no_kill_sends_none),
+        case!(d03_no_kill_does_not_wait_for_a_sigkill),
         case!(d04_a_stopped_process_ends_in_its_grace),
-        case!(d12_one_signal_each),
+        case!(d12_a_holder_of_several_ports_gets_one_signal),
         case!(d02_no_kill_sends_no_sigkill),
         case!(d02_another_signal_is_sent_instead_of_sigterm),
     ]
@@ -63,7 +63,7 @@ fn d02_the_grace_is_an_option() {
     bystander.answers();
 }
 
-fn d03_who_ignores_the_signal_is_killed() {
+fn d03_a_process_that_ignores_the_signal_is_killed() {
     stubborn(|_| {});
 }
 
@@ -103,7 +103,7 @@ fn d03_no_grace_kills_at_once() {
     bystander.answers();
 }
 
-fn d03_no_kill_sends_none() {
+fn d03_no_kill_does_not_wait_for_a_sigkill() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
     let run = portclear(&["18789", "--json", "--grace", "300ms", "--no-kill"]);
@@ -134,7 +134,7 @@ fn d04_a_stopped_process_ends_in_its_grace() {
     bystander.answers();
 }
 
-fn d12_one_signal_each() {
+fn d12_a_holder_of_several_ports_gets_one_signal() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().listen(SECOND).listen("[::1]:18789").on_term(OnTerm::Drain(300)).start();
     let run = portclear(&["18789", GATEWAY, "localhost:18789", "18791", "--json"]);

@@ -5,12 +5,12 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(e03_exec_between_scan_and_signal),
+        case!(e03_exec_between_scan_and_signal_spares_it),
         case!(e03_exec_of_one_of_two_spares_both),
-        case!(e03_exec_between_term_and_kill),
-        case!(e03_a_server_that_executes_itself_anew),
-        case!(e03_exec_that_let_go_of_the_port),
-        case!(e03_exec_while_it_is_read),
+        case!(e03_exec_between_term_and_kill_spares_it),
+        case!(e03_a_server_that_executes_itself_anew_is_not_killed),
+        case!(e03_exec_that_let_go_of_the_port_leaves_it_free),
+        case!(e03_exec_while_it_is_read_spares_it),
     ]
 }
 
@@ -29,7 +29,7 @@ fn becomes_another(gateway: &Fixture, other: &Fixture) {
     gateway.exec(&[other.exe().to_str().unwrap(), other.script().to_str().unwrap()], &[]);
 }
 
-fn e03_exec_between_scan_and_signal() {
+fn e03_exec_between_scan_and_signal_spares_it() {
     let bystander = Bystander::start();
     let another = Fixture::other(SECOND).start();
     let parent = parent();
@@ -70,7 +70,7 @@ fn e03_exec_of_one_of_two_spares_both() {
     bystander.answers();
 }
 
-fn e03_exec_between_term_and_kill() {
+fn e03_exec_between_term_and_kill_spares_it() {
     let bystander = Bystander::start();
     let another = Fixture::other(SECOND).start();
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
@@ -89,7 +89,7 @@ fn e03_exec_between_term_and_kill() {
 }
 
 /// In its own place, with the listener it has: what serves at the end of the grace is not what was asked to end.
-fn e03_a_server_that_executes_itself_anew() {
+fn e03_a_server_that_executes_itself_anew_is_not_killed() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
     let program = Portclear::new(&["18789", "--json", "--grace", "100ms"]);
@@ -104,7 +104,7 @@ fn e03_a_server_that_executes_itself_anew() {
     bystander.answers();
 }
 
-fn e03_exec_that_let_go_of_the_port() {
+fn e03_exec_that_let_go_of_the_port_leaves_it_free() {
     let bystander = Bystander::start();
     let another = Fixture::other(SECOND).start();
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
@@ -121,7 +121,7 @@ fn e03_exec_that_let_go_of_the_port() {
 }
 
 /// At the end of each look before the signal. After the last one nothing looks again.
-fn e03_exec_while_it_is_read() {
+fn e03_exec_while_it_is_read_spares_it() {
     let bystander = Bystander::start();
     let another = Fixture::other(SECOND).start();
     let program = || Portclear::new(&["18789", "--json"]).traced();

@@ -7,16 +7,16 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(e04_the_holder_ends_during_the_scan),
-        case!(e04_the_holder_ends_before_the_signal),
-        case!(e04_a_fork_during_the_scan),
-        case!(e04_a_fork_of_who_is_killed),
+        case!(e04_a_holder_that_ends_during_the_scan_leaves_a_free_port),
+        case!(e04_a_holder_that_ends_before_the_signal_is_not_signalled),
+        case!(e04_a_fork_made_during_the_scan_is_ended_too),
+        case!(e04_a_fork_made_before_the_kill_is_ended_too),
         case!(b08_a_fork_made_while_it_is_ended_is_ended_too),
         case!(c06_a_holder_that_has_let_go_of_the_port_is_not_signalled),
     ]
 }
 
-fn e04_the_holder_ends_during_the_scan() {
+fn e04_a_holder_that_ends_during_the_scan_leaves_a_free_port() {
     let bystander = Bystander::start();
     for at in [At::Pin, At::Open, At::Check] {
         for reaped in [true, false] {
@@ -37,7 +37,7 @@ fn e04_the_holder_ends_during_the_scan() {
     bystander.answers();
 }
 
-fn e04_the_holder_ends_before_the_signal() {
+fn e04_a_holder_that_ends_before_the_signal_is_not_signalled() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     let run = At::Signal.stop(Portclear::new(&["18789", "--json"]), gateway.pid());
@@ -50,11 +50,11 @@ fn e04_the_holder_ends_before_the_signal() {
     bystander.answers();
 }
 
-fn e04_a_fork_during_the_scan() {
+fn e04_a_fork_made_during_the_scan_is_ended_too() {
     forked(At::Pin, OnTerm::Exit, &["SIGTERM"]);
 }
 
-fn e04_a_fork_of_who_is_killed() {
+fn e04_a_fork_made_before_the_kill_is_ended_too() {
     forked(At::Wait, OnTerm::Ignore, &["SIGTERM", "SIGKILL"]);
 }
 

@@ -7,7 +7,7 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(d06_roots_gateway_is_out_of_nobodys_reach, Needs::Root),
-        case!(d06_to_read_is_not_to_signal, Needs::Root),
+        case!(d06_a_process_that_may_only_be_read_is_spared, Needs::Root),
         case!(d06_one_out_of_reach_spares_the_other, Needs::Root),
         case!(d06_refused_at_the_signal_is_not_dead, Needs::Root),
     ]
@@ -51,7 +51,7 @@ fn d06_roots_gateway_is_out_of_nobodys_reach() {
     bystander.answers();
 }
 
-fn d06_to_read_is_not_to_signal() {
+fn d06_a_process_that_may_only_be_read_is_spared() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     let run = reader(&["18789", "--json"]).run();

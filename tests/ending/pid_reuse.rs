@@ -5,27 +5,27 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(e01_a_pid_reused_before_it_is_pinned),
-        case!(e01_a_pid_reused_while_it_is_pinned),
-        case!(e01_a_pid_reused_after_it_was_read),
-        case!(e01_a_pid_reused_before_the_signal),
-        case!(e01_who_got_the_pid_of_ended_offspring_has_a_child),
+        case!(e01_a_pid_reused_before_it_is_pinned_is_not_signalled),
+        case!(e01_a_pid_reused_while_it_is_pinned_is_not_signalled),
+        case!(e01_a_pid_reused_after_it_was_read_is_not_signalled),
+        case!(e01_a_pid_reused_before_the_signal_is_not_signalled),
+        case!(e01_the_next_owner_of_an_offsprings_pid_and_its_child_live),
     ]
 }
 
-fn e01_a_pid_reused_before_it_is_pinned() {
+fn e01_a_pid_reused_before_it_is_pinned_is_not_signalled() {
     reused(At::Pin);
 }
 
-fn e01_a_pid_reused_while_it_is_pinned() {
+fn e01_a_pid_reused_while_it_is_pinned_is_not_signalled() {
     reused(At::Open);
 }
 
-fn e01_a_pid_reused_after_it_was_read() {
+fn e01_a_pid_reused_after_it_was_read_is_not_signalled() {
     reused(At::Check);
 }
 
-fn e01_a_pid_reused_before_the_signal() {
+fn e01_a_pid_reused_before_the_signal_is_not_signalled() {
     reused(At::Signal);
 }
 
@@ -62,7 +62,7 @@ fn reused(at: At) {
 
 const RUN: &str = "0123456789abcdef0123456789abcdef";
 
-fn e01_who_got_the_pid_of_ended_offspring_has_a_child() {
+fn e01_the_next_owner_of_an_offsprings_pid_and_its_child_live() {
     let namespace = PidNs::new();
     let bystander = Bystander::start();
     let gateway =

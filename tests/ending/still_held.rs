@@ -10,7 +10,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(d05_a_zombie_is_no_holder),
         case!(d08_a_survivor_is_never_0),
         case!(d08_0_only_after_a_bind),
-        case!(d08_free_is_free_though_the_process_is_there),
+        case!(d08_a_free_port_is_0_though_the_process_is_still_there),
         case!(d10_a_respawn_is_named_and_not_chased),
         case!(d11_a_process_that_cannot_die_is_said_in_time),
         case!(d13_a_survivor_makes_nothing_forgotten),
@@ -87,7 +87,7 @@ fn d08_0_only_after_a_bind() {
     bystander.answers();
 }
 
-fn d08_free_is_free_though_the_process_is_there() {
+fn d08_a_free_port_is_0_though_the_process_is_still_there() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().on_term(OnTerm::Drain(60_000)).start();
     let running = Portclear::new(&["18789", "--json", "--grace", "500ms", "--no-kill"]).spawn();

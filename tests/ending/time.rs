@@ -12,8 +12,8 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(d07_ten_on_one_port_share_one_grace),
         case!(d07_ten_on_ten_ports_share_one_grace),
         case!(e05_interrupted_it_keeps_its_deadline),
-        case!(e05_a_look_that_outlasts_the_call),
-        case!(e05_a_look_that_outlasts_the_grace),
+        case!(e05_a_look_that_outlasts_the_call_forgets_no_end),
+        case!(e05_a_look_that_outlasts_the_grace_forgets_no_end),
     ]
 }
 
@@ -113,7 +113,7 @@ fn signals(wanted: i32) -> impl Fn([u64; 6]) -> bool {
 }
 
 /// What it killed has ended; that is not forgotten over the look for what has come meanwhile.
-fn e05_a_look_that_outlasts_the_call() {
+fn e05_a_look_that_outlasts_the_call_forgets_no_end() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
     let grace = Duration::from_millis(100);
@@ -131,7 +131,7 @@ fn e05_a_look_that_outlasts_the_call() {
 }
 
 /// The same where nothing follows the grace.
-fn e05_a_look_that_outlasts_the_grace() {
+fn e05_a_look_that_outlasts_the_grace_forgets_no_end() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
     let server = Fixture::silent().package("mcp").on_term(OnTerm::Ignore).start_below(&gateway);

@@ -7,10 +7,13 @@ use serde_json::json;
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![case!(c10_two_cleaners_at_once), case!(c10_two_cleaners_that_have_both_judged)]
+    vec![
+        case!(c10_two_cleaners_at_once_both_succeed),
+        case!(c10_two_cleaners_that_have_both_judged_both_succeed),
+    ]
 }
 
-fn c10_two_cleaners_at_once() {
+fn c10_two_cleaners_at_once_both_succeed() {
     let bystander = Bystander::start();
     for round in 0..10 {
         // Long enough to be found in the middle of it, and at a second signal it ends at once.
@@ -33,7 +36,7 @@ fn c10_two_cleaners_at_once() {
     bystander.answers();
 }
 
-fn c10_two_cleaners_that_have_both_judged() {
+fn c10_two_cleaners_that_have_both_judged_both_succeed() {
     let bystander = Bystander::start();
     // The other one has ended it by the time of this one's signal.
     let gateway = Fixture::gateway().start();

@@ -9,18 +9,18 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(a_gateway_looks_like_one),
-        case!(a_drain_and_a_second_signal),
-        case!(a_gateway_that_ignores_term),
+        case!(a_drain_ends_early_at_a_second_signal),
+        case!(a_gateway_can_ignore_term),
         case!(forks_share_the_socket_and_end_with_their_fixture),
         case!(a_start_lies_a_clock_tick_back),
         case!(an_orphan_goes_on_below_init),
-        case!(sockets_bound_and_closed_and_dual_stack),
+        case!(sockets_are_bound_closed_and_dual_stack),
         case!(a_leader_exits_and_a_thread_has_its_own_table),
         case!(exec_keeps_the_socket),
-        case!(hostile_names),
+        case!(hostile_names_are_set_byte_by_byte),
         case!(sockets_in_flight_have_no_holder),
-        case!(states_of_a_process),
-        case!(a_child_of_a_fixture),
+        case!(a_process_is_alive_until_it_is_a_zombie),
+        case!(a_child_of_a_fixture_outlives_it),
     ]
 }
 
@@ -46,7 +46,7 @@ fn a_gateway_looks_like_one() {
     assert!(other.exe().ends_with("bin/bun"));
 }
 
-fn a_drain_and_a_second_signal() {
+fn a_drain_ends_early_at_a_second_signal() {
     let gateway = Fixture::gateway().on_term(OnTerm::Drain(300)).start();
     let running = Portclear::new(&["18789"]).spawn();
     until("signalled", || gateway.signals() == ["TERM"]);
@@ -64,7 +64,7 @@ fn a_drain_and_a_second_signal() {
     assert_eq!(gateway.signals(), ["TERM", "USR1"]);
 }
 
-fn a_gateway_that_ignores_term() {
+fn a_gateway_can_ignore_term() {
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
     gateway.spin();
     let run = portclear(&["18789", "--grace", "200ms"]);
@@ -113,7 +113,7 @@ fn an_orphan_goes_on_below_init() {
     until("spinning", || gateway.process().state() == Some('R'));
 }
 
-fn sockets_bound_and_closed_and_dual_stack() {
+fn sockets_are_bound_closed_and_dual_stack() {
     let bound = Fixture::silent().bound(GATEWAY).start();
     assert!(ask(GATEWAY).is_err() && can_bind(GATEWAY));
     drop(bound);
@@ -174,7 +174,7 @@ fn exec_keeps_the_socket() {
     assert_eq!(gateway.status().signal(), Some(libc::SIGTERM));
 }
 
-fn hostile_names() {
+fn hostile_names_are_set_byte_by_byte() {
     let gateway = Fixture::gateway().start();
     gateway.set_comm(b"foo) Z 1 (\n\xff");
     gateway.set_title(b"openclaw-gateway");
@@ -193,7 +193,7 @@ fn sockets_in_flight_have_no_holder() {
     assert!(!can_bind(GATEWAY));
 }
 
-fn states_of_a_process() {
+fn a_process_is_alive_until_it_is_a_zombie() {
     let gateway = Fixture::gateway().start();
     gateway.process().stop();
     gateway.process().signal(Signal::SIGTERM);
@@ -206,7 +206,7 @@ fn states_of_a_process() {
     assert_eq!(gateway.process().state(), None);
 }
 
-fn a_child_of_a_fixture() {
+fn a_child_of_a_fixture_outlives_it() {
     let launcher = Fixture::silent().start();
     let worker = Fixture::gateway().start_below(&launcher);
     assert_eq!(worker.process().parent(), launcher.pid());

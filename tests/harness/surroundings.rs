@@ -8,21 +8,21 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(a_network_of_its_own),
+        case!(each_thread_has_a_network_of_its_own),
         case!(portclear_ends_a_gateway_and_nobody_else),
-        case!(portclear_below_a_gateway),
-        case!(node_itself, Needs::Node),
-        case!(a_pid_namespace),
-        case!(a_gateway_as_pid_1),
-        case!(stopped_before_the_signal),
-        case!(a_pid_reused_before_the_signal),
-        case!(a_process_that_cannot_die),
-        case!(other_users_and_hidden_pids, Needs::Root),
+        case!(portclear_runs_below_a_gateway),
+        case!(a_real_node_runs_with_workers, Needs::Node),
+        case!(a_pid_namespace_has_pids_of_its_own),
+        case!(a_gateway_runs_as_pid_1),
+        case!(portclear_stops_before_its_signal),
+        case!(a_pid_is_reused_at_will),
+        case!(a_process_is_held_at_its_end),
+        case!(other_users_see_no_hidden_pids, Needs::Root),
         case!(nothing_outlives_a_test),
     ]
 }
 
-fn a_network_of_its_own() {
+fn each_thread_has_a_network_of_its_own() {
     let link = |thread: &str| fs::read_link(format!("/proc/{thread}/ns/net")).unwrap();
     assert_ne!(link("thread-self"), link("self"));
     assert!(can_bind(GATEWAY) && can_bind("[::1]:18789"));
@@ -54,7 +54,7 @@ fn portclear_ends_a_gateway_and_nobody_else() {
     assert!(run.json().is_object(), "{run}");
 }
 
-fn portclear_below_a_gateway() {
+fn portclear_runs_below_a_gateway() {
     let gateway = Fixture::gateway().start();
     let run = gateway.portclear(&["18789"], &[]);
     assert_eq!(run.status, 3, "{run}");
@@ -70,7 +70,7 @@ fn portclear_below_a_gateway() {
     gateway.answers();
 }
 
-fn node_itself() {
+fn a_real_node_runs_with_workers() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().real_node().title("openclaw-gateway").workers(2).start();
     gateway.answers();
@@ -87,7 +87,7 @@ fn node_itself() {
     gateway.answers();
 }
 
-fn a_pid_namespace() {
+fn a_pid_namespace_has_pids_of_its_own() {
     let bystander = Bystander::start();
     let namespace = PidNs::new();
     let gateway = Fixture::gateway().inside(&namespace).start();
@@ -108,7 +108,7 @@ fn a_pid_namespace() {
     bystander.answers();
 }
 
-fn a_gateway_as_pid_1() {
+fn a_gateway_runs_as_pid_1() {
     let namespace = PidNs::under(Fixture::gateway());
     let gateway = namespace.init();
     assert_eq!(gateway.inner_pid(), 1);
@@ -118,7 +118,7 @@ fn a_gateway_as_pid_1() {
     gateway.answers();
 }
 
-fn stopped_before_the_signal() {
+fn portclear_stops_before_its_signal() {
     let gateway = Fixture::gateway().start();
     let mut run = Portclear::new(&["18789"]).traced();
     run.run_to(libc::SYS_pidfd_send_signal);
@@ -134,7 +134,7 @@ fn stopped_before_the_signal() {
     process.has_ended();
 }
 
-fn a_pid_reused_before_the_signal() {
+fn a_pid_is_reused_at_will() {
     let namespace = PidNs::new();
     let gateway = Fixture::gateway().inside(&namespace).start();
     let mut run = Portclear::new(&["18789"]).inside(&namespace).traced();
@@ -153,7 +153,7 @@ fn a_pid_reused_before_the_signal() {
     drop(unfinished);
 }
 
-fn a_process_that_cannot_die() {
+fn a_process_is_held_at_its_end() {
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
     let hold = hold_at_exit(&gateway);
     let run = portclear(&["18789", "--grace", "100ms"]);
@@ -165,7 +165,7 @@ fn a_process_that_cannot_die() {
     assert!(can_bind(GATEWAY));
 }
 
-fn other_users_and_hidden_pids() {
+fn other_users_see_no_hidden_pids() {
     let namespace = PidNs::new();
     let gateway = Fixture::gateway().inside(&namespace).start();
     let look = || Portclear::new(&["18789"]).uid(NOBODY).inside(&namespace).run();

@@ -13,13 +13,13 @@ pub(crate) fn cases() -> Vec<Case> {
         a_run_has_a_link,
         the_journal_has_priorities,
         plain_services_leave_a_child,
-        children_of_a_gateway,
+        a_gateway_has_children_in_its_unit,
         a_gateway_drains,
-        scopes_and_sessions,
-        templates_and_transient_units,
-        by_hand
+        scopes_and_sessions_have_cgroups_of_their_own,
+        templates_and_transient_units_run,
+        programs_run_by_hand
     ];
-    cases.push(case!(node_in_a_unit, Needs::Systemd, Needs::Node));
+    cases.push(case!(a_real_node_runs_in_a_unit, Needs::Systemd, Needs::Node));
     cases
 }
 
@@ -168,7 +168,7 @@ fn plain_services_leave_a_child(sd: &Sd) {
     }
 }
 
-fn children_of_a_gateway(sd: &Sd) {
+fn a_gateway_has_children_in_its_unit(sd: &Sd) {
     let [port, web] = [sd.port(), sd.port()];
     let number = web.to_string();
     let agent = ["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", &number];
@@ -204,7 +204,7 @@ fn a_gateway_drains(sd: &Sd) {
     assert_eq!(unit.show("Result"), "success");
 }
 
-fn scopes_and_sessions(sd: &Sd) {
+fn scopes_and_sessions_have_cgroups_of_their_own(sd: &Sd) {
     let [port, other] = [sd.port(), sd.port()];
     let cgroup = |pid: u32| fs::read_to_string(format!("/proc/{}/cgroup", sd.outer(pid))).unwrap();
     let gateway = sd.install(sd.gateway(port));
@@ -227,7 +227,7 @@ fn scopes_and_sessions(sd: &Sd) {
     process.has_ended();
 }
 
-fn templates_and_transient_units(sd: &Sd) {
+fn templates_and_transient_units_run(sd: &Sd) {
     let gateways = [sd.port(), sd.port()].map(|port| (port, sd.install(sd.gateway(port))));
     let [(port, gateway), (other_port, other)] = gateways;
     let template = sd.unit("gw@.service", &format!("[Service]\n{gateway}Environment=NAME=%i\n"));
@@ -260,7 +260,7 @@ fn templates_and_transient_units(sd: &Sd) {
     assert_eq!(sd.until_answers(port), pid);
 }
 
-fn by_hand(sd: &Sd) {
+fn programs_run_by_hand(sd: &Sd) {
     let port = sd.port();
     let run = sd.portclear(&["-v", &port.to_string()]);
     assert_eq!(run.status, 0, "{run}");
@@ -282,7 +282,7 @@ fn by_hand(sd: &Sd) {
     assert_ne!(private.status, 0, "{private}");
 }
 
-fn node_in_a_unit() {
+fn a_real_node_runs_in_a_unit() {
     let sd = Sd::new(Manager::User);
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port).real_node().title("openclaw-gateway").workers(1));

@@ -9,7 +9,10 @@ use std::process::{Child, Command, Stdio};
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![case!(a_test_ends_what_it_started, Needs::Systemd), case!(nothing_is_left_of_it, Needs::Systemd)]
+    vec![
+        case!(a_test_ends_what_it_started, Needs::Systemd),
+        case!(nothing_is_left_of_a_test_run, Needs::Systemd),
+    ]
 }
 
 fn a_test_ends_what_it_started() {
@@ -44,7 +47,7 @@ enum Killed {
     Booting,
 }
 
-fn nothing_is_left_of_it() {
+fn nothing_is_left_of_a_test_run() {
     for when in [Killed::Never, Killed::Booted, Killed::Booting] {
         let folder = tempfile::Builder::new().prefix("portclear-whole-").tempdir().unwrap();
         let mut run = test_run(folder.path());

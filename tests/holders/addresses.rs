@@ -6,11 +6,11 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(b07_every_form_of_an_address_against_every_listener),
-        case!(b07_ipv6_only_and_dual_stack),
+        case!(b07_every_form_of_an_address_ends_what_is_in_its_way),
+        case!(b07_ipv6_only_and_dual_stack_listeners_are_found),
         case!(b07_a_v6only_listener_is_not_in_the_way_of_ipv4),
-        case!(b07_several_listeners_of_one_process_and_of_two),
-        case!(b07_the_same_socket_twice),
+        case!(b07_several_listeners_of_one_process_and_of_two_are_found),
+        case!(b07_a_socket_that_is_open_twice_counts_once),
         case!(b07_a_listener_that_is_not_in_the_way_lives),
         case!(b07_a_foreign_listener_beside_it_spares_both),
     ]
@@ -19,7 +19,7 @@ pub(crate) fn cases() -> Vec<Case> {
 const FORMS: [&str; 7] =
     ["18789", GATEWAY, "127.0.0.2:18789", "[::1]:18789", "localhost:18789", "0.0.0.0:18789", "[::]:18789"];
 
-fn b07_every_form_of_an_address_against_every_listener() {
+fn b07_every_form_of_an_address_ends_what_is_in_its_way() {
     let bystander = Bystander::start();
     // The listener, whether it is v6-only, and for each form whether a server could not bind there.
     let table: [(&str, bool, [bool; 7]); 6] = [
@@ -54,7 +54,7 @@ fn b07_every_form_of_an_address_against_every_listener() {
     bystander.answers();
 }
 
-fn b07_ipv6_only_and_dual_stack() {
+fn b07_ipv6_only_and_dual_stack_listeners_are_found() {
     let bystander = Bystander::start();
     let gateway = Fixture::silent().listen_v6only("[::]:18789").start();
     assert!(ask(GATEWAY).is_err());
@@ -95,7 +95,7 @@ fn b07_a_v6only_listener_is_not_in_the_way_of_ipv4() {
     bystander.answers();
 }
 
-fn b07_several_listeners_of_one_process_and_of_two() {
+fn b07_several_listeners_of_one_process_and_of_two_are_found() {
     let bystander = Bystander::start();
     let one = Fixture::gateway().listen("[::1]:18789").start();
     let two = Fixture::gateway_on("127.0.0.2:18789").start();
@@ -119,7 +119,7 @@ fn b07_several_listeners_of_one_process_and_of_two() {
     bystander.answers();
 }
 
-fn b07_the_same_socket_twice() {
+fn b07_a_socket_that_is_open_twice_counts_once() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     gateway.dup();

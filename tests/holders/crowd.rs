@@ -4,8 +4,8 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(b08_found_by_several_threads),
-        case!(b08_found_where_no_thread_can_be_started, Needs::Root),
+        case!(b08_several_threads_find_every_holder),
+        case!(b08_a_holder_is_found_where_no_thread_can_be_started, Needs::Root),
         case!(g04_no_thread_is_started_under_a_filter),
     ]
 }
@@ -37,7 +37,7 @@ fn inside(namespace: &PidNs) -> Portclear {
     Portclear::new(&JSON).inside(namespace)
 }
 
-fn b08_found_by_several_threads() {
+fn b08_several_threads_find_every_holder() {
     let bystander = Bystander::start();
     let namespace = PidNs::new();
     let crowd = crowd(&namespace, 0);
@@ -76,7 +76,7 @@ fn b08_found_by_several_threads() {
     bystander.answers();
 }
 
-fn b08_found_where_no_thread_can_be_started() {
+fn b08_a_holder_is_found_where_no_thread_can_be_started() {
     let bystander = Bystander::start();
     let namespace = PidNs::new();
     let crowd = crowd(&namespace, NOBODY);

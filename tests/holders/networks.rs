@@ -7,7 +7,10 @@ use nix::sched::{CloneFlags, setns};
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![case!(g05_another_network_is_no_affair_of_ours), case!(g05_and_its_listener_outlives_ours)]
+    vec![
+        case!(g05_a_listener_in_another_network_is_not_in_the_way),
+        case!(g05_a_listener_in_another_network_outlives_ours),
+    ]
 }
 
 /// Moves the calling thread into a network of its own, and gives the way back.
@@ -17,7 +20,7 @@ fn another_network() -> File {
     here
 }
 
-fn g05_another_network_is_no_affair_of_ours() {
+fn g05_a_listener_in_another_network_is_not_in_the_way() {
     let other = Fixture::gateway().start();
     let theirs = another_network();
     assert!(can_bind(GATEWAY));
@@ -30,7 +33,7 @@ fn g05_another_network_is_no_affair_of_ours() {
     untouched(&other);
 }
 
-fn g05_and_its_listener_outlives_ours() {
+fn g05_a_listener_in_another_network_outlives_ours() {
     let other = Fixture::gateway().start();
     let theirs = another_network();
     let bystander = Bystander::start();

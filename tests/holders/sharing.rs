@@ -4,12 +4,12 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(b08_two_processes_on_one_socket),
-        case!(b08_a_child_whose_parent_is_gone),
-        case!(b08_one_of_the_two_became_something_else),
-        case!(b09_the_leader_has_exited),
-        case!(b09_the_leader_has_exited_at_an_ordinary_users, Needs::Root),
-        case!(b09_a_thread_with_a_table_of_its_own),
+        case!(b08_two_processes_on_one_socket_are_both_ended),
+        case!(b08_a_child_whose_parent_is_gone_is_found),
+        case!(b08_one_of_two_that_became_something_else_spares_both),
+        case!(b09_a_process_whose_leader_has_exited_is_found),
+        case!(b09_an_ordinary_user_finds_his_own_whose_leader_has_exited, Needs::Root),
+        case!(b09_a_thread_with_a_table_of_its_own_is_found),
     ]
 }
 
@@ -23,7 +23,7 @@ fn both_are_seen(run: &Run, one: &Proc, two: &Proc) {
     assert!(one.is_alive() && two.is_alive());
 }
 
-fn b08_two_processes_on_one_socket() {
+fn b08_two_processes_on_one_socket_are_both_ended() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     let child = gateway.fork();
@@ -40,7 +40,7 @@ fn b08_two_processes_on_one_socket() {
     bystander.answers();
 }
 
-fn b08_a_child_whose_parent_is_gone() {
+fn b08_a_child_whose_parent_is_gone_is_found() {
     let bystander = Bystander::start();
     // The parent is a zombie, then nothing at all.
     let gateway = Fixture::gateway().start();
@@ -59,7 +59,7 @@ fn b08_a_child_whose_parent_is_gone() {
     bystander.answers();
 }
 
-fn b08_one_of_the_two_became_something_else() {
+fn b08_one_of_two_that_became_something_else_spares_both() {
     let bystander = Bystander::start();
     for (environment, rule) in [(&[][..], "foreign"), (&MARKERS[..], "offspring")] {
         let gateway = Fixture::gateway().start();
@@ -78,7 +78,7 @@ fn b08_one_of_the_two_became_something_else() {
     bystander.answers();
 }
 
-fn b09_the_leader_has_exited() {
+fn b09_a_process_whose_leader_has_exited_is_found() {
     let bystander = Bystander::start();
     let start = |gateway: Builder| {
         let gateway = gateway.start();
@@ -106,7 +106,7 @@ fn b09_the_leader_has_exited() {
     bystander.answers();
 }
 
-fn b09_the_leader_has_exited_at_an_ordinary_users() {
+fn b09_an_ordinary_user_finds_his_own_whose_leader_has_exited() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().uid(NOBODY).start();
     gateway.leader_exits();
@@ -117,7 +117,7 @@ fn b09_the_leader_has_exited_at_an_ordinary_users() {
     bystander.answers();
 }
 
-fn b09_a_thread_with_a_table_of_its_own() {
+fn b09_a_thread_with_a_table_of_its_own_is_found() {
     let bystander = Bystander::start();
     let start = |gateway: Builder| {
         let gateway = gateway.start();

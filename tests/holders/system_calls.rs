@@ -5,15 +5,15 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(b10_without_path_and_environment),
+        case!(b10_it_works_without_path_and_environment),
         case!(b10_no_program_is_started),
         case!(b10_a_path_too_long_in_another_process_stops_nothing),
-        case!(g04_netlink_refused),
-        case!(g04_netlink_and_the_tables_refused),
+        case!(g04_it_works_where_netlink_is_refused),
+        case!(g04_without_netlink_and_tables_it_says_it_cannot_find_out),
     ]
 }
 
-fn b10_without_path_and_environment() {
+fn b10_it_works_without_path_and_environment() {
     let bystander = Bystander::start();
     for with_empty_path in [false, true] {
         let gateway = Fixture::gateway().start();
@@ -80,7 +80,7 @@ fn refused(what: &str, arguments: &[&str]) -> Run {
     Portclear::new(arguments).through(&["/usr/bin/python3", "-c", helper, what]).run()
 }
 
-fn g04_netlink_refused() {
+fn g04_it_works_where_netlink_is_refused() {
     let bystander = Bystander::start();
     for at in [GATEWAY, "[::1]:18789", "0.0.0.0:18789", "[::]:18789"] {
         let gateway = Fixture::gateway_on(at).start();
@@ -101,7 +101,7 @@ fn g04_netlink_refused() {
     bystander.answers();
 }
 
-fn g04_netlink_and_the_tables_refused() {
+fn g04_without_netlink_and_tables_it_says_it_cannot_find_out() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     for what in ["netlink+tables", "tables+netlink"] {

@@ -4,13 +4,13 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(b11_in_flight_over_a_unix_socket),
+        case!(b11_a_socket_in_flight_is_never_free),
         case!(b11_one_unseen_holder_spares_the_stale_one),
-        case!(b11_another_users_holder_seen_by_nobody, Needs::Root),
-        case!(b11_hidden_by_hidepid, Needs::Root),
-        case!(b11_from_another_pid_namespace),
-        case!(b12_bound_without_listen),
-        case!(b12_bound_beside_a_stale_listener),
+        case!(b11_another_users_holder_is_never_free, Needs::Root),
+        case!(b11_a_holder_hidden_by_hidepid_is_never_free, Needs::Root),
+        case!(b11_a_holder_in_another_pid_namespace_is_never_free),
+        case!(b12_a_socket_bound_without_listen_is_said),
+        case!(b12_a_socket_bound_beside_a_stale_listener_is_said),
     ]
 }
 
@@ -38,7 +38,7 @@ const IN_NO_TABLE: &str = "held by a process of uid 0 that is in no descriptor t
 pub(super) const BOUND: &str =
     "taken by a socket that is bound and does not listen: no table shows whose it is";
 
-fn b11_in_flight_over_a_unix_socket() {
+fn b11_a_socket_in_flight_is_never_free() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     gateway.sockets_in_flight();
@@ -74,7 +74,7 @@ fn b11_one_unseen_holder_spares_the_stale_one() {
     bystander.answers();
 }
 
-fn b11_another_users_holder_seen_by_nobody() {
+fn b11_another_users_holder_is_never_free() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     for at in ["18789", GATEWAY] {
@@ -98,7 +98,7 @@ fn b11_another_users_holder_seen_by_nobody() {
     bystander.answers();
 }
 
-fn b11_hidden_by_hidepid() {
+fn b11_a_holder_hidden_by_hidepid_is_never_free() {
     let bystander = Bystander::start();
     let namespace = PidNs::new();
     namespace.hide_pids();
@@ -117,7 +117,7 @@ fn b11_hidden_by_hidepid() {
     bystander.answers();
 }
 
-fn b11_from_another_pid_namespace() {
+fn b11_a_holder_in_another_pid_namespace_is_never_free() {
     let bystander = Bystander::start();
     let namespace = PidNs::new();
     let gateway = Fixture::gateway().start();
@@ -131,7 +131,7 @@ fn b11_from_another_pid_namespace() {
     bystander.answers();
 }
 
-fn b12_bound_without_listen() {
+fn b12_a_socket_bound_without_listen_is_said() {
     let bystander = Bystander::start();
     for at in [GATEWAY, "[::1]:18789", "[::]:18789"] {
         let exclusive = Fixture::silent().bound_exclusively(at).start();
@@ -153,7 +153,7 @@ fn b12_bound_without_listen() {
     bystander.answers();
 }
 
-fn b12_bound_beside_a_stale_listener() {
+fn b12_a_socket_bound_beside_a_stale_listener_is_said() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     let exclusive = Fixture::silent().bound_exclusively("127.0.0.2:18789").start();

@@ -10,9 +10,9 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(b06_started_by_hand_the_package_is_enough),
-        case!(b06_started_by_hand_through_a_link_and_a_relative_path),
+        case!(b06_a_link_or_a_relative_path_leads_to_the_package),
         case!(b06_without_the_subcommand_it_says_what_would_do),
-        case!(b06_by_hand_on_a_machine_without_systemd),
+        case!(b06_without_systemd_nobody_looks_after_it),
     ]
 }
 
@@ -23,7 +23,7 @@ fn b06_started_by_hand_the_package_is_enough() {
     is_found(by_hand().args(&["--profile", "agent", "--dev", "gateway"]), &[], because);
 }
 
-fn b06_started_by_hand_through_a_link_and_a_relative_path() {
+fn b06_a_link_or_a_relative_path_leads_to_the_package() {
     let bystander = Bystander::start();
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().canonicalize().unwrap();
@@ -76,7 +76,7 @@ fn b06_without_the_subcommand_it_says_what_would_do() {
 }
 
 /// Until the unified hierarchy is first mounted, no process has a line of it.
-fn b06_by_hand_on_a_machine_without_systemd() {
+fn b06_without_systemd_nobody_looks_after_it() {
     let bystander = Bystander::start();
     let namespace = PidNs::new();
     for (lines, status) in [("2:cpu,cpuacct:/\n1:name=openrc:/sshd\n", 0), ("", 0), ("2\n", 4)] {

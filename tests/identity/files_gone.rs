@@ -7,9 +7,9 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(b03_an_executable_replaced_or_deleted_under_it),
-        case!(b03_a_replaced_executable_of_another_service),
-        case!(b03_a_script_whose_folder_is_gone),
+        case!(b03_a_replaced_or_deleted_executable_is_known_and_said),
+        case!(b03_a_replaced_executable_is_still_the_services_own),
+        case!(b03_a_marked_script_whose_folder_is_gone_is_known),
     ]
 }
 
@@ -23,7 +23,7 @@ fn replace(exe: &Path, delete: bool) {
     }
 }
 
-fn b03_an_executable_replaced_or_deleted_under_it() {
+fn b03_a_replaced_or_deleted_executable_is_known_and_said() {
     let bystander = Bystander::start();
     for delete in [false, true] {
         let gateway = Fixture::gateway().start();
@@ -46,7 +46,7 @@ fn b03_an_executable_replaced_or_deleted_under_it() {
     bystander.answers();
 }
 
-fn b03_a_replaced_executable_of_another_service() {
+fn b03_a_replaced_executable_is_still_the_services_own() {
     let bystander = Bystander::start();
     let start = || Fixture::other(GATEWAY).exe_name("my-app").start();
     for delete in [false, true] {
@@ -63,7 +63,7 @@ fn b03_a_replaced_executable_of_another_service() {
     bystander.answers();
 }
 
-fn b03_a_script_whose_folder_is_gone() {
+fn b03_a_marked_script_whose_folder_is_gone_is_known() {
     let bystander = Bystander::start();
     let uprooted = |gateway: Builder| {
         let gateway = gateway.start();

@@ -8,9 +8,9 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(b01_a_gateway_that_node_runs_is_ended, Needs::Node),
         case!(b01_an_innocent_node_is_left_alone_and_named, Needs::Node),
-        case!(b01_whatever_its_name_is),
-        case!(b02_a_title_over_the_arguments_of_node, Needs::Node),
-        case!(b02_hostile_names_and_titles_padded_with_nuls),
+        case!(b01_a_gateway_is_ended_whatever_its_name_is),
+        case!(b02_a_titled_node_is_known_by_its_marker, Needs::Node),
+        case!(b02_hostile_names_and_titles_hide_no_gateway),
     ]
 }
 
@@ -55,7 +55,7 @@ fn b01_an_innocent_node_is_left_alone_and_named() {
     left_alone(&portclear(&JSON), &[(innocent.process(), "foreign")]);
 }
 
-fn b01_whatever_its_name_is() {
+fn b01_a_gateway_is_ended_whatever_its_name_is() {
     let bystander = Bystander::start();
     for (exe, comm) in [("node", "MainThread"), ("bun", "bun"), ("nodejs", "x"), ("node22", "sh")] {
         let gateway = Fixture::gateway().exe_name(exe).arg0(b"anything").start();
@@ -72,7 +72,7 @@ fn b01_whatever_its_name_is() {
     bystander.answers();
 }
 
-fn b02_a_title_over_the_arguments_of_node() {
+fn b02_a_titled_node_is_known_by_its_marker() {
     let bystander = Bystander::start();
     let titled = |gateway: Builder| gateway.real_node().title("openclaw-gateway").start();
     let gateway = titled(Fixture::gateway());
@@ -94,7 +94,7 @@ fn b02_a_title_over_the_arguments_of_node() {
     assert_eq!(unmarked.signals(), [""; 0]);
 }
 
-fn b02_hostile_names_and_titles_padded_with_nuls() {
+fn b02_hostile_names_and_titles_hide_no_gateway() {
     let bystander = Bystander::start();
     let names: [(&[u8], &[u8]); 3] = [
         (b"openclaw-gateway", b"openclaw-gateway"),

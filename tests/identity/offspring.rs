@@ -7,11 +7,11 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(a05_identity_a_variable_that_children_get),
-        case!(a05_identity_the_service_pid_is_anothers),
-        case!(a05_identity_a_marked_web_server),
-        case!(a05_identity_a_marked_script_of_another_package),
-        case!(a05_identity_another_command_or_no_script),
+        case!(a05_a_variable_that_children_get_makes_offspring),
+        case!(a05_the_service_pid_of_another_makes_offspring),
+        case!(a05_a_marked_web_server_is_offspring),
+        case!(a05_a_marked_script_of_another_package_is_offspring),
+        case!(a05_another_command_or_no_script_is_offspring),
     ]
 }
 
@@ -24,7 +24,7 @@ fn is_offspring(fixture: &Fixture, reason: &str) {
     assert_eq!(sentence, "held, and left alone: nothing was signalled");
 }
 
-fn a05_identity_a_variable_that_children_get() {
+fn a05_a_variable_that_children_get_makes_offspring() {
     for value in ["exec", ""] {
         for fixture in [
             Fixture::gateway(),
@@ -43,7 +43,7 @@ fn a05_identity_a_variable_that_children_get() {
     untouched(&titled);
 }
 
-fn a05_identity_the_service_pid_is_anothers() {
+fn a05_the_service_pid_of_another_makes_offspring() {
     const KEY: &str = "OPENCLAW_GATEWAY_SERVICE_PID";
     let live = Bystander::start();
     for pid in [live.pid().to_string(), "1".to_owned(), String::new()] {
@@ -65,7 +65,7 @@ fn a05_identity_the_service_pid_is_anothers() {
     live.answers();
 }
 
-fn a05_identity_a_marked_web_server() {
+fn a05_a_marked_web_server_is_offspring() {
     let gateway = Fixture::gateway_on("127.0.0.1:18791").start();
     let agent = Fixture::silent().start_below(&gateway);
     let argv = ["/usr/bin/python3", "-m", "http.server", "--bind", "127.0.0.1", "18789"];
@@ -77,7 +77,7 @@ fn a05_identity_a_marked_web_server() {
     untouched(&gateway);
 }
 
-fn a05_identity_a_marked_script_of_another_package() {
+fn a05_a_marked_script_of_another_package_is_offspring() {
     for package in ["mcp-server", "openclaw-mcp"] {
         let fixture = Fixture::gateway().package(package).start();
         is_offspring(&fixture, &format!("it carries the marker but its script lies in package {package}"));
@@ -85,7 +85,7 @@ fn a05_identity_a_marked_script_of_another_package() {
     }
 }
 
-fn a05_identity_another_command_or_no_script() {
+fn a05_another_command_or_no_script_is_offspring() {
     for arguments in [&["agent", "--message", "gateway"][..], &["--profile", "gateway", "mcp", "serve"]] {
         let fixture = Fixture::gateway().args(arguments).start();
         is_offspring(&fixture, "it carries the marker but runs another subcommand");

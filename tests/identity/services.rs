@@ -4,10 +4,10 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(b05_the_older_brands_by_their_markers),
-        case!(b05_the_older_brands_by_their_packages),
-        case!(b05_another_service_by_marker_and_runtime),
-        case!(b05_another_service_by_executable_or_package),
+        case!(b05_older_brands_are_known_by_their_markers),
+        case!(b05_older_brands_are_known_by_their_packages),
+        case!(b05_another_service_is_known_by_marker_and_runtime),
+        case!(b05_another_service_is_known_by_executable_or_package),
     ]
 }
 
@@ -33,7 +33,7 @@ pub(super) fn is_foreign(other: Builder, options: &[&str]) {
     other.answers();
 }
 
-fn b05_the_older_brands_by_their_markers() {
+fn b05_older_brands_are_known_by_their_markers() {
     let marked = |prefix: &str, brand: &str| {
         let gateway = Fixture::gateway().marked(false).no_package();
         let gateway = gateway.env(format!("{prefix}_SERVICE_MARKER"), brand);
@@ -47,7 +47,7 @@ fn b05_the_older_brands_by_their_markers() {
     is_foreign(marked("CLAWDBOT", "clawdbot").env("CLAWDBOT_SERVICE_KIND", "node"), &[]);
 }
 
-fn b05_the_older_brands_by_their_packages() {
+fn b05_older_brands_are_known_by_their_packages() {
     for brand in ["clawdbot", "moltbot"] {
         let because = format!("its script lies in package {brand}");
         is_found(Fixture::gateway().marked(false).package(brand), &[], &because);
@@ -55,7 +55,7 @@ fn b05_the_older_brands_by_their_packages() {
     is_foreign(Fixture::gateway().marked(false).package("clawdbot-extras"), &[]);
 }
 
-fn b05_another_service_by_marker_and_runtime() {
+fn b05_another_service_is_known_by_marker_and_runtime() {
     let api_on = |address| {
         let service = Fixture::gateway_on(address).marked(false).no_package();
         let service = service.exe_name("python3.11").args(&["serve"]);
@@ -78,7 +78,7 @@ fn b05_another_service_by_marker_and_runtime() {
     other.answers();
 }
 
-fn b05_another_service_by_executable_or_package() {
+fn b05_another_service_is_known_by_executable_or_package() {
     let service = || Fixture::other(GATEWAY).package("my-app");
     is_foreign(service(), &["--package", "my-ap", "--package", "my-app-2"]);
     is_foreign(service(), &[]);

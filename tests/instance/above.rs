@@ -6,14 +6,14 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(b04_a_supervisor_that_hides_its_script),
-        case!(f03_the_shell_above_a_gateway_is_not_started_by_it),
-        case!(f03_a_shell_that_has_lost_its_parent_is_above_it_still),
+        case!(b04_a_supervisor_that_hides_its_script_lives),
+        case!(f03_a_shell_above_a_gateway_lives),
+        case!(f03_a_shell_above_a_gateway_lives_without_its_parent),
     ]
 }
 
 /// A process manager of the service's own runtime, started from an environment that has the marker.
-fn b04_a_supervisor_that_hides_its_script() {
+fn b04_a_supervisor_that_hides_its_script_lives() {
     let bystander = Bystander::start();
     let supervisor = Fixture::silent().package("pm2").start();
     supervisor.set_title(b"PM2 v5.4.2: God Daemon");
@@ -52,12 +52,12 @@ fn below_a_shell(namespace: &PidNs, shell: &Fixture) {
     bystander.answers();
 }
 
-fn f03_the_shell_above_a_gateway_is_not_started_by_it() {
+fn f03_a_shell_above_a_gateway_lives() {
     let namespace = PidNs::new();
     below_a_shell(&namespace, &Fixture::mcp().env("INVOCATION_ID", RUN).inside(&namespace).start());
 }
 
-fn f03_a_shell_that_has_lost_its_parent_is_above_it_still() {
+fn f03_a_shell_above_a_gateway_lives_without_its_parent() {
     let namespace = PidNs::new();
     below_a_shell(&namespace, &namespace.orphan(Fixture::mcp().env("INVOCATION_ID", RUN)));
 }

@@ -6,14 +6,14 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(d12_a_launcher_that_forwards_its_signal),
-        case!(d12_a_launcher_that_does_not_forward),
-        case!(d12_a_launcher_that_ignores_its_signal),
-        case!(d12_a_launcher_that_does_not_forward_above_one_that_does),
+        case!(d12_a_worker_gets_the_signal_that_its_launcher_forwards),
+        case!(d12_a_worker_is_asked_when_its_launcher_is_gone),
+        case!(d12_a_worker_is_asked_at_half_the_grace_of_a_deaf_launcher),
+        case!(d12_a_worker_below_two_launchers_gets_one_signal),
     ]
 }
 
-fn d12_a_launcher_that_forwards_its_signal() {
+fn d12_a_worker_gets_the_signal_that_its_launcher_forwards() {
     let bystander = Bystander::start();
     let launcher = Fixture::silent().on_term(OnTerm::Forward).start();
     let worker = Fixture::gateway().on_term(OnTerm::Drain(1000)).start_below(&launcher);
@@ -28,7 +28,7 @@ fn d12_a_launcher_that_forwards_its_signal() {
     bystander.answers();
 }
 
-fn d12_a_launcher_that_does_not_forward() {
+fn d12_a_worker_is_asked_when_its_launcher_is_gone() {
     let bystander = Bystander::start();
     let launcher = Fixture::silent().start();
     let worker = Fixture::gateway().on_term(OnTerm::Drain(500)).start_below(&launcher);
@@ -43,7 +43,7 @@ fn d12_a_launcher_that_does_not_forward() {
     bystander.answers();
 }
 
-fn d12_a_launcher_that_ignores_its_signal() {
+fn d12_a_worker_is_asked_at_half_the_grace_of_a_deaf_launcher() {
     let bystander = Bystander::start();
     let launcher = Fixture::silent().on_term(OnTerm::Ignore).start();
     let worker = Fixture::gateway().on_term(OnTerm::Ignore).start_below(&launcher);
@@ -69,7 +69,7 @@ fn d12_a_launcher_that_ignores_its_signal() {
 /// The default: where one waits for another in vain, it is for the half.
 const GRACE: Duration = Duration::from_secs(10);
 
-fn d12_a_launcher_that_does_not_forward_above_one_that_does() {
+fn d12_a_worker_below_two_launchers_gets_one_signal() {
     let bystander = Bystander::start();
     let top = Fixture::silent().start();
     let middle = Fixture::silent().on_term(OnTerm::Forward).start_below(&top);

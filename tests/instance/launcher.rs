@@ -4,15 +4,15 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(b04_a_launcher_whose_child_listens),
-        case!(b04_a_worker_that_listens_through_an_inherited_socket),
+        case!(b04_a_launcher_whose_child_listens_ends_first),
+        case!(b04_a_worker_with_an_inherited_socket_ends_with_its_launcher),
         case!(b04_a_launcher_that_respawns_is_ended_first),
         case!(b04_what_a_shell_starts_again_is_not_chased),
         case!(b04_a_launcher_out_of_reach_spares_its_worker, Needs::Root),
     ]
 }
 
-fn b04_a_launcher_whose_child_listens() {
+fn b04_a_launcher_whose_child_listens_ends_first() {
     let bystander = Bystander::start();
     let session = Fixture::silent().marked(false).package("session").start();
     let launcher = Fixture::silent().start_below(&session);
@@ -29,7 +29,7 @@ fn b04_a_launcher_whose_child_listens() {
     bystander.answers();
 }
 
-fn b04_a_worker_that_listens_through_an_inherited_socket() {
+fn b04_a_worker_with_an_inherited_socket_ends_with_its_launcher() {
     let bystander = Bystander::start();
     let launcher = Fixture::gateway().start();
     let worker = launcher.fork();

@@ -10,10 +10,10 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(f02_a_bomb_is_contained_or_said_to_be_not),
-        case!(f02_more_than_the_soft_limit_of_descriptors),
-        case!(f02_more_than_the_hard_limit_of_descriptors),
-        case!(f02_more_late_forks_than_the_hard_limit_of_descriptors),
-        case!(e05_a_long_chain_of_processes),
+        case!(f02_a_tree_beyond_the_soft_limit_of_descriptors_is_ended),
+        case!(f02_a_tree_beyond_the_hard_limit_of_descriptors_is_counted),
+        case!(f02_late_forks_beyond_the_hard_limit_of_descriptors_are_counted),
+        case!(e05_a_long_chain_of_processes_costs_the_same_for_each),
     ]
 }
 
@@ -90,14 +90,14 @@ fn many(descriptors: &str) -> (PidNs, Run) {
     (namespace, run)
 }
 
-fn f02_more_than_the_soft_limit_of_descriptors() {
+fn f02_a_tree_beyond_the_soft_limit_of_descriptors_is_ended() {
     let (namespace, run) = many("--nofile=64:4096");
     assert_eq!(named(&namespace, "sleep"), [0; 0], "{run}");
     assert_eq!(sentence(&run), format!("cleared, {} processes ended; a bind proves it", MANY + 1));
 }
 
 /// The port is freed all the same, and as many of them as there are descriptors for.
-fn f02_more_than_the_hard_limit_of_descriptors() {
+fn f02_a_tree_beyond_the_hard_limit_of_descriptors_is_counted() {
     let (namespace, run) = many("--nofile=64:64");
     let left = named(&namespace, "sleep").len();
     let offspring = run.processes().iter().filter(|process| process["role"] == "offspring").count();
@@ -124,7 +124,7 @@ os._exit(0)
 "#;
 
 /// What nobody knew of at the first look is counted like the others, and with its own port.
-fn f02_more_late_forks_than_the_hard_limit_of_descriptors() {
+fn f02_late_forks_beyond_the_hard_limit_of_descriptors_are_counted() {
     let namespace = PidNs::new();
     let bystander = Bystander::start();
     let ports = [("127.0.0.1:18789", "one"), ("127.0.0.1:18791", "two")];
@@ -164,7 +164,7 @@ server = socket.create_server(("127.0.0.1", 18795))
 signal.pause()
 "#;
 
-fn e05_a_long_chain_of_processes() {
+fn e05_a_long_chain_of_processes_costs_the_same_for_each() {
     let bystander = Bystander::start();
     let chain = ["/usr/bin/python3", "-c", FORKS, &CHAIN.to_string()];
     for options in [&["18789", "--json"][..], &TREE] {

@@ -3,14 +3,17 @@
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
-    vec![case!(f03_a_target_in_the_callers_process_group), case!(f03_a_process_group_of_its_own)]
+    vec![
+        case!(f03_a_target_in_the_callers_process_group_ends_alone),
+        case!(f03_a_member_of_the_targets_process_group_lives),
+    ]
 }
 
 fn group(process: &Proc) -> i32 {
     process.stat().pgrp
 }
 
-fn f03_a_target_in_the_callers_process_group() {
+fn f03_a_target_in_the_callers_process_group_ends_alone() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     let below = Fixture::mcp().start_below(&gateway);
@@ -29,7 +32,7 @@ fn f03_a_target_in_the_callers_process_group() {
 }
 
 /// In the pid namespace the group of whoever leads it from outside is 0, which kill(2) takes for the caller's own.
-fn f03_a_process_group_of_its_own() {
+fn f03_a_member_of_the_targets_process_group_lives() {
     let namespace = PidNs::new();
     let bystander = Bystander::start();
     let shell = Fixture::silent().marked(false).package("shell").inside(&namespace).start();

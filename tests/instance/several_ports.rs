@@ -5,10 +5,10 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(b04_a_launcher_with_a_server_on_another_port_is_spared),
-        case!(b04_workers_whose_ports_are_all_asked_for),
-        case!(b04_a_launcher_that_serves_the_other_port_itself),
-        case!(b04_a_worker_on_a_port_that_is_left_alone),
-        case!(b04_what_a_launcher_started_beside_serves_another_port),
+        case!(b04_workers_whose_ports_are_all_asked_for_are_ended),
+        case!(b04_a_launcher_that_serves_the_other_port_is_spared),
+        case!(b04_a_worker_on_a_port_that_is_left_alone_spares_the_other),
+        case!(b04_any_child_on_another_port_spares_the_launcher),
         case!(b04_a_port_that_is_refused_is_no_longer_asked_for),
     ]
 }
@@ -44,7 +44,7 @@ fn sentences(run: &Run) -> Vec<String> {
     ports.map(|port| port["sentence"].as_str().unwrap().to_owned()).collect()
 }
 
-fn b04_workers_whose_ports_are_all_asked_for() {
+fn b04_workers_whose_ports_are_all_asked_for_are_ended() {
     let bystander = Bystander::start();
     let launcher = Fixture::silent().start();
     let worker = Fixture::gateway().start_below(&launcher);
@@ -83,7 +83,7 @@ fn b04_workers_whose_ports_are_all_asked_for() {
     bystander.answers();
 }
 
-fn b04_a_launcher_that_serves_the_other_port_itself() {
+fn b04_a_launcher_that_serves_the_other_port_is_spared() {
     let bystander = Bystander::start();
     let launcher = Fixture::gateway_on(THIRD).start();
     let worker = Fixture::gateway().start_below(&launcher);
@@ -100,7 +100,7 @@ fn b04_a_launcher_that_serves_the_other_port_itself() {
 }
 
 /// It was asked for, and somebody else holds it, too: nothing is ended for it, and so not its worker either.
-fn b04_a_worker_on_a_port_that_is_left_alone() {
+fn b04_a_worker_on_a_port_that_is_left_alone_spares_the_other() {
     let bystander = Bystander::start();
     let launcher = Fixture::silent().start();
     let worker = Fixture::gateway().start_below(&launcher);
@@ -139,7 +139,7 @@ fn nothing_was_done(run: &Run, fixtures: &[&Fixture]) {
 }
 
 /// Neither a part of the instance by what it executes, nor by a marker: it loses its parent all the same.
-fn b04_what_a_launcher_started_beside_serves_another_port() {
+fn b04_any_child_on_another_port_spares_the_launcher() {
     let bystander = Bystander::start();
     let launcher = Fixture::silent().start();
     let gateway = Fixture::gateway().start_below(&launcher);

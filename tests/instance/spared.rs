@@ -5,16 +5,16 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(c06_a_successor_is_not_of_the_tree),
-        case!(c06_an_instance_that_one_started_while_it_was_ended),
-        case!(c06_protected_offspring_and_what_is_below),
-        case!(c06_a_caller_in_the_tree),
+        case!(c06_a_successor_in_the_tree_lives),
+        case!(c06_an_instance_that_a_target_starts_meanwhile_lives),
+        case!(c06_protected_offspring_and_what_is_below_live),
+        case!(c06_a_caller_in_the_tree_protects_it),
         case!(c06_a_caller_clears_another_tree_than_its_own),
-        case!(c06_offspring_in_a_pid_namespace_of_its_own),
+        case!(c06_offspring_in_a_pid_namespace_of_its_own_lives),
     ]
 }
 
-fn c06_a_successor_is_not_of_the_tree() {
+fn c06_a_successor_in_the_tree_lives() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().on_term(OnTerm::HandOver).start();
     let below = Fixture::mcp().start_below(&gateway);
@@ -30,7 +30,7 @@ fn c06_a_successor_is_not_of_the_tree() {
     bystander.answers();
 }
 
-fn c06_an_instance_that_one_started_while_it_was_ended() {
+fn c06_an_instance_that_a_target_starts_meanwhile_lives() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
     let running = Portclear::new(&[&TREE[..], &["--grace", "3s"]].concat()).spawn();
@@ -47,7 +47,7 @@ fn c06_an_instance_that_one_started_while_it_was_ended() {
     bystander.answers();
 }
 
-fn c06_protected_offspring_and_what_is_below() {
+fn c06_protected_offspring_and_what_is_below_live() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     let [protected, other] = [(), ()].map(|()| Fixture::mcp().start_below(&gateway));
@@ -62,7 +62,7 @@ fn c06_protected_offspring_and_what_is_below() {
     bystander.answers();
 }
 
-fn c06_a_caller_in_the_tree() {
+fn c06_a_caller_in_the_tree_protects_it() {
     let launcher = Fixture::silent().start();
     let worker = Fixture::gateway().start_below(&launcher);
     let sibling = Fixture::silent().start_below(&launcher);
@@ -98,7 +98,7 @@ fn c06_a_caller_clears_another_tree_than_its_own() {
     bystander.answers();
 }
 
-fn c06_offspring_in_a_pid_namespace_of_its_own() {
+fn c06_offspring_in_a_pid_namespace_of_its_own_lives() {
     let bystander = Bystander::start();
     let contains = ["unshare", "--fork", "--pid", "--mount-proc", "--", "sleep", "600"];
     let gateway = Fixture::gateway().spawns(&contains).start();

@@ -4,9 +4,9 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(f02_offspring_whose_parent_ends_at_once),
-        case!(f02_a_fork_that_offspring_leaves_behind),
-        case!(f02_what_offspring_starts_during_the_grace),
+        case!(f02_offspring_whose_parent_ends_at_once_is_ended),
+        case!(f02_a_fork_that_offspring_leaves_behind_is_ended),
+        case!(f02_what_offspring_starts_during_the_grace_is_ended),
         case!(f04_sessions_of_their_own_end_with_the_tree),
         case!(f04_without_tree_they_live_and_are_counted),
         case!(f04_a_dry_run_lists_them),
@@ -14,7 +14,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-fn f02_offspring_whose_parent_ends_at_once() {
+fn f02_offspring_whose_parent_ends_at_once_is_ended() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     let below = Fixture::mcp().start_below(&gateway);
@@ -32,7 +32,7 @@ fn f02_offspring_whose_parent_ends_at_once() {
     bystander.answers();
 }
 
-fn f02_a_fork_that_offspring_leaves_behind() {
+fn f02_a_fork_that_offspring_leaves_behind_is_ended() {
     let namespace = PidNs::new();
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().inside(&namespace).start();
@@ -52,7 +52,7 @@ fn f02_a_fork_that_offspring_leaves_behind() {
     bystander.answers();
 }
 
-fn f02_what_offspring_starts_during_the_grace() {
+fn f02_what_offspring_starts_during_the_grace_is_ended() {
     let namespace = PidNs::new();
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().inside(&namespace).start();

@@ -5,10 +5,10 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(b04_other_workers_of_the_launcher_go_with_it),
-        case!(b04_workers_of_a_real_node, Needs::Node),
-        case!(b04_a_worker_of_who_hides_its_children),
-        case!(f02_forks_where_nothing_is_put_at_random),
-        case!(f02_other_forks_of_a_pool_are_not_the_listeners),
+        case!(b04_workers_of_a_real_node_go_with_it, Needs::Node),
+        case!(b04_a_worker_is_found_where_lists_of_children_are_hidden),
+        case!(f02_forks_are_workers_where_nothing_is_put_at_random),
+        case!(f02_other_forks_of_a_pool_live),
         case!(f02_what_hides_its_script_is_no_worker),
     ]
 }
@@ -34,7 +34,7 @@ fn b04_other_workers_of_the_launcher_go_with_it() {
     bystander.answers();
 }
 
-fn b04_workers_of_a_real_node() {
+fn b04_workers_of_a_real_node_go_with_it() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().real_node().workers(2).on_term(OnTerm::Drain(200)).start();
     assert_eq!(gateway.workers().len(), 2);
@@ -52,7 +52,7 @@ fn b04_workers_of_a_real_node() {
 }
 
 /// Without a list of children there may be some: a mount in the way of it hides no worker.
-fn b04_a_worker_of_who_hides_its_children() {
+fn b04_a_worker_is_found_where_lists_of_children_are_hidden() {
     let bystander = Bystander::start();
     // No threads; threads whose children cannot be read: nothing is mapped where the memory of a process begins.
     for (mounted, on) in [("/bin", "task"), ("/proc/1/mem", "task/*/children")] {
@@ -69,7 +69,7 @@ fn b04_a_worker_of_who_hides_its_children() {
     bystander.answers();
 }
 
-fn f02_forks_where_nothing_is_put_at_random() {
+fn f02_forks_are_workers_where_nothing_is_put_at_random() {
     let bystander = Bystander::start();
     let words = ["/bin/sh", "-c", "setarch -R \"$@\"; exit", "sh"];
     let pool = Fixture::silent().no_package().behind(&words).start();
@@ -86,7 +86,7 @@ fn f02_forks_where_nothing_is_put_at_random() {
 }
 
 /// A pool forks its workers, and executes nothing between.
-fn f02_other_forks_of_a_pool_are_not_the_listeners() {
+fn f02_other_forks_of_a_pool_live() {
     let bystander = Bystander::start();
     let pool = Fixture::other(GATEWAY).on_term(OnTerm::Ignore).start();
     let listener = pool.fork();

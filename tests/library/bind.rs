@@ -13,9 +13,9 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(a_free_address_costs_what_std_costs),
         case!(its_own_kind_is_cleared_at_every_address),
-        case!(started_through_a_link_or_replaced_by_an_upgrade),
-        case!(several_addresses_as_std_tries_them),
-        case!(v6only_as_std_does, Needs::Root),
+        case!(an_instance_is_known_through_links_and_upgrades),
+        case!(several_addresses_are_tried_as_std_tries_them),
+        case!(v6only_is_what_std_makes_it, Needs::Root),
         case!(a_stubborn_instance_is_waited_for_and_killed),
         case!(nothing_is_left_behind_by_any_call),
     ]
@@ -95,7 +95,7 @@ fn its_own_kind_is_cleared_at_every_address() {
     bystander.answers();
 }
 
-fn started_through_a_link_or_replaced_by_an_upgrade() {
+fn an_instance_is_known_through_links_and_upgrades() {
     let bystander = Bystander::start();
     let at = "127.0.0.1:18789";
     let program = Program::new("gateway");
@@ -152,7 +152,7 @@ fn started_through_a_link_or_replaced_by_an_upgrade() {
     bystander.answers();
 }
 
-fn several_addresses_as_std_tries_them() {
+fn several_addresses_are_tried_as_std_tries_them() {
     let bystander = Bystander::start();
     let program = Program::new("gateway");
     let foreign = Fixture::other("127.0.0.1:18789").start();
@@ -177,7 +177,7 @@ fn several_addresses_as_std_tries_them() {
     bystander.answers();
 }
 
-fn v6only_as_std_does() {
+fn v6only_is_what_std_makes_it() {
     let bystander = Bystander::start();
     // This network namespace's own.
     fs::write("/proc/sys/net/ipv6/bindv6only", "1").unwrap();

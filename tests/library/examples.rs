@@ -15,11 +15,11 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(gateway_rs_twenty_restarts_in_a_row),
-        case!(gateway_mjs_twenty_restarts_in_a_row, Needs::Node),
+        case!(gateway_rs_takes_over_twenty_times_in_a_row),
+        case!(gateway_mjs_takes_over_twenty_times_in_a_row, Needs::Node),
         case!(both_explain_who_holds_the_port, Needs::Node),
         case!(an_older_server_does_not_end_a_newer_one_by_the_program, Needs::Node),
-        case!(node_servers_that_start_at_once, Needs::Node),
+        case!(of_node_servers_that_start_at_once_the_youngest_serves, Needs::Node),
         case!(without_the_program_node_says_so, Needs::Node),
     ]
 }
@@ -62,11 +62,11 @@ fn serves(server: &mut Server) {
     assert_eq!(line, format!("pid {} listens on {GATEWAY}", server.pid()));
 }
 
-fn gateway_rs_twenty_restarts_in_a_row() {
+fn gateway_rs_takes_over_twenty_times_in_a_row() {
     restarts(Example::Rust);
 }
 
-fn gateway_mjs_twenty_restarts_in_a_row() {
+fn gateway_mjs_takes_over_twenty_times_in_a_row() {
     restarts(Example::Node);
 }
 
@@ -253,7 +253,7 @@ fn an_older_server_does_not_end_a_newer_one_by_the_program() {
     bystander.answers();
 }
 
-fn node_servers_that_start_at_once() {
+fn of_node_servers_that_start_at_once_the_youngest_serves() {
     let bystander = Bystander::start();
     let mut last = Example::Node.start();
     serves(&mut last);

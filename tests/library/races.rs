@@ -9,17 +9,17 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(two_at_once_fifty_times),
-        case!(five_at_once_fifty_times),
-        case!(taken_between_the_clear_and_the_listen),
+        case!(of_two_at_once_one_serves_fifty_times),
+        case!(of_five_at_once_one_serves_fifty_times),
+        case!(a_port_taken_between_the_clear_and_the_listen_is_told),
     ]
 }
 
-fn two_at_once_fifty_times() {
+fn of_two_at_once_one_serves_fifty_times() {
     rounds(2);
 }
 
-fn five_at_once_fifty_times() {
+fn of_five_at_once_one_serves_fifty_times() {
     rounds(5);
 }
 
@@ -122,7 +122,7 @@ fn is_named(refused: &Value, starts: &BTreeMap<u32, u64>) {
 }
 
 /// Both may be bound, and only one listens: std's bind is refused after all.
-fn taken_between_the_clear_and_the_listen() {
+fn a_port_taken_between_the_clear_and_the_listen_is_told() {
     let bystander = Bystander::start();
     // The tracer knows the program by its name.
     let program = Program::new("portclear");

@@ -15,7 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(a_socket_that_no_table_shows_is_looked_at_a_few_times),
         case!(a_rule_of_the_systems_is_given_as_it_is),
         case!(what_cannot_be_found_out_is_the_cause),
-        case!(at_odds_with_every_look_it_gives_up_in_time),
+        case!(a_bind_at_odds_with_every_look_gives_up_in_time),
         case!(its_own_listener_and_its_childs_are_no_stale_ones),
         case!(a_runtime_is_no_services_own_executable),
     ]
@@ -161,7 +161,7 @@ fn what_cannot_be_found_out_is_the_cause() {
     bystander.answers();
 }
 
-fn at_odds_with_every_look_it_gives_up_in_time() {
+fn a_bind_at_odds_with_every_look_gives_up_in_time() {
     let bystander = Bystander::start();
     let program = Program::new("gateway");
     let begin = Instant::now();

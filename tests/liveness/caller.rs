@@ -16,7 +16,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(c01_what_an_ancestor_started_is_not_protected),
         case!(c02_an_ancestry_that_cannot_be_read_protects_everything, Needs::Root),
         case!(a11_the_cleaners_and_its_shells_command_lines_match_nothing),
-        case!(a11_not_even_as_holders_of_the_port),
+        case!(a11_the_cleaner_and_its_shell_are_spared_as_holders_of_the_port),
     ]
 }
 
@@ -124,7 +124,7 @@ fn a11_the_cleaners_and_its_shells_command_lines_match_nothing() {
     bystander.answers();
 }
 
-fn a11_not_even_as_holders_of_the_port() {
+fn a11_the_cleaner_and_its_shell_are_spared_as_holders_of_the_port() {
     let gateway = Fixture::gateway().start();
     let [out, status] = ["out", "status"].map(|name| gateway.root().join(name));
     let script = format!(

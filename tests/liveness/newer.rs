@@ -14,8 +14,8 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(e04_a_server_that_starts_during_the_second_look_is_seen),
         case!(c06_the_successor_that_was_handed_the_socket_lives),
         case!(c06_a_successor_whose_stack_is_not_at_random_lives),
-        case!(c06_a_fork_that_becomes_the_next_server),
-        case!(c06_a_fork_of_the_grace_that_becomes_the_next_server),
+        case!(c06_a_fork_that_becomes_the_next_server_lives),
+        case!(c06_a_fork_made_in_the_grace_that_becomes_the_next_server_lives),
     ]
 }
 
@@ -174,12 +174,12 @@ fn serves(heir: &Proc) {
     });
 }
 
-fn c06_a_fork_that_becomes_the_next_server() {
+fn c06_a_fork_that_becomes_the_next_server_lives() {
     heir(&["18789", "--json"]);
     heir(&TREE);
 }
 
-fn c06_a_fork_of_the_grace_that_becomes_the_next_server() {
+fn c06_a_fork_made_in_the_grace_that_becomes_the_next_server_lives() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().on_term(OnTerm::Drain(700)).start();
     let running = Portclear::new(&["18789", "--json"]).spawn();

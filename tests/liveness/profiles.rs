@@ -4,8 +4,8 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(a12_a_profile_that_was_given_as_an_argument),
-        case!(a12_a_profile_where_no_script_says_whose_argument_it_is),
+        case!(a12_a_profile_given_as_an_argument_counts),
+        case!(a12_a_profile_argument_without_a_known_script_does_not_count),
     ]
 }
 
@@ -19,7 +19,7 @@ fn asked(profile: Option<&str>) -> Run {
     profile.into_iter().fold(run, |run, profile| run.env("OPENCLAW_PROFILE", profile)).run()
 }
 
-fn a12_a_profile_that_was_given_as_an_argument() {
+fn a12_a_profile_given_as_an_argument_counts() {
     let bystander = Bystander::start();
     // the arguments, the profile that a variable names, who are others, who is the same
     type Row<'a> = (&'a [&'a str], Option<&'a str>, &'a [Option<&'a str>], Option<&'a str>);
@@ -55,7 +55,7 @@ fn a12_a_profile_that_was_given_as_an_argument() {
 }
 
 /// Its own, or one of the runtime's.
-fn a12_a_profile_where_no_script_says_whose_argument_it_is() {
+fn a12_a_profile_argument_without_a_known_script_does_not_count() {
     let bystander = Bystander::start();
     for gateway in [Fixture::gateway().no_package(), Fixture::gateway()] {
         let gateway = gateway.args(&["--profile", "work", "gateway"]).env("OPENCLAW_PROFILE", "home").start();

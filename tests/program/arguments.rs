@@ -8,7 +8,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(bad_arguments_are_one_sentence_and_touch_nothing),
         case!(a_port_given_twice_is_one),
-        case!(several_ports_in_order_and_the_highest_status),
+        case!(several_ports_are_told_in_order_with_the_highest_status),
         case!(help_and_version_are_no_errors),
     ]
 }
@@ -82,7 +82,7 @@ fn a_port_given_twice_is_one() {
     bystander.answers();
 }
 
-fn several_ports_in_order_and_the_highest_status() {
+fn several_ports_are_told_in_order_with_the_highest_status() {
     let stale = Fixture::gateway_on("127.0.0.1:1003").start();
     let foreign = Fixture::other("127.0.0.1:1002").start();
     let in_flight = Fixture::gateway_on("127.0.0.1:1004").start();

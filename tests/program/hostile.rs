@@ -11,12 +11,12 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(hostile_names_and_arguments_of_a_holder),
+        case!(hostile_names_and_arguments_are_shown_safely),
         case!(names_that_are_no_utf8_are_told_apart),
-        case!(hostile_package_and_markers),
-        case!(hostile_script_folder_and_parents),
-        case!(hostile_user_name),
-        case!(text_that_is_pages_long),
+        case!(a_hostile_package_and_markers_are_shown_safely),
+        case!(a_hostile_script_folder_and_parents_are_shown_safely),
+        case!(a_hostile_user_name_is_shown_safely),
+        case!(text_that_is_pages_long_is_shown_safely),
     ]
 }
 
@@ -34,7 +34,7 @@ fn evil(before: &str) -> OsString {
     OsString::from_vec([before.as_bytes(), EVIL].concat())
 }
 
-fn hostile_names_and_arguments_of_a_holder() {
+fn hostile_names_and_arguments_are_shown_safely() {
     let bystander = Bystander::start();
     let holder = Fixture::other("127.0.0.1:18789").exe_name(evil("a")).arg0(EVIL).start();
     holder.set_comm(b"\x1b[2J\n) R 1 (");
@@ -67,7 +67,7 @@ fn names_that_are_no_utf8_are_told_apart() {
     bystander.answers();
 }
 
-fn hostile_package_and_markers() {
+fn a_hostile_package_and_markers_are_shown_safely() {
     let bystander = Bystander::start();
     let offspring = Fixture::gateway().package(EVIL_TEXT).start();
     shows(&Portclear::new, &["18789"], &[&format!("its script lies in package {SHOWN_TEXT}")]);
@@ -90,7 +90,7 @@ fn hostile_package_and_markers() {
     bystander.answers();
 }
 
-fn hostile_script_folder_and_parents() {
+fn a_hostile_script_folder_and_parents_are_shown_safely() {
     let bystander = Bystander::start();
     let parent = Fixture::silent().marked(false).package("parent").exe_name(evil("p")).start();
     parent.set_comm(b"\x1b[2J\r");
@@ -120,7 +120,7 @@ fn hostile_script_folder_and_parents() {
     bystander.answers();
 }
 
-fn hostile_user_name() {
+fn a_hostile_user_name_is_shown_safely() {
     let namespace = PidNs::new();
     let passwd = tempfile::NamedTempFile::new().unwrap();
     let name = "r\x1b[2J\x07\u{202e}\\t";
@@ -132,7 +132,7 @@ fn hostile_user_name() {
     holder.answers();
 }
 
-fn text_that_is_pages_long() {
+fn text_that_is_pages_long_is_shown_safely() {
     let bystander = Bystander::start();
     let long = "\x1b[2J\n".repeat(700);
     // As deep as a path can be that the kernel still tells.

@@ -11,8 +11,8 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(the_fields_are_those_of_the_documentation),
         case!(exactly_one_document_whatever_the_answer),
-        case!(values_of_a_cleared_gateway),
-        case!(values_of_a_stubborn_one_and_of_a_free_port),
+        case!(the_values_of_a_cleared_gateway_are_true),
+        case!(the_values_of_a_stubborn_gateway_and_a_free_port_are_true),
     ]
 }
 
@@ -165,7 +165,7 @@ fn unit_of(pid: u32) -> Value {
     path.rsplit('/').find(|part| part.ends_with(".service")).map_or(Value::Null, Value::from)
 }
 
-fn values_of_a_cleared_gateway() {
+fn the_values_of_a_cleared_gateway_are_true() {
     let bystander = Bystander::start();
     let before = Instant::now();
     let gateway = Fixture::gateway().start();
@@ -225,7 +225,7 @@ fn values_of_a_cleared_gateway() {
     bystander.answers();
 }
 
-fn values_of_a_stubborn_one_and_of_a_free_port() {
+fn the_values_of_a_stubborn_gateway_and_a_free_port_are_true() {
     let bystander = Bystander::start();
     let id = "0123456789abcdef0123456789abcdef";
     let gateway = Fixture::gateway().env("INVOCATION_ID", id).on_term(OnTerm::Ignore).start();

@@ -11,7 +11,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(g01_every_field_of_a_line_is_the_process_own),
         case!(g01_one_line_for_each_that_was_killed),
         case!(g01_a_spared_neighbour_has_its_line_too),
-        case!(g01_unit_and_user_of_another, Needs::Root),
+        case!(g01_unit_and_user_of_another_are_named, Needs::Root),
     ]
 }
 
@@ -154,7 +154,7 @@ impl Drop for Unit<'_> {
     }
 }
 
-fn g01_unit_and_user_of_another() {
+fn g01_unit_and_user_of_another_are_named() {
     let bystander = Bystander::start();
     let namespace = PidNs::new();
     // Nobody keeps a record of the unit, as after its end: with no record at all it would be unknown.

@@ -5,11 +5,11 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(a_terminal_gets_a_block_in_colour),
-        case!(colours_are_for_who_wants_them),
+        case!(colours_are_shown_to_those_who_want_them),
         case!(a_pipe_gets_a_line_per_holder),
         case!(the_live_line_comes_and_goes),
         case!(no_live_line_where_standard_error_is_no_terminal),
-        case!(errors_of_a_terminal),
+        case!(a_terminal_shows_an_error_once),
     ]
 }
 
@@ -54,7 +54,7 @@ fn a_terminal_gets_a_block_in_colour() {
     bystander.answers();
 }
 
-fn colours_are_for_who_wants_them() {
+fn colours_are_shown_to_those_who_want_them() {
     let foreign = Fixture::other("127.0.0.1:1002").start();
     let on = |line: &[&str], environment: &[(&str, &str)], terminal: Option<Terminal>| {
         let mut program = Portclear::new(&[&["1002"], line].concat());
@@ -174,7 +174,7 @@ fn no_live_line_where_standard_error_is_no_terminal() {
     bystander.answers();
 }
 
-fn errors_of_a_terminal() {
+fn a_terminal_shows_an_error_once() {
     let run = Portclear::new(&["-q", NOT_OURS]).on_terminal(Terminal::Both);
     assert_eq!((run.status, &run.stdout[..]), (1, ""), "{run}");
     assert!(run.stderr.starts_with(&format!("portclear: port {NOT_OURS}: could not find out: ")), "{run}");

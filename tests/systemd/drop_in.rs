@@ -8,16 +8,16 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = both![
         b13_the_drop_in_works,
-        b13_a_template_s_instance,
-        b13_a_program_in_a_strange_place,
+        b13_the_drop_in_of_a_templates_instance_works,
+        b13_the_drop_in_of_a_program_in_a_strange_place_works,
         b13_it_warns_of_what_stands_against_it
     ];
     cases.extend([
         case!(b13_the_drop_in_says_all),
-        case!(b13_nothing_is_written),
+        case!(b13_printing_a_drop_in_writes_nothing),
         case!(b13_a_bad_name_is_refused),
-        case!(b13_a_program_that_no_unit_can_start),
-        case!(b13_the_caller_s_own_folders),
+        case!(b13_a_program_that_no_unit_can_start_is_refused),
+        case!(b13_the_callers_own_folders_are_read),
     ]);
     cases
 }
@@ -54,7 +54,7 @@ fn b13_the_drop_in_says_all() {
     assert!(run.stdout.contains("gw@work.service") && run.stdout.contains("--grace=5s"), "{run}");
 }
 
-fn b13_nothing_is_written() {
+fn b13_printing_a_drop_in_writes_nothing() {
     let (run, calls) = Portclear::new(&["unit", "18789"]).traced().record();
     run.succeeded();
     let opened = calls.iter().filter(|call| call.number == libc::SYS_openat);
@@ -108,7 +108,7 @@ fn b13_the_drop_in_works(sd: &Sd) {
     bystander.answers();
 }
 
-fn b13_a_template_s_instance(sd: &Sd) {
+fn b13_the_drop_in_of_a_templates_instance_works(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port).forks_listener());
@@ -134,7 +134,7 @@ fn b13_a_template_s_instance(sd: &Sd) {
 /// Each of these has a meaning in a command line of a unit file.
 const STRANGE: [&str; 4] = ["a b", "100%n", "ünïcode;#", "$HOME and ${HOME}"];
 
-fn b13_a_program_in_a_strange_place(sd: &Sd) {
+fn b13_the_drop_in_of_a_program_in_a_strange_place_works(sd: &Sd) {
     let bystander = sd.bystander();
     for (at, name) in STRANGE.into_iter().enumerate() {
         let port = sd.port();
@@ -165,7 +165,7 @@ fn b13_a_program_in_a_strange_place(sd: &Sd) {
 
 /// systemd takes no such path, in whatever quotes, and ignores the line: the server would start without the
 /// hook.
-fn b13_a_program_that_no_unit_can_start() {
+fn b13_a_program_that_no_unit_can_start_is_refused() {
     for name in ["it's", "\"so\"", r"back\slash", "new\nline"] {
         let top = tempfile::tempdir().unwrap();
         let folder = top.path().join(name);
@@ -217,7 +217,7 @@ fn b13_it_warns_of_what_stands_against_it(sd: &Sd) {
     warns(&sd.portclear(&["unit", "--unit", sd.named("none.service").name(), "18789"]), &[]);
 }
 
-fn b13_the_caller_s_own_folders() {
+fn b13_the_callers_own_folders_are_read() {
     let top = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| {
         let path = top.path().join(path);

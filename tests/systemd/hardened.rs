@@ -6,18 +6,18 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = both![
-        g04_private_users,
-        g04_private_users_and_a_privileged_hook,
+        g04_with_private_users_it_says_what_would_work,
+        g04_a_privileged_hook_works_with_private_users,
         g04_a_hook_needs_no_bus_and_no_child,
         g04_the_link_alone_tells
     ];
     cases.extend([
         case!(g04_a_hardened_unit_works, Needs::Systemd),
         case!(g04_a_hardened_user_unit_works, Needs::Systemd),
-        case!(g04_another_user_s_holder_is_hidden, Needs::Systemd),
-        case!(g04_a_user_s_live_unit_behind_protect_home, Needs::Systemd),
-        case!(g04_a_network_of_its_own, Needs::Systemd),
-        case!(g04_the_table_is_these),
+        case!(g04_another_users_hidden_holder_is_said, Needs::Systemd),
+        case!(g04_a_live_unit_behind_protect_home_is_spared, Needs::Systemd),
+        case!(g04_a_unit_in_a_network_of_its_own_starts, Needs::Systemd),
+        case!(g04_every_row_of_the_table_is_tested),
     ]);
     cases
 }
@@ -102,7 +102,7 @@ fn is_blind<'a>(sd: &Sd, unit: &'a Unit<'a>, pid: u32, port: u16, wanted: &[&str
     assert_eq!(unit.signals_of(pid), [""; 0]);
 }
 
-fn g04_private_users(sd: &Sd) {
+fn g04_with_private_users_it_says_what_would_work(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();
     let user = if sd.manager() == Manager::User { "" } else { "User=portclear\n" };
@@ -111,7 +111,7 @@ fn g04_private_users(sd: &Sd) {
     bystander.answers();
 }
 
-fn g04_private_users_and_a_privileged_hook(sd: &Sd) {
+fn g04_a_privileged_hook_works_with_private_users(sd: &Sd) {
     let bystander = sd.bystander();
     let user = if sd.manager() == Manager::User { "" } else { "User=portclear\n" };
     let port = sd.port();
@@ -124,7 +124,7 @@ fn g04_private_users_and_a_privileged_hook(sd: &Sd) {
     bystander.answers();
 }
 
-fn g04_another_user_s_holder_is_hidden() {
+fn g04_another_users_hidden_holder_is_said() {
     let sd = Sd::new(Manager::System);
     let bystander = sd.bystander();
     let port = bystander.port();
@@ -140,7 +140,7 @@ fn g04_another_user_s_holder_is_hidden() {
 }
 
 /// Its record is hidden: what cannot be read is no sign of an end.
-fn g04_a_user_s_live_unit_behind_protect_home() {
+fn g04_a_live_unit_behind_protect_home_is_spared() {
     let (sd, users) = (Sd::new(Manager::System), Sd::new(Manager::User));
     let bystander = sd.bystander();
     let port = sd.port();
@@ -158,7 +158,7 @@ fn g04_a_user_s_live_unit_behind_protect_home() {
     bystander.answers();
 }
 
-fn g04_a_network_of_its_own() {
+fn g04_a_unit_in_a_network_of_its_own_starts() {
     let sd = Sd::new(Manager::System);
     let bystander = sd.bystander();
     let port = bystander.port();
@@ -172,7 +172,7 @@ fn g04_a_network_of_its_own() {
 }
 
 /// A row more in the document is one that nobody has run.
-fn g04_the_table_is_these() {
+fn g04_every_row_of_the_table_is_tested() {
     let document = include_str!("../../docs/systemd.md");
     let directives = [
         "| `NoNewPrivileges=yes`, `PrivateTmp=yes`, `ProtectSystem=strict`, `User=` | works |",

@@ -6,12 +6,12 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     both![
         a05_an_agents_web_server_lives_as_long_as_its_run,
-        b03_a_leftover_of_a_unit_that_is_gone,
-        c05_a_transient_unit,
-        c05_a_unit_in_a_slice,
-        c05_a_template_unit,
-        c05_a_unit_with_an_escaped_name,
-        c05_without_a_run_in_its_environment,
+        b03_a_leftover_of_a_unit_that_is_gone_is_ended,
+        c05_a_transient_unit_is_live_then_left_over,
+        c05_a_unit_in_a_slice_is_live_then_left_over,
+        c05_a_template_unit_is_live_then_left_over,
+        c05_a_unit_with_an_escaped_name_is_live_then_left_over,
+        c05_a_process_without_a_run_is_judged_by_its_unit,
     ]
 }
 
@@ -48,7 +48,7 @@ fn a05_an_agents_web_server_lives_as_long_as_its_run(sd: &Sd) {
     bystander.answers();
 }
 
-fn b03_a_leftover_of_a_unit_that_is_gone(sd: &Sd) {
+fn b03_a_leftover_of_a_unit_that_is_gone_is_ended(sd: &Sd) {
     let bystander = sd.bystander();
     let [port, web] = [sd.port(), sd.port()];
     let gateway = sd.install(sd.gateway(port).forks_listener());
@@ -88,7 +88,7 @@ fn b03_a_leftover_of_a_unit_that_is_gone(sd: &Sd) {
     bystander.answers();
 }
 
-fn c05_a_transient_unit(sd: &Sd) {
+fn c05_a_transient_unit_is_live_then_left_over(sd: &Sd) {
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port).forks_listener());
     let options = ["--property=KillMode=process", &format!("--property={}", hook(sd, port).trim_end())];
@@ -96,7 +96,7 @@ fn c05_a_transient_unit(sd: &Sd) {
     live_then_left_over(sd, port, &unit);
 }
 
-fn c05_a_unit_in_a_slice(sd: &Sd) {
+fn c05_a_unit_in_a_slice_is_live_then_left_over(sd: &Sd) {
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port).forks_listener());
     let more = "KillMode=process\nSlice=portclear-some.slice\n";
@@ -107,7 +107,7 @@ fn c05_a_unit_in_a_slice(sd: &Sd) {
     live_then_left_over(sd, port, &unit);
 }
 
-fn c05_a_template_unit(sd: &Sd) {
+fn c05_a_template_unit_is_live_then_left_over(sd: &Sd) {
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port).forks_listener());
     let text = format!("[Service]\n{gateway}{}KillMode=process\n", hook(sd, port));
@@ -122,7 +122,7 @@ fn c05_a_template_unit(sd: &Sd) {
     assert_eq!(sd.until_answers(port), pid);
 }
 
-fn c05_a_unit_with_an_escaped_name(sd: &Sd) {
+fn c05_a_unit_with_an_escaped_name_is_live_then_left_over(sd: &Sd) {
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port).forks_listener());
     let text = format!("[Service]\n{gateway}{}KillMode=process\n", hook(sd, port));
@@ -168,7 +168,7 @@ fn live_then_left_over(sd: &Sd, port: u16, unit: &Unit<'_>) {
     bystander.answers();
 }
 
-fn c05_without_a_run_in_its_environment(sd: &Sd) {
+fn c05_a_process_without_a_run_is_judged_by_its_unit(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();
     let without = ["/usr/bin/env", "-u", "INVOCATION_ID"];

@@ -7,7 +7,7 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     both![
-        c05_the_main_process_is_a_launcher_and_its_child_listens,
+        c05_a_child_that_listens_for_its_main_process_is_live,
         c06_a_freshly_restarted_gateway_is_spared_by_late_cleaners,
         c06_a_cleaner_that_began_before_the_start_spares_the_new_gateway,
         c08_a_unit_that_drains_is_live,
@@ -15,7 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-fn c05_the_main_process_is_a_launcher_and_its_child_listens(sd: &Sd) {
+fn c05_a_child_that_listens_for_its_main_process_is_live(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port).forks_listener());

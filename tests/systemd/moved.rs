@@ -13,7 +13,7 @@ pub(crate) fn cases() -> Vec<Case> {
     both![
         f05_a_child_in_a_scope_lives,
         f05_a_child_in_a_cgroup_below_the_units_lives,
-        f05_what_is_moved_away_before_its_signal,
+        f05_what_is_moved_away_before_its_signal_lives,
     ]
 }
 
@@ -81,7 +81,7 @@ fn lives_elsewhere(sd: &Sd, moved: &[&str], more: &str) {
     bystander.answers();
 }
 
-fn f05_what_is_moved_away_before_its_signal(sd: &Sd) {
+fn f05_what_is_moved_away_before_its_signal_lives(sd: &Sd) {
     let bystander = sd.bystander();
     moved_away(sd, "sweep", "leftover stale-leftover");
     // Nothing but its parent tells whose it is, and nothing of what it is has changed.

@@ -3,10 +3,10 @@
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
-    both![c05_a_unit_of_a_manager_in_a_unit_is_not_judged_by_the_outer_ones_records,]
+    both![c05_a_unit_of_an_inner_manager_is_not_judged_by_outer_records,]
 }
 
-fn c05_a_unit_of_a_manager_in_a_unit_is_not_judged_by_the_outer_ones_records(sd: &Sd) {
+fn c05_a_unit_of_an_inner_manager_is_not_judged_by_outer_records(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();
     let files = sd.install(sd.gateway(port));

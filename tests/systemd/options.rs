@@ -6,7 +6,7 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     both![
         d10_a_live_gateway_is_ended_and_started_again,
-        d10_a_unit_takes_the_port_while_the_rest_is_ended,
+        d10_a_unit_that_takes_the_port_again_is_not_chased,
         a05_offspring_of_a_live_run_is_live,
         a05_unsupervised_offspring_is_ended_if_asked,
         a01_live_and_offspring_end_nothing_foreign,
@@ -35,7 +35,7 @@ fn d10_a_live_gateway_is_ended_and_started_again(sd: &Sd) {
 }
 
 /// A second holder, which is in no hurry, keeps portclear waiting until the unit has taken the port again.
-fn d10_a_unit_takes_the_port_while_the_rest_is_ended(sd: &Sd) {
+fn d10_a_unit_that_takes_the_port_again_is_not_chased(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port));

@@ -4,12 +4,12 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = both![
-        g03_before_each_start,
+        g03_the_recipe_before_each_start_clears_and_starts,
         g03_a_foreign_holder_fails_the_start,
-        g03_try_and_start_all_the_same,
-        g03_skip_the_start_instead_of_looping
+        g03_the_recipe_that_tries_starts_all_the_same,
+        g03_the_recipe_that_skips_does_not_loop
     ];
-    cases.push(case!(g03_every_recipe_is_one_of_these));
+    cases.push(case!(g03_every_recipe_is_tested));
     cases
 }
 
@@ -44,13 +44,13 @@ pub(super) fn recipe(sd: &Sd, heading: &str, port: u16) -> String {
     text
 }
 
-fn g03_every_recipe_is_one_of_these() {
+fn g03_every_recipe_is_tested() {
     let headings: Vec<&str> = blocks().into_iter().map(|(heading, _)| heading).collect();
     assert_eq!(headings, [BEFORE, TRY, SKIP]);
     assert_eq!(DOCUMENT.matches("```").count(), 2 * headings.len(), "a block that is not ini");
 }
 
-fn g03_before_each_start(sd: &Sd) {
+fn g03_the_recipe_before_each_start_clears_and_starts(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port).forks_listener());
@@ -88,7 +88,7 @@ fn g03_a_foreign_holder_fails_the_start(sd: &Sd) {
     bystander.answers();
 }
 
-fn g03_try_and_start_all_the_same(sd: &Sd) {
+fn g03_the_recipe_that_tries_starts_all_the_same(sd: &Sd) {
     let bystander = sd.bystander();
     let port = bystander.port();
     let other = sd.port();
@@ -109,7 +109,7 @@ fn g03_try_and_start_all_the_same(sd: &Sd) {
     bystander.answers();
 }
 
-fn g03_skip_the_start_instead_of_looping(sd: &Sd) {
+fn g03_the_recipe_that_skips_does_not_loop(sd: &Sd) {
     let bystander = sd.bystander();
     let port = bystander.port();
     let gateway = sd.install(sd.gateway(port));

@@ -7,12 +7,12 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = both![
-        c05_a_run_of_its_own_making_is_live,
+        c05_a_run_that_the_unit_made_up_is_live,
         c05_a_unit_with_a_new_name_is_live,
         b03_a_unit_with_a_new_name_clears_what_its_old_one_left
     ];
     cases.extend([
-        case!(c05_a_name_that_systemd_escapes_in_the_cgroup, Needs::Systemd),
+        case!(c05_a_name_that_systemd_escapes_in_the_cgroup_is_live, Needs::Systemd),
         case!(d06_a_record_of_another_users_manager_is_no_answer, Needs::Systemd),
     ]);
     cases
@@ -26,7 +26,7 @@ fn is_live(sd: &Sd, port: u16) {
 }
 
 /// A unit may give its processes any INVOCATION_ID: a dump of another run's environment, say.
-fn c05_a_run_of_its_own_making_is_live(sd: &Sd) {
+fn c05_a_run_that_the_unit_made_up_is_live(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port));
@@ -41,7 +41,7 @@ fn c05_a_run_of_its_own_making_is_live(sd: &Sd) {
 }
 
 /// The kernel has files like cpu.max in a cgroup, so systemd writes `_cpu.service` there and nowhere else.
-fn c05_a_name_that_systemd_escapes_in_the_cgroup() {
+fn c05_a_name_that_systemd_escapes_in_the_cgroup_is_live() {
     let sd = Sd::new(Manager::System);
     let bystander = sd.bystander();
     let port = sd.port();

@@ -10,8 +10,8 @@ pub(crate) fn cases() -> Vec<Case> {
         b06_in_a_scope_nobody_looks_after_it,
         b06_in_a_session_nobody_looks_after_it,
         b06_moved_into_a_scope_it_outlives_its_unit,
-        a05_what_a_live_run_put_into_a_scope,
-        a05_what_was_started_in_a_scope_of_its_own,
+        a05_what_a_live_run_put_into_a_scope_is_live,
+        a05_what_was_started_in_a_scope_of_its_own_is_offspring,
     ]
 }
 
@@ -98,7 +98,7 @@ fn in_a_scope(sd: &Sd, with: &str) -> (Installed, Installed, u16) {
 }
 
 /// With the run of what started it, as tmux does, which is moved to a scope without an exec.
-fn a05_what_a_live_run_put_into_a_scope(sd: &Sd) {
+fn a05_what_a_live_run_put_into_a_scope_is_live(sd: &Sd) {
     let bystander = sd.bystander();
     let (gateway, _server, web) = in_a_scope(sd, "INVOCATION_ID=$INVOCATION_ID");
     let unit = sd.unit("gw.service", &format!("[Service]\n{gateway}"));
@@ -118,7 +118,7 @@ fn a05_what_a_live_run_put_into_a_scope(sd: &Sd) {
     bystander.answers();
 }
 
-fn a05_what_was_started_in_a_scope_of_its_own(sd: &Sd) {
+fn a05_what_was_started_in_a_scope_of_its_own_is_offspring(sd: &Sd) {
     let bystander = sd.bystander();
     let (gateway, _server, web) = in_a_scope(sd, "A=B");
     let unit = sd.unit("gw.service", &format!("[Service]\n{gateway}"));

@@ -8,7 +8,10 @@ use super::service::{Service, pids, shell, with_servers};
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
-    both![f03_of_two_gateways_below_one_shell_one_is_ended, d12_a_shell_that_is_left_over_above_a_gateway,]
+    both![
+        f03_of_two_gateways_below_one_shell_one_is_ended,
+        d12_a_left_over_shell_and_its_gateway_get_one_signal_each,
+    ]
 }
 
 /// Where one process waits for another in vain, it is for this: the half of the default grace.
@@ -51,7 +54,7 @@ fn f03_of_two_gateways_below_one_shell_one_is_ended(sd: &Sd) {
 }
 
 /// The gateway is below the shell, and the shell is of the gateway's ended run: who is asked first?
-fn d12_a_shell_that_is_left_over_above_a_gateway(sd: &Sd) {
+fn d12_a_left_over_shell_and_its_gateway_get_one_signal_each(sd: &Sd) {
     let bystander = sd.bystander();
     let (service, [main, own, port]) = (Service::new(sd), [(); 3].map(|()| sd.port()));
     let gateway = sd.install(with_servers(service.gateway(port), 1));

@@ -4,7 +4,7 @@ use super::claims::judge;
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases = both![c04_a_socket_unit_keeps_its_port, a05_whose_listener_a_manager_holds];
+    let mut cases = both![c04_a_socket_unit_keeps_its_port, a05_a_listener_that_a_manager_holds_is_protected];
     cases.push(case!(c04_a_file_descriptor_store_keeps_a_listener, Needs::Systemd));
     cases
 }
@@ -64,7 +64,7 @@ fn c04_a_file_descriptor_store_keeps_a_listener() {
     bystander.answers();
 }
 
-fn a05_whose_listener_a_manager_holds(sd: &Sd) {
+fn a05_a_listener_that_a_manager_holds_is_protected(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();
     let socket = sd.unit("gw.socket", &format!("[Socket]\nListenStream=127.0.0.1:{port}\n"));

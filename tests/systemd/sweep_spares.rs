@@ -8,10 +8,11 @@ use super::service::{Service, pids, with_servers};
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases = both![f01_what_is_not_left_over_lives, f01_a_gateway_that_another_service_has_started];
+    let mut cases =
+        both![f01_what_is_not_left_over_lives, f01_a_gateway_that_another_service_has_started_lives];
     cases.extend([
         case!(f01_what_another_user_left_is_out_of_reach, Needs::Systemd),
-        case!(f01_a_record_that_a_user_has_spoilt, Needs::Systemd),
+        case!(f01_a_spoilt_record_changes_nothing, Needs::Systemd),
     ]);
     cases
 }
@@ -100,7 +101,7 @@ fn f01_what_another_user_left_is_out_of_reach() {
 }
 
 /// As a developer's tool may that runs as a service: nothing marks it as what the service's own runs have left.
-fn f01_a_gateway_that_another_service_has_started(sd: &Sd) {
+fn f01_a_gateway_that_another_service_has_started_lives(sd: &Sd) {
     let bystander = sd.bystander();
     let (service, [theirs, ours, free]) = (Service::new(sd), [(); 3].map(|()| sd.port()));
     let work = |port| service.gateway(port).env("OPENCLAW_PROFILE", "work").forks_listener();
@@ -139,7 +140,7 @@ fn f01_a_gateway_that_another_service_has_started(sd: &Sd) {
 }
 
 /// What a user writes into his own folder is no reason to leave root's port alone.
-fn f01_a_record_that_a_user_has_spoilt() {
+fn f01_a_spoilt_record_changes_nothing() {
     let [system, user] = [Manager::System, Manager::User].map(Sd::new);
     let bystander = system.bystander();
     let service = Service::new(&system);
