@@ -1,4 +1,4 @@
-//! A process is asked once, has its grace, and is then killed.
+//! A process is asked once, has its grace, and is killed after that.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// When a signal was sent, by the document, counted from the first signal of the call.
+/// When the document says a signal was sent, counted from the first signal of the call.
 fn sent_after(run: &Run, pid: u32, signal: &str) -> Duration {
     let holder = run.process(pid);
     let mut signals = holder["signals"].as_array().unwrap().iter();
@@ -115,7 +115,7 @@ fn d03_no_kill_does_not_wait_for_a_sigkill() {
     let port = &run.json()["ports"][0];
     assert_eq!(port["status"], "survived", "{run}");
     assert_eq!(port["sentence"], "still held: 1 process signalled and still there", "{run}");
-    // The two seconds that SIGKILL may take are not waited for.
+    // portclear waits for none of the two seconds that SIGKILL may take.
     let grace = Duration::from_millis(300);
     assert!(run.elapsed >= grace && run.elapsed < grace + SLACK, "{run}");
     bystander.answers();
@@ -139,7 +139,7 @@ fn d12_a_holder_of_several_ports_gets_one_signal() {
     let gateway = Fixture::gateway().listen(SECOND).listen("[::1]:18789").on_term(OnTerm::Drain(300)).start();
     let run = portclear(&["18789", GATEWAY, "localhost:18789", "18791", "--json"]);
     assert_eq!(run.status, 0, "{run}");
-    // The second one would have made it end with 1.
+    // A second signal would have made it end with 1.
     assert_eq!(gateway.status().code(), Some(0));
     assert_eq!(gateway.signals(), ["TERM"]);
     let json = run.json();
@@ -165,7 +165,7 @@ fn d02_no_kill_sends_no_sigkill() {
     assert_eq!((sent(holder), &holder["outcome"]), (vec!["SIGTERM"], &json!("survived")), "{left}");
     gateway.answers();
     assert_eq!(gateway.signals(), ["TERM"]);
-    // Without it the same process does not survive.
+    // Without --no-kill the same process does not survive.
     let killed = portclear_json(&["--grace", "200ms"]);
     cleared(&killed, gateway.pid(), "stale-instance", &["SIGTERM", "SIGKILL"]);
     assert_eq!(gateway.status().signal(), Some(libc::SIGKILL));

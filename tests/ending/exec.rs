@@ -14,12 +14,12 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Whose child a holder is, so that it has a parent which portclear has not.
+/// A parent for a holder. It is not portclear's parent, so portclear reads it for the holder alone.
 fn parent() -> Fixture {
     Fixture::silent().package("other").marked(false).start()
 }
 
-/// Runs portclear on to the look at the holder's parent: the holder itself is read by then, and not yet judged.
+/// Runs portclear up to its look at the holder's parent. By then it has read the holder, and has not judged it.
 fn after_the_facts(run: &mut Traced, holder: &Fixture) {
     let parent = u64::from(holder.process().parent());
     run.run_to_call(libc::SYS_kill, |call| call[..2] == [parent, 0]);
@@ -53,7 +53,7 @@ fn e03_exec_of_one_of_two_spares_both() {
     let parents = [parent(), parent()];
     let stays = Fixture::gateway_on("127.0.0.2:18789").start_below(&parents[0]);
     let changes = Fixture::gateway().start_below(&parents[1]);
-    // The older one is read first.
+    // portclear reads the older one first.
     let mut run = Portclear::new(&["18789", "--json"]).traced();
     after_the_facts(&mut run, &stays);
     after_the_facts(&mut run, &changes);
@@ -88,7 +88,8 @@ fn e03_exec_between_term_and_kill_spares_it() {
     bystander.answers();
 }
 
-/// In its own place, with the listener it has: what serves at the end of the grace is not what was asked to end.
+/// It executes itself in its own place and keeps its listener. What serves at the end of the grace is no longer what
+/// was asked to end.
 fn e03_a_server_that_executes_itself_anew_is_not_killed() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
@@ -120,7 +121,7 @@ fn e03_exec_that_let_go_of_the_port_leaves_it_free() {
     bystander.answers();
 }
 
-/// At the end of each look before the signal. After the last one nothing looks again.
+/// The exec comes at the end of each look before the signal. After the last one nothing looks again.
 fn e03_exec_while_it_is_read_spares_it() {
     let bystander = Bystander::start();
     let another = Fixture::other(SECOND).start();

@@ -1,4 +1,4 @@
-//! A holder that ends, forks or lets go of the port meanwhile changes the answer as it should.
+//! A holder may end, fork or let go of the port while portclear works. The answer is true all the same.
 
 use serde_json::json;
 
@@ -58,7 +58,7 @@ fn e04_a_fork_made_before_the_kill_is_ended_too() {
     forked(At::Wait, OnTerm::Ignore, &["SIGTERM", "SIGKILL"]);
 }
 
-/// The child keeps the socket, and no scan has seen it. It is younger than portclear, and no newcomer.
+/// The child keeps the socket, and no scan has seen it. It is younger than portclear, but it is no newcomer.
 fn forked(at: At, on_term: OnTerm, signals: &[&str]) {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().on_term(on_term).start();
@@ -74,7 +74,7 @@ fn forked(at: At, on_term: OnTerm, signals: &[&str]) {
         assert_eq!(run.sent(pid), signals, "{run}");
         assert_eq!(run.process(pid)["outcome"], "ended", "{run}");
     }
-    // Where SIGKILL follows at once, the child may have had no time to tell.
+    // If SIGKILL follows at once, the child may have had no time to report.
     assert!(gateway.signals_of(child.pid()).len() <= 1);
     bystander.answers();
 }
@@ -104,7 +104,7 @@ fn c06_a_holder_that_has_let_go_of_the_port_is_not_signalled() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     let mut late = Portclear::new(&JSON).traced();
-    // Whether it may be signalled is asked once for the judgement, and again for the last look before it is.
+    // portclear asks twice whether it may signal the process: for the judgement, and for the last look.
     let of_gateway = |arguments: [u64; 6]| arguments[..2] == [gateway.pid().into(), 0];
     late.run_to_call(libc::SYS_kill, of_gateway);
     late.run_to_call(libc::SYS_kill, of_gateway);

@@ -1,4 +1,4 @@
-//! Where descriptors run out and processes vanish, portclear reports an error and never a wrong "free".
+//! Descriptors may run out and processes may vanish. portclear may then report an error, but never a wrong "free".
 
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,13 +15,13 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Runs portclear with so few descriptors, the three of every program among them.
+/// Runs portclear with so few descriptors. Three of them are its standard streams.
 fn with_descriptors(count: u32) -> Run {
     let limit = format!("--nofile={count}:{count}");
     Portclear::new(&["18789", "--json"]).through(&["prlimit", &limit, "--"]).run()
 }
 
-/// From next to none up to enough. That both ends were met is for the caller to check.
+/// From next to none to enough. The caller checks that both ends were reached.
 const LIMITS: std::ops::RangeInclusive<u32> = 4..=20;
 
 fn at_every_limit_left_alone(holder: &Fixture, rule: &str) {
@@ -43,7 +43,7 @@ fn e05_out_of_descriptors_a_foreign_holder_is_never_free() {
     at_every_limit_left_alone(&Fixture::other(GATEWAY).start(), "foreign");
 }
 
-/// Its marker is read at few descriptors, its package at more.
+/// A few descriptors are enough to read its marker, but not its package.
 fn e05_out_of_descriptors_an_offspring_is_never_ended() {
     at_every_limit_left_alone(&Fixture::gateway().package("other").start(), "offspring");
 }
@@ -73,7 +73,7 @@ fn amid_churn(body: impl FnOnce()) {
     }
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        // A panic of the body must stop it, too.
+        // A panic of the body must stop the churn, too.
         let _stop = Stop(&over);
         for _ in 0..4 {
             scope.spawn(|| {

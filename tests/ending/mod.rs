@@ -1,6 +1,6 @@
-//! How does a process end, and what is said when it does not? It is asked once, has its grace, and is killed after that,
-//! all within a time that is known before. Whatever changes meanwhile, only what was judged is signalled, and 0 means
-//! that a server can bind.
+//! How does a process end, and what is said when it does not? It is asked once, has its grace, and is killed after
+//! that, all within a time that is known before. Only what was judged is signalled, whatever changes meanwhile. The
+//! exit status 0 means that a server can bind.
 
 mod escalation;
 mod exec;

@@ -1,26 +1,26 @@
-//! The moments at which the tests of this folder stop portclear.
+//! Where the tests of this folder stop portclear.
 
 use std::fmt;
 
 use crate::support::*;
 
-/// Where portclear is stopped, about one holder.
+/// A moment of a run, seen from one holder.
 #[derive(Clone, Copy)]
 pub(super) enum At {
-    /// The scan of /proc has found its pid.
+    /// The scan of /proc has found the holder's pid.
     Pin,
-    /// The pidfd is there, /proc/PID is not yet open.
+    /// The holder has a pidfd, and /proc/PID is not open yet.
     Open,
-    /// The facts are read, and not yet known to be those of one living process.
+    /// The facts are read. Whether they are those of one living process is not known yet.
     Check,
-    /// Everything is decided: the next call is the signal.
+    /// Everything is decided. The next call is the signal.
     Signal,
-    /// The first signal was sent, and waiting has not begun.
+    /// The first signal was sent. The wait has not begun.
     Wait,
 }
 
 impl At {
-    /// Runs `portclear ARGUMENTS… --json` up to there. `pid` is the holder's as portclear sees it.
+    /// Runs the program up to this moment. `pid` is the holder's, as portclear sees it.
     pub(super) fn stop(self, program: Portclear, pid: u32) -> Traced {
         let mut run = program.traced();
         let pin = |run: &mut Traced| run.run_to_call(libc::SYS_pidfd_open, |call| call[0] == u64::from(pid));
@@ -53,7 +53,7 @@ impl fmt::Display for At {
     }
 }
 
-/// The last call before it is known whether all that was read of a process is of one program.
+/// The last call of a look at this process. It tells whether all that was read is of one program.
 pub(super) fn is_check_of(process: &Fixture) -> impl Fn([u64; 6]) -> bool {
     let pid = u64::from(process.pid());
     move |call| call[..2] == [pid, 0]

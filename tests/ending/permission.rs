@@ -1,4 +1,4 @@
-//! A process that may not be signalled is not dead: it is named with its user, and nothing is ended by halves.
+//! A process that may not be signalled is not dead. The answer names its user, and no other holder is ended either.
 
 use procfs::process::Process;
 
@@ -18,7 +18,7 @@ fn owner(fixture: &Fixture) -> u32 {
     status.euid
 }
 
-/// Nobody, who may read everything and still signal only what is his.
+/// Runs as the user nobody, who may read every process and signal only his own.
 fn reader(arguments: &[&str]) -> Portclear {
     let capable = [
         "setpriv",
@@ -44,7 +44,7 @@ fn d06_roots_gateway_is_out_of_nobodys_reach() {
     );
     assert_eq!(gateway.signals(), [""; 0]);
     gateway.answers();
-    // What it names does work.
+    // The command that it names does work.
     let run = portclear(&["18789"]);
     assert_eq!(run.status, 0, "{run}");
     gateway.has_ended();
@@ -85,7 +85,7 @@ fn d06_one_out_of_reach_spares_the_other() {
         gateway.answers();
     }
     assert!(sentence(&run).starts_with(&format!("process {} of uid 0 may not", others.pid())), "{run}");
-    // Alone it would have been within reach.
+    // Alone, it is within reach.
     let run = reader(&[GATEWAY, "--json"]).run();
     assert_eq!(run.status, 0, "{run}");
     own.has_ended();
@@ -93,10 +93,10 @@ fn d06_one_out_of_reach_spares_the_other() {
     bystander.answers();
 }
 
-/// It was within reach, and has become another user's since.
+/// It was within reach when it was judged. It has become another user's since.
 fn d06_refused_at_the_signal_is_not_dead() {
     let bystander = Bystander::start();
-    // The shell stays, so that there is a child to be found.
+    // The shell stays, so that the harness finds its child.
     let line = r#"setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=+setuid --ambient-caps=+setuid -- "$@"; :"#;
     let gateway =
         Fixture::gateway().behind(&["setpriv", "--pdeathsig=KILL", "--", "sh", "-c", line, "sh"]).start();

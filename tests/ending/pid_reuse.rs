@@ -1,4 +1,4 @@
-//! Whoever gets the pid of a process that has ended is not signalled in its place.
+//! A process may get the pid of one that has ended. It is not signalled in its place.
 
 use super::moments::At;
 use crate::support::*;
@@ -29,7 +29,8 @@ fn e01_a_pid_reused_before_the_signal_is_not_signalled() {
     reused(At::Signal);
 }
 
-/// The newcomer is innocent; is itself a gateway, on another port; is the new gateway on the very port.
+/// Each newcomer lives: a stranger, a gateway on another port, the next gateway on this port, a stranger on this
+/// port.
 fn reused(at: At) {
     let bystander = Bystander::start();
     let namespace = PidNs::new();
@@ -44,7 +45,7 @@ fn reused(at: At) {
         let pid = gateway.inner_pid();
         let run = at.stop(Portclear::new(&["18789", "--json"]).inside(&namespace), pid);
         gateway.process().kill();
-        // Reaped: the pid is free only then.
+        // The pid is free only once the process is reaped.
         gateway.status();
         namespace.next_pid(pid);
         let heir = heir.inside(&namespace).start();
@@ -67,12 +68,13 @@ fn e01_the_next_owner_of_an_offsprings_pid_and_its_child_live() {
     let bystander = Bystander::start();
     let gateway =
         Fixture::gateway().env("INVOCATION_ID", RUN).on_term(OnTerm::Ignore).inside(&namespace).start();
-    // Its parent would leave a zombie, and no pid that is free.
+    // init reaps an orphan. Any other parent would leave a zombie, and the pid would not be free.
     let server = namespace.orphan(Fixture::mcp().env("INVOCATION_ID", RUN));
     let pid = server.inner_pid();
     let options = [&TREE[..], &["--grace", "2s"]].concat();
     let mut run = Portclear::new(&options).inside(&namespace).traced();
-    // SIGTERM and SIGCONT for the gateway, and at half the grace for the other one, which has had the first then.
+    // The gateway gets SIGTERM and SIGCONT, and the offspring the same at half the grace. This stops before the
+    // fourth.
     for _ in 0..4 {
         run.run_to(libc::SYS_pidfd_send_signal);
     }

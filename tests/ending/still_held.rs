@@ -26,7 +26,7 @@ fn d05_a_zombie_is_gone() {
     until("asked", || gateway.signals() == ["TERM"]);
     gateway.process().kill();
     let run = running.finish();
-    // Nobody has reaped it, and the ten seconds of grace were not waited for.
+    // It is a zombie, and portclear did not wait for the ten seconds of grace.
     assert_eq!(gateway.process().state(), Some('Z'));
     assert_eq!(run.status, 0, "{run}");
     assert_eq!(run.sent(gateway.pid()), ["SIGTERM"], "{run}");
@@ -72,7 +72,7 @@ fn d08_a_survivor_is_never_0() {
 fn d08_0_only_after_a_bind() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
-    // In no socket table, and it refuses the bind all the same.
+    // It is in no socket table, but it refuses the bind.
     let other = Fixture::silent().marked(false).package("other").bound_exclusively("127.0.0.2:18789").start();
     let run = portclear(&["18789", "--json"]);
     assert_eq!(run.status, 4, "{run}");
@@ -120,7 +120,7 @@ fn d10_a_respawn_is_named_and_not_chased() {
     let parent = gateway.process().parent();
     let mut traced = Portclear::new(&["18789", "--json"]).traced();
     traced.run_to(libc::SYS_pidfd_send_signal);
-    // Between the end of the old one and the bind the new one is there at once, however slowly it starts.
+    // portclear stands between the end of the old one and its own bind, until the new one serves.
     traced.run_to(libc::SYS_bind);
     assert!(!gateway.is_alive());
     let mut respawn = None;
@@ -145,15 +145,15 @@ fn d10_a_respawn_is_named_and_not_chased() {
             "cleared, and taken again by node (pid {pid}), started by {shell} (pid {parent}): stop that first"
         )
     );
-    // It is the same one that still answers, and it was asked for nothing.
+    // The same process still answers, and it got no signal.
     assert_eq!(ask(GATEWAY).unwrap(), format!("{pid} gateway"));
     assert_eq!(gateway.signals_of(pid), [""; 0]);
     assert!(respawn.is_alive());
     bystander.answers();
 }
 
-/// A tracee that is stopped at its exit stands for a process that a driver or a dead mount keeps in the kernel:
-/// SIGKILL is taken, nothing more happens, and the descriptors stay open.
+/// A tracer holds the process at its exit. So does a driver or a dead mount that keeps a process in the kernel: it
+/// takes SIGKILL, nothing more happens, and its descriptors stay open.
 fn d11_a_process_that_cannot_die_is_said_in_time() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
@@ -188,7 +188,7 @@ fn d13_a_survivor_makes_nothing_forgotten() {
 fn d13_an_error_makes_nothing_forgotten() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
-    // Documentation's own address (RFC 5737), which no machine has: a bind to it proves nothing.
+    // No machine has this address (RFC 5737), so a bind to it proves nothing.
     let run = portclear(&["192.0.2.1:18791", "18789", "--json"]);
     assert_eq!(run.status, 1, "{run}");
     let json = run.json();
@@ -204,7 +204,7 @@ fn d13_an_error_makes_nothing_forgotten() {
     bystander.answers();
 }
 
-/// The other error, which is found only after the look at all holders.
+/// This error is found only after the look at all holders.
 fn d13_a_refused_bind_makes_nothing_forgotten() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().uid(NOBODY).start();

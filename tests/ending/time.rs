@@ -1,4 +1,4 @@
-//! A call returns when the last target is gone, and in its time when one is not.
+//! A call returns as soon as the last target is gone. It keeps its time where one does not go.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ fn d01_returns_when_the_last_one_is_gone() {
     bystander.answers();
 }
 
-/// From the end of the last target to the end of portclear, both seen by one thread that waits for nothing else.
+/// The time from the end of the last target to the end of portclear. One thread sees both and waits for nothing else.
 fn lateness() -> Duration {
     let first = Fixture::gateway_on(SECOND).start();
     let last = Fixture::gateway().on_term(OnTerm::Drain(20)).start();
@@ -86,7 +86,7 @@ fn e05_interrupted_it_keeps_its_deadline() {
     until("asked", || gateway.signals() == ["TERM"]);
     let asked = Instant::now();
     let mut stops = 0;
-    // Half of the grace in single stops, the other half in one.
+    // Many short stops take half of the grace, and one long stop takes the other half.
     while asked.elapsed() < grace / 2 {
         running.process().stop();
         running.process().signal(Signal::SIGCONT);
@@ -103,7 +103,7 @@ fn e05_interrupted_it_keeps_its_deadline() {
     gateway.has_ended();
     assert_eq!(run.sent(gateway.pid()), ["SIGTERM", "SIGKILL"], "{run}");
     assert_eq!(gateway.signals(), ["TERM"]);
-    // A wait that began again, or that did not count the time it was stopped, would only be at its beginning.
+    // Time counts while portclear is stopped, and no stop begins the wait anew.
     assert!(run.elapsed >= grace && run.elapsed < grace + Duration::from_millis(900), "{run}");
     bystander.answers();
 }
@@ -112,7 +112,7 @@ fn signals(wanted: i32) -> impl Fn([u64; 6]) -> bool {
     move |call| u64::try_from(wanted) == Ok(call[1])
 }
 
-/// What it killed has ended; that is not forgotten over the look for what has come meanwhile.
+/// The look for newcomers outlasts the call. What was killed before it has ended, and the answer says so.
 fn e05_a_look_that_outlasts_the_call_forgets_no_end() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
@@ -130,7 +130,7 @@ fn e05_a_look_that_outlasts_the_call_forgets_no_end() {
     bystander.answers();
 }
 
-/// The same where nothing follows the grace.
+/// The same with --no-kill, where nothing follows the grace.
 fn e05_a_look_that_outlasts_the_grace_forgets_no_end() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
@@ -139,7 +139,7 @@ fn e05_a_look_that_outlasts_the_grace_forgets_no_end() {
     let mut run = Portclear::new(&["18789", "--json", "--tree", "--no-kill", "--grace", "1s"]).traced();
     run.run_to_call(libc::SYS_pidfd_send_signal, signals(libc::SIGCONT));
     let asked = Instant::now();
-    // At half the grace it is looked at again.
+    // portclear looks at the offspring again at half the grace.
     run.run_to_call(libc::SYS_kill, is_check_of(&server));
     assert_eq!(gateway.signals(), ["TERM"]);
     gateway.process().kill();

@@ -17,18 +17,18 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A client that has been greeted.
+/// A client that the server has greeted.
 fn client() -> BufReader<TcpStream> {
     let mut client = BufReader::new(TcpStream::connect(GATEWAY).unwrap());
     client.read_line(&mut String::new()).unwrap();
     client
 }
 
-/// Closes after the server did, whose side is then in TIME_WAIT.
+/// Closes the client after the server. The server's side is then in TIME_WAIT.
 fn close_second(mut client: BufReader<TcpStream>) {
     let _ = client.read_to_end(&mut Vec::new());
     drop(client);
-    // The thread's own: /proc/self/net is that of the first one, in another network.
+    // This is the thread's own table: /proc/self/net shows the network of the first thread.
     let thread = format!("/proc/self/task/{}", nix::unistd::gettid());
     let thread = Process::new_with_root(thread.into()).unwrap();
     until("TIME_WAIT", || {
@@ -39,7 +39,7 @@ fn close_second(mut client: BufReader<TcpStream>) {
     });
 }
 
-/// Whether a server could start here that does not set SO_REUSEADDR.
+/// Whether a server without SO_REUSEADDR could start here.
 fn can_bind_without_reuse(address: &str) -> bool {
     let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap();
     let address: std::net::SocketAddrV4 = address.parse().unwrap();

@@ -1,4 +1,4 @@
-//! Two calls at once both succeed, and nobody is killed for it.
+//! Two calls at once both succeed, and neither kills what drains.
 
 use std::os::unix::process::ExitStatusExt;
 
@@ -16,7 +16,8 @@ pub(crate) fn cases() -> Vec<Case> {
 fn c10_two_cleaners_at_once_both_succeed() {
     let bystander = Bystander::start();
     for round in 0..10 {
-        // Long enough to be found in the middle of it, and at a second signal it ends at once.
+        // The drain is longer in each round, so that some calls find it in the middle. A second signal ends it at
+        // once.
         let drain = OnTerm::Drain(20 * round);
         let gateway = Fixture::gateway().on_term(drain).start();
         let cleaners = [(); 2].map(|()| Portclear::new(&JSON).spawn());
@@ -38,12 +39,12 @@ fn c10_two_cleaners_at_once_both_succeed() {
 
 fn c10_two_cleaners_that_have_both_judged_both_succeed() {
     let bystander = Bystander::start();
-    // The other one has ended it by the time of this one's signal.
+    // The other call has ended it before this one sends its signal.
     let gateway = Fixture::gateway().start();
     let mut late = Portclear::new(&JSON).traced();
     late.run_to(libc::SYS_pidfd_send_signal);
     cleared(&portclear(&JSON), gateway.pid(), "stale-instance", &["SIGTERM"]);
-    // Reaped: a zombie would still take the signal.
+    // It must be reaped: a zombie would still take the signal.
     assert_eq!(gateway.status().code(), Some(0));
     let run = late.finish();
     assert_eq!(run.status, 0, "{run}");
@@ -52,7 +53,7 @@ fn c10_two_cleaners_that_have_both_judged_both_succeed() {
     assert_eq!(gateway.signals(), ["TERM"]);
     drop(gateway);
 
-    // Both wait for the same end.
+    // Both calls wait for the same end.
     let gateway = Fixture::gateway().on_term(OnTerm::Drain(60_000)).start();
     let mut first = Portclear::new(&JSON).traced();
     first.run_to_call(libc::SYS_pidfd_send_signal, |arguments| arguments[1] == libc::SIGCONT as u64);

@@ -1,4 +1,4 @@
-//! A fixture does what its commands say. Each of these tests fails where its piece is broken.
+//! A fixture looks like what it stands for, and does what its commands say.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -137,7 +137,7 @@ fn sockets_are_bound_closed_and_dual_stack() {
     assert!(can_bind("[::]:18789") && gateway.is_alive());
 }
 
-/// The links to sockets in one table of descriptors.
+/// How many sockets are in one table of descriptors.
 fn sockets(table: &str) -> usize {
     let links = fs::read_dir(format!("/proc/{table}/fd")).unwrap().flatten();
     links
@@ -188,7 +188,7 @@ fn hostile_names_are_set_byte_by_byte() {
 fn sockets_in_flight_have_no_holder() {
     let gateway = Fixture::gateway().start();
     gateway.sockets_in_flight();
-    // The pair of unix sockets alone.
+    // Only the pair of unix sockets is left.
     assert_eq!(sockets(&gateway.pid().to_string()), 2);
     assert!(!can_bind(GATEWAY));
 }

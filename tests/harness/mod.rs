@@ -1,5 +1,5 @@
-//! The harness itself: fixtures, their surroundings, and the systemd that it boots. Each of these tests fails where its
-//! piece of the harness is broken.
+//! The harness itself: fixtures, their surroundings, and the systemd that it boots. Each of these tests fails where
+//! its piece of the harness is broken.
 
 mod fixture;
 mod surroundings;

@@ -1,4 +1,4 @@
-//! Networks, pid namespaces, users and tracers around a fixture are what they claim to be.
+//! The networks, pid namespaces, users and tracers around a fixture are what they claim to be.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -140,7 +140,7 @@ fn a_pid_is_reused_at_will() {
     let mut run = Portclear::new(&["18789"]).inside(&namespace).traced();
     run.run_to(libc::SYS_pidfd_send_signal);
     gateway.process().kill();
-    // Reaped: the pid is free only then.
+    // The pid is free only once the process is reaped.
     gateway.status();
     namespace.next_pid(gateway.inner_pid());
     let heir = Fixture::other("127.0.0.1:18791").inside(&namespace).start();
@@ -202,7 +202,7 @@ fn nothing_outlives_a_test() {
         }
         gateway.process().stop();
         std::mem::forget((gateway, namespace));
-        // As a panic does, without its message.
+        // This is what a panic does, without its message.
         std::panic::resume_unwind(Box::new(()));
     });
     assert!(leak.join().is_err());

@@ -1,4 +1,4 @@
-//! The systemd of the tests is a real one. Each of these tests fails where its piece is broken.
+//! The systemd of the tests is a real one, and its units can do what units do.
 
 use std::collections::HashSet;
 use std::fs;
@@ -29,7 +29,7 @@ fn a_manager_runs(sd: &Sd) {
     assert_ne!(sd.outer(1), 1);
     let exe = sd.process(1).exe().unwrap();
     assert!(exe.ends_with("systemd/systemd"), "{exe:?}");
-    // Of the host there is only what lies below its root and, of processes, nothing.
+    // Inside there is nothing of the host but what lies below its root, and none of its processes.
     let run = sd.enter(&["sh", "-c", "ls /tmp; tr '\\0' ' ' </proc/[1-9]*/cmdline"]);
     assert!(!run.stdout.contains("cargo"), "{run}");
     let run = sd.enter(&["sh", "-c", "echo x >/proc/sys/vm/swappiness"]);
@@ -73,7 +73,7 @@ fn a_service_starts_and_stops(sd: &Sd) {
     unit.until_state("failed");
 }
 
-/// The case that this project began with.
+/// The project began with this case.
 fn a_child_survives_its_unit(sd: &Sd) {
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port).forks_listener());
@@ -99,7 +99,7 @@ fn a_child_survives_its_unit(sd: &Sd) {
 fn a_run_has_a_link(sd: &Sd) {
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port));
-    // Of the manager the %t, of the shell the rest.
+    // The manager replaces the %t, and the shell the rest.
     let look =
         r#"ExecStartPre=/bin/sh -c 'echo "$$INVOCATION_ID $$(readlink %t/systemd/units/invocation:%n)"'"#;
     let unit = sd.unit("gw.service", &format!("[Service]\n{gateway}{look}\n"));
@@ -114,7 +114,7 @@ fn a_run_has_a_link(sd: &Sd) {
         let run = unit.invocation().expect("a link");
         let environ = fs::read_to_string(format!("/proc/{}/environ", sd.outer(unit.main_pid()))).unwrap();
         assert!(environ.contains(&format!("INVOCATION_ID={run}\0")), "{run}: {environ}");
-        // It and ExecStartPre say the same.
+        // The link and the variable of ExecStartPre= say the same.
         unit.until_line("the link", |line| line.message == format!("{run} {run}"));
         assert!(seen.insert(run));
         if start != 1 {
@@ -132,7 +132,7 @@ fn the_journal_has_priorities(sd: &Sd) {
     let lines = unit.journal_of("sh");
     let lines = lines.iter().map(|line| (line.priority, line.message.as_str()));
     let expected = [(3, "an error"), (4, "a warning"), (6, "plain"), (6, "\u{1b}[1mbold")];
-    // Two streams: their order is not told.
+    // Two streams have no common order.
     assert_eq!(lines.collect::<HashSet<_>>(), HashSet::from(expected));
     let started = unit.until_line("the manager's", |line| line.message.starts_with("Finished "));
     assert_eq!((started.priority, started.identifier.as_str()), (6, "systemd"));
@@ -141,7 +141,7 @@ fn the_journal_has_priorities(sd: &Sd) {
     let line = other.until_line("its own", |line| line.message == "other");
     assert!(line.pid > 1 && line.identifier == "echo", "{line:?}");
     assert!(unit.journal().iter().all(|line| line.message != "other"));
-    // Programs that end at once: in a user's unit the journal alone would often lose them.
+    // These programs end at once. In a user's unit the journal alone would often lose their lines.
     let many = "ExecStart=/bin/echo quick\n".repeat(20);
     let many = sd.unit("many.service", &format!("[Service]\nType=oneshot\n{many}"));
     many.start();
@@ -246,7 +246,7 @@ fn templates_and_transient_units_run(sd: &Sd) {
     unit.stop();
     assert_eq!(unit.invocation(), None);
 
-    // What systemd escapes in a name, and a unit in a slice of its own.
+    // A name that systemd escapes, and a unit in a slice of its own.
     let text = format!("[Service]\n{gateway}Slice=portclear-test.slice\n");
     template.instance("work").stop();
     let unit = sd.unit(r"gw\x2da:b.service", &text);

@@ -1,4 +1,4 @@
-//! Nothing is left of the systemd of a test run, nor of a test in it.
+//! Nothing is left of a test in systemd, nor of the systemd of a test run.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -39,7 +39,7 @@ fn a_test_ends_what_it_started() {
     }
 }
 
-/// When this program is killed at which moment.
+/// When this program is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Killed {
     Never,
@@ -73,7 +73,7 @@ fn nothing_is_left_of_a_test_run() {
             until("the end of the keeper", || name_of(folder.path()).is_none());
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{when:?}");
-        // The keeper is the last one, and removes the folder before it goes.
+        // The keeper goes last, and removes the folder before it goes.
         until("no trace", || traces(&name).is_empty());
     }
 }
@@ -93,7 +93,7 @@ fn name_of(folder: &Path) -> Option<String> {
     })
 }
 
-/// Processes that belong to it or know its name, mounts, and its cgroup.
+/// Processes that belong to it or know its name, its mounts, and its cgroup.
 fn traces(name: &str) -> Vec<String> {
     let mut traces = Vec::new();
     for process in procfs::process::all_processes().unwrap().flatten() {

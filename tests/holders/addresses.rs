@@ -1,4 +1,4 @@
-//! A holder is found at every address, and ended only if it is in the way of the address that was given.
+//! A holder is found at every address. It is ended only if it is in the way of the address that was given.
 
 use serde_json::json;
 
@@ -21,7 +21,7 @@ const FORMS: [&str; 7] =
 
 fn b07_every_form_of_an_address_ends_what_is_in_its_way() {
     let bystander = Bystander::start();
-    // The listener, whether it is v6-only, and for each form whether a server could not bind there.
+    // the listener's host, whether it is v6-only, and for each form whether a bind there would fail
     let table: [(&str, bool, [bool; 7]); 6] = [
         ("127.0.0.1", false, [true, true, false, false, true, true, true]),
         ("127.0.0.2", false, [true, false, true, false, false, true, true]),
@@ -70,7 +70,7 @@ fn b07_ipv6_only_and_dual_stack_listeners_are_found() {
     bystander.answers();
 }
 
-/// Both are instances, and only one of them refuses the bind.
+/// Both are instances, but only the IPv4 listener refuses the bind.
 fn b07_a_v6only_listener_is_not_in_the_way_of_ipv4() {
     let bystander = Bystander::start();
     let four = Fixture::gateway_on("0.0.0.0:18789").start();
@@ -81,13 +81,13 @@ fn b07_a_v6only_listener_is_not_in_the_way_of_ipv4() {
     assert!(six.is_alive());
     six.answers_on("[::1]:18789");
     assert_eq!(six.signals(), [""; 0]);
-    // Foreign, it is no reason to leave the other alone.
+    // A foreign v6-only listener does not spare the IPv4 one.
     drop(six);
     let six = Fixture::other("127.0.0.1:18795").listen_v6only("[::]:18789").start();
     let four = Fixture::gateway_on("127.0.0.1:18789").start();
     instances_ended(&portclear(&["--json", "127.0.0.1:18789"]), &[four.process()]);
     six.answers_on("[::1]:18789");
-    // Where both families are asked for, it is in the way.
+    // A call for both families finds it in the way.
     let four = Fixture::gateway_on("127.0.0.1:18789").start();
     let run = portclear(&JSON);
     assert_eq!(run.status, 3, "{run}");
@@ -99,7 +99,7 @@ fn b07_several_listeners_of_one_process_and_of_two_are_found() {
     let bystander = Bystander::start();
     let one = Fixture::gateway().listen("[::1]:18789").start();
     let two = Fixture::gateway_on("127.0.0.2:18789").start();
-    // The same port number elsewhere in the process is no listener of the port.
+    // A listener of the same process on another port is no listener of this port.
     two.listen_also("127.0.0.2:18788");
     let run = portclear(&JSON);
     instances_ended(&run, &[one.process(), two.process()]);
@@ -133,7 +133,7 @@ fn b07_a_socket_that_is_open_twice_counts_once() {
 
 fn b07_a_listener_that_is_not_in_the_way_lives() {
     let bystander = Bystander::start();
-    // An instance, too: not being in the way is all that saves it.
+    // It is an instance, too. Only its address saves it.
     let spared = Fixture::gateway_on("127.0.0.2:18789").start();
     let gateway = Fixture::gateway().start();
     let run = portclear(&["--json", GATEWAY]);
@@ -167,7 +167,7 @@ fn b07_a_foreign_listener_beside_it_spares_both() {
         other.answers_on("[::1]:18789");
         assert_eq!(other.signals(), [""; 0]);
     }
-    // The gateway alone is ended.
+    // Without the other one, the gateway is ended.
     drop(other);
     cleared(&portclear(&["--json", GATEWAY]), gateway.pid(), "stale-instance", &["SIGTERM"]);
     gateway.has_ended();

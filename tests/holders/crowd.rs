@@ -1,4 +1,4 @@
-//! Holders are found among so many descriptors that one thread does not read them alone.
+//! Among very many descriptors several threads share the reading, and every holder is found.
 
 use crate::support::*;
 
@@ -10,7 +10,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Many descriptors, and more of them than one thread reads before others join in.
+/// Opens so many descriptors that several threads read them.
 const CROWD: &str = "import os, resource, signal
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -18,7 +18,7 @@ for _ in range(1200):
     os.open('/dev/null', os.O_RDONLY)
 signal.pause()";
 
-/// In a namespace where it is the first one that is read: what is started afterwards has greater pids.
+/// It is the first process that is read in its namespace: processes that start later have greater pids.
 #[track_caller]
 fn crowd(namespace: &PidNs, uid: u32) -> Fixture {
     let crowd = Fixture::silent().marked(false).uid(uid).inside(namespace).start();
@@ -28,7 +28,7 @@ fn crowd(namespace: &PidNs, uid: u32) -> Fixture {
     crowd
 }
 
-/// How many threads, or processes, it tried to start.
+/// How many threads or processes it tried to start.
 fn started(calls: &[Call]) -> usize {
     calls.iter().filter(|call| [libc::SYS_clone, libc::SYS_clone3].contains(&call.number)).count()
 }
@@ -41,7 +41,7 @@ fn b08_several_threads_find_every_holder() {
     let bystander = Bystander::start();
     let namespace = PidNs::new();
     let crowd = crowd(&namespace, 0);
-    // So many that each thread finds some of them.
+    // There are so many holders that each thread finds some of them.
     let gateway = Fixture::gateway().inside(&namespace).start();
     let children: Vec<Proc> = (0..40).map(|_| gateway.fork()).collect();
     for _ in 0..8 {
@@ -81,7 +81,7 @@ fn b08_a_holder_is_found_where_no_thread_can_be_started() {
     let namespace = PidNs::new();
     let crowd = crowd(&namespace, NOBODY);
     let gateway = Fixture::gateway().uid(NOBODY).inside(&namespace).start();
-    // The process itself is the one that there may be.
+    // The limit leaves room for the program itself, and for no second thread.
     let single = ["/usr/bin/prlimit", "--nproc=1"];
     let (run, calls) = inside(&namespace).uid(NOBODY).through(&single).traced().record();
     assert!(started(&calls) > 0 || std::thread::available_parallelism().unwrap().get() == 1, "{run}");

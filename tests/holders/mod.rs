@@ -1,5 +1,5 @@
-//! Who holds the port? All holders are found, at every address, in every process and in every thread, and nothing that
-//! is not in the way of the given address is touched. A port is never called free because nobody can be seen.
+//! Who holds the port? Every holder is found, at every address, in every process and in every thread. What is not in
+//! the way of the given address is left alone. A port is never called free because its holder cannot be seen.
 
 mod addresses;
 mod crowd;

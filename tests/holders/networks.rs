@@ -1,4 +1,4 @@
-//! A listener in another network namespace holds another port, whatever its number is.
+//! The same port in another network namespace is another port. Its listener is not in the way, and lives.
 
 use std::fs::File;
 
@@ -13,7 +13,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Moves the calling thread into a network of its own, and gives the way back.
+/// Moves the calling thread into a network of its own. Gives the way back.
 fn another_network() -> File {
     let here = File::open("/proc/thread-self/ns/net").unwrap();
     net::isolate();

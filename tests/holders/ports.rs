@@ -1,4 +1,4 @@
-//! The port is a number, and only its listeners hold it: clients and other ports live.
+//! A port is a number, and only its listeners hold it. Clients and other ports live.
 
 use serde_json::json;
 
@@ -37,7 +37,7 @@ fn a08_a_port_is_a_number_and_not_a_part_of_one() {
 fn a09_a_client_outlives_the_stale_server() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
-    // An instance itself, so that only its not listening keeps it.
+    // The client is an instance, too. It lives only because it does not listen.
     let client = Fixture::gateway_on("127.0.0.1:18791").start();
     client.connect("127.0.0.1:0", GATEWAY);
     let run = portclear(&["18789", "--json"]);
@@ -67,7 +67,7 @@ fn a09_both_ends_of_a_connection_from_the_port_live() {
     untouched(&server);
     untouched(&client);
 
-    // The same beside a listener of the port that is not what refuses the bind.
+    // The same, beside a listener of the port that does not refuse the bind.
     let elsewhere = Fixture::gateway_on("127.0.0.2:18789").start();
     let run = portclear(&["--json", GATEWAY]);
     let port = run.json()["ports"][0].take();
@@ -79,7 +79,7 @@ fn a09_both_ends_of_a_connection_from_the_port_live() {
     untouched(&elsewhere);
     drop(elsewhere);
 
-    // And beside a stale listener of the same port: it ends, and the connection keeps its ends.
+    // The same, beside a stale listener: the listener ends, and both ends of the connection live.
     let bystander = Bystander::start();
     let gateway = Fixture::gateway_on("[::1]:18789").start();
     let run = portclear(&["[::1]:18789"]);
@@ -92,7 +92,7 @@ fn a09_both_ends_of_a_connection_from_the_port_live() {
 
 fn a10_the_port_given_is_cleaned_and_the_default_one_lives() {
     let default = Fixture::gateway().start();
-    // Its arguments name the default port, and it listens elsewhere: the socket counts.
+    // Its arguments name the default port, but it listens on another one. The socket counts.
     let given = Fixture::gateway_on("127.0.0.1:19001").args(&["gateway", "--port", "18789"]).start();
     let run = Portclear::new(&["19001"]).env("OPENCLAW_GATEWAY_PORT", "18789").run();
     assert_eq!(run.status, 0, "{run}");

@@ -1,4 +1,4 @@
-//! Every process that shares the socket is a holder, and so is every thread that has it for itself.
+//! Every process that shares the socket is a holder, even if only one of its threads has it.
 
 use crate::support::*;
 
@@ -15,7 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 const DRY_RUN: [&str; 3] = ["--dry-run", "--json", "18789"];
 
-/// Both are named by one look, before anything is ended.
+/// One look names both, before anything is ended.
 #[track_caller]
 fn both_are_seen(run: &Run, one: &Proc, two: &Proc) {
     assert_eq!((run.status, &run.json()["ports"][0]["status"]), (0, &"would-clear".into()), "{run}");
@@ -42,7 +42,7 @@ fn b08_two_processes_on_one_socket_are_both_ended() {
 
 fn b08_a_child_whose_parent_is_gone_is_found() {
     let bystander = Bystander::start();
-    // The parent is a zombie, then nothing at all.
+    // The parent is a zombie first, and then gone.
     let gateway = Fixture::gateway().start();
     let child = gateway.fork();
     gateway.process().kill();
@@ -68,10 +68,10 @@ fn b08_one_of_two_that_became_something_else_spares_both() {
         let run = portclear(&JSON);
         left_alone(&run, &[(gateway.process(), rule), (&child, "stale-instance")]);
         assert_eq!(holder(&run, &child)["verdict"], "stale", "{run}");
-        // The one that is stale serves on.
+        // The stale one still serves.
         assert_eq!(ask(GATEWAY).unwrap(), format!("{} gateway", child.pid()));
         assert_eq!(gateway.signals_of(child.pid()), [""; 0]);
-        // It is the other alone that kept it.
+        // Only the other one had saved it.
         gateway.process().kill();
         instances_ended(&portclear(&JSON), &[&child]);
     }
@@ -94,7 +94,7 @@ fn b09_a_process_whose_leader_has_exited_is_found() {
     assert_eq!(gateway.signals(), ["TERM"]);
     assert!(can_bind(GATEWAY));
 
-    // And beside a holder that shows its descriptors as usual.
+    // The same, beside a holder whose descriptors can be read as usual.
     let gateway = start(Fixture::gateway());
     let child = gateway.fork();
     both_are_seen(&portclear(&DRY_RUN), gateway.process(), &child);
@@ -111,7 +111,7 @@ fn b09_an_ordinary_user_finds_his_own_whose_leader_has_exited() {
     let gateway = Fixture::gateway().uid(NOBODY).start();
     gateway.leader_exits();
     let child = gateway.fork();
-    // To its own user the kernel refuses the leader's descriptors, as if the process were another's.
+    // The kernel refuses the leader's descriptors even to its own user, as if the process were another user's.
     both_are_seen(&Portclear::new(&DRY_RUN).uid(NOBODY).run(), gateway.process(), &child);
     instances_ended(&Portclear::new(&JSON).uid(NOBODY).run(), &[gateway.process(), &child]);
     bystander.answers();
@@ -134,7 +134,8 @@ fn b09_a_thread_with_a_table_of_its_own_is_found() {
     other.answers();
     drop(other);
 
-    // Beside a socket that the whole process has. Its child inherited both and is seen to; it is its launcher.
+    // It has two sockets now, and its child inherits both. The child is found with both; the process counts as its
+    // launcher.
     let gateway = start(Fixture::gateway());
     gateway.listen_also("[::1]:18789");
     let child = gateway.fork();

@@ -1,4 +1,4 @@
-//! portclear needs nothing but system calls, and works where some of them are refused.
+//! portclear starts no program. It needs system calls alone, and works where some of them are refused.
 
 use super::unseen::{BOUND, unseen};
 use crate::support::*;
@@ -30,7 +30,7 @@ fn b10_it_works_without_path_and_environment() {
 
 fn b10_no_program_is_started() {
     let bystander = Bystander::start();
-    // Where there are few descriptors to read: among very many, other threads join in.
+    // The namespace has few descriptors to read. Among very many, other threads would join in.
     let namespace = PidNs::new();
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).inside(&namespace).start();
     let run = Portclear::new(&["--grace", "100ms", "18789"]).inside(&namespace);
@@ -38,9 +38,9 @@ fn b10_no_program_is_started() {
     assert_eq!(run.status, 0, "{run}");
     gateway.has_ended();
     let made = |number| calls.iter().filter(|call| call.number == number).count();
-    // All of it was recorded: SIGTERM, SIGCONT and SIGKILL.
+    // The record is complete: it holds SIGTERM, SIGCONT and SIGKILL.
     assert_eq!(made(libc::SYS_pidfd_send_signal), 3, "{run}");
-    // A new thread would be a new process to the tracer, and unseen: it is started by these as well.
+    // The tracer does not see a new thread, but it sees the calls that start one.
     let mut starts = vec![libc::SYS_execve, libc::SYS_execveat, libc::SYS_clone, libc::SYS_clone3];
     #[cfg(target_arch = "x86_64")]
     starts.extend([libc::SYS_fork, libc::SYS_vfork]);
@@ -50,7 +50,7 @@ fn b10_no_program_is_started() {
     bystander.answers();
 }
 
-/// Opens a file whose path is longer than the kernel can say, and waits.
+/// Opens a file whose path is too long for the kernel to tell, and waits.
 const TOO_LONG: &str = "import os, signal
 for _ in range(20):
     os.mkdir('x' * 250)
@@ -74,7 +74,7 @@ fn b10_a_path_too_long_in_another_process_stops_nothing() {
     bystander.answers();
 }
 
-/// Without netlink (`netlink`), without /proc/net (`tables`), or without either (`netlink+tables`).
+/// Refuses netlink (`netlink`), /proc/net (`tables`), or both (`netlink+tables`).
 fn refused(what: &str, arguments: &[&str]) -> Run {
     let helper = include_str!("../support/refuse.py");
     Portclear::new(arguments).through(&["/usr/bin/python3", "-c", helper, what]).run()
@@ -117,7 +117,7 @@ fn g04_without_netlink_and_tables_it_says_it_cannot_find_out() {
     assert_eq!((run.status, &run.stdout[..]), (1, ""), "{run}");
     assert!(run.stderr.contains("cannot read the socket table"), "{run}");
     assert_eq!(gateway.signals(), [""; 0]);
-    // One of the two is enough, and a bind needs neither.
+    // Either of the two is enough, and a bind needs neither.
     instances_ended(&refused("tables", &JSON), &[gateway.process()]);
     assert_eq!(refused("netlink+tables", &JSON).json()["ports"][0]["status"], "free");
     bystander.answers();

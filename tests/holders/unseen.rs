@@ -1,4 +1,4 @@
-//! A port is never called free because its holder or its socket is in no table.
+//! A port is not called free when its holder, or its socket, is in no table.
 
 use crate::support::*;
 
@@ -14,13 +14,13 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Exit 4, with this sentence, and no word of a free port.
+/// The exit status is 4, with this sentence. The port is not called free.
 #[track_caller]
 pub(super) fn unseen(run: &Run, sentence: &str) {
     assert_eq!(run.status, 4, "{run}");
     let port = &run.json()["ports"][0];
     assert_eq!((&port["status"], &port["exit"]), (&"unseen".into(), &4.into()), "{run}");
-    // In a user namespace, as an ordinary user's tests are, it goes on to name that.
+    // In a user namespace, where an ordinary user's tests run, the sentence goes on to name that.
     let said = port["sentence"].as_str().unwrap();
     let more = said.strip_prefix(sentence).unwrap_or_else(|| panic!("{run}"));
     assert!(more.is_empty() || more.starts_with("; this call is in a user namespace of its own"), "{run}");
@@ -68,7 +68,7 @@ fn b11_one_unseen_holder_spares_the_stale_one() {
     assert_eq!((&seen["verdict"], &seen["outcome"]), (&"stale".into(), &"untouched".into()), "{run}");
     stale.answers();
     assert_eq!((stale.signals(), hidden.signals()), (vec![], vec![]));
-    // Only where both are in the way.
+    // It spares the stale one only where both are in the way.
     instances_ended(&portclear(&["--json", GATEWAY]), &[stale.process()]);
     assert!(hidden.is_alive());
     bystander.answers();
@@ -88,7 +88,7 @@ fn b11_another_users_holder_is_never_free() {
     gateway.answers();
     assert_eq!(gateway.signals(), [""; 0]);
     drop(gateway);
-    // The uid is the owner's, and root's word is enough.
+    // The sentence names the owner's uid, and root may end it.
     let theirs = Fixture::gateway().uid(NOBODY).start();
     let run = Portclear::new(&JSON).uid(NOBODY - 1).run();
     let who = format!("uid {NOBODY} that cannot be seen from here; this would work: sudo portclear 18789");
@@ -110,7 +110,7 @@ fn b11_a_holder_hidden_by_hidepid_is_never_free() {
     assert_eq!(listener_uids(&run), [0], "{run}");
     gateway.answers();
     assert_eq!(gateway.signals(), [""; 0]);
-    // From root nothing is hidden.
+    // hidepid hides nothing from root.
     let run = Portclear::new(&["18789"]).inside(&namespace).run();
     assert_eq!(run.status, 0, "{run}");
     gateway.has_ended();
@@ -158,7 +158,7 @@ fn b12_a_socket_bound_beside_a_stale_listener_is_said() {
     let gateway = Fixture::gateway().start();
     let exclusive = Fixture::silent().bound_exclusively("127.0.0.2:18789").start();
     let run = portclear(&JSON);
-    // Ending what could be seen did not free the port, and it says so.
+    // The visible holder has ended, but the port is not free. portclear says so.
     unseen(&run, BOUND);
     gateway.has_ended();
     assert!(exclusive.is_alive() && !can_bind("0.0.0.0:18789"));

@@ -1,4 +1,4 @@
-//! portclear sees the same sockets and holders as netstat2 and ss, whatever sockets there are.
+//! Whatever sockets there are, portclear sees the same listeners and holders as netstat2 and ss.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -47,7 +47,7 @@ fn programs() -> impl Strategy<Value = Vec<Program>> {
     prop::collection::vec(program, 1..4)
 }
 
-/// The sockets of all programs that do not stand in each other's way: what could not start proves nothing.
+/// Starts all sockets that do not conflict. A socket that cannot start would prove nothing.
 fn start(programs: &[Program]) -> (Vec<Fixture>, Vec<Proc>) {
     let mut taken: BTreeSet<(usize, usize)> = BTreeSet::new();
     let (mut fixtures, mut children) = (Vec::new(), Vec::new());
@@ -60,7 +60,7 @@ fn start(programs: &[Program]) -> (Vec<Fixture>, Vec<Proc>) {
             let at = format!("{}:{}", HOSTS[*host], PORTS[*port]);
             match kind {
                 _ if !free => continue,
-                // From the port to elsewhere: a socket of it that is no listener.
+                // A connection from the port to elsewhere is a socket of the port that does not listen.
                 Kind::Connected if HOSTS[*host] == "127.0.0.2" => connections.push(at),
                 Kind::Connected => continue,
                 Kind::Listen => builder = builder.listen(&at),
@@ -90,7 +90,7 @@ fn start(programs: &[Program]) -> (Vec<Fixture>, Vec<Proc>) {
 
 type Seen = BTreeSet<(IpAddr, u64, u32)>;
 
-/// By netstat2: the listeners of a port, and the pids that hold them.
+/// What netstat2 sees: the listeners of a port, and the pids that hold them.
 #[allow(clippy::disallowed_methods, reason = "as a witness, on purpose")]
 fn netstat2(port: u16) -> (Seen, BTreeSet<u32>) {
     let families = AddressFamilyFlags::IPV4 | AddressFamilyFlags::IPV6;
@@ -107,7 +107,7 @@ fn netstat2(port: u16) -> (Seen, BTreeSet<u32>) {
     (listeners, pids)
 }
 
-/// By ss: the inodes of a port's listeners, and the pids that hold them.
+/// What ss sees: the inodes of a port's listeners, and the pids that hold them.
 fn ss(port: u16) -> (BTreeSet<u64>, BTreeSet<u32>) {
     let filter = format!("sport = :{port}");
     let output = Command::new("ss").args(["-Hltnpe", &filter]).output().unwrap();
@@ -124,10 +124,11 @@ fn ss(port: u16) -> (BTreeSet<u64>, BTreeSet<u32>) {
 fn b07_random_sockets_are_seen_as_others_see_them() {
     let policy = Policy::new(Service::openclaw());
     let seen = Cell::new(0);
-    // Without a file of failures: the sockets of one run are no other run's.
+    // There is no file of failures: another run has other sockets.
     let config = Config { cases: 24, failure_persistence: None, max_shrink_iters: 20, ..Config::default() };
     let result = TestRunner::new(config).run(&programs(), |programs| {
-        // What an earlier case has left is in no later one's way: a socket in TIME_WAIT, a child that is about to end.
+        // Each case has a network of its own: an earlier one may have left a socket in TIME_WAIT, or a child about to
+        // end.
         net::isolate();
         let _server = Fixture::other("127.0.0.1:19000").start();
         let (fixtures, children) = start(&programs);
@@ -145,7 +146,7 @@ fn b07_random_sockets_are_seen_as_others_see_them() {
                 return Err(TestCaseError::fail(what()));
             }
             seen.set(seen.get() + ours.0.len());
-            // And what each of them holds.
+            // portclear also knows which sockets each holder has.
             for holder in &report.holders {
                 let pid = holder.holder.facts.id.pid;
                 let links = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
@@ -161,6 +162,6 @@ fn b07_random_sockets_are_seen_as_others_see_them() {
         Ok(())
     });
     result.unwrap();
-    // Random as they are, there were some.
+    // Enough of the random sockets were listeners.
     assert!(seen.get() > 10, "{seen:?}");
 }

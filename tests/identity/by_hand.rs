@@ -39,7 +39,7 @@ fn b06_a_link_or_a_relative_path_leads_to_the_package() {
         };
         exec(script, pwd);
         if pwd != folder {
-            // It is in another folder than it was started in: its relative path may have named another file.
+            // It has left the folder that it was started in, so its relative path may have named another file.
             left_alone(&portclear(&JSON), &[(gateway.process(), "foreign")]);
             gateway.answers();
             exec(link.to_str().unwrap(), pwd);
@@ -63,7 +63,7 @@ fn b06_without_the_subcommand_it_says_what_would_do() {
                 --marker, --exe or --package say what your service looks like\n";
     assert!(run.stdout.ends_with(said), "{run}");
     other.answers();
-    // What it says would be enough is enough.
+    // The option that the sentence names would end it.
     let run = portclear(&["--any-owner", "--dry-run", "--json", "18789"]);
     let port = &run.json()["ports"][0];
     assert_eq!((run.status, &port["status"]), (0, &"would-clear".into()), "{run}");
@@ -75,7 +75,7 @@ fn b06_without_the_subcommand_it_says_what_would_do() {
     is_found(agent(), &["--package", "openclaw"], "its script lies in package openclaw");
 }
 
-/// Until the unified hierarchy is first mounted, no process has a line of it.
+/// A process has no line of the unified hierarchy until somebody mounts that for the first time.
 fn b06_without_systemd_nobody_looks_after_it() {
     let bystander = Bystander::start();
     let namespace = PidNs::new();

@@ -13,7 +13,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// As an upgrade does it: another file under the same name, or none.
+/// Replaces a file as an upgrade does: by another one of the same name, or by none.
 fn replace(exe: &Path, delete: bool) {
     let new = exe.with_extension("new");
     fs::write(&new, "another version").unwrap();

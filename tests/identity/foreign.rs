@@ -17,7 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Runs portclear, which leaves the one holder of 18789 alone by this rule. Gives the whole answer.
+/// Runs portclear, which leaves the one holder of 18789 alone by this rule. Gives what the document says of the port.
 #[track_caller]
 pub(super) fn spares(holder: u32, rule: &str, reason: &str) -> Value {
     let run = portclear(&["18789", "--json"]);
@@ -42,9 +42,9 @@ fn is_foreign(fixture: &Fixture, reason: &str) {
     untouched(fixture);
 }
 
-/// Starts a server with nothing but these words for its arguments: no interpreter, no script.
+/// Starts a server whose arguments are these words alone, without an interpreter or a script.
 fn posing_as(argv: &[&str]) -> Fixture {
-    // The words twice: what is overwritten must have been long enough.
+    // It gets the words as arguments first: a title can only be as long as what it overwrites.
     let fixture = Fixture::other(GATEWAY).exe_name(argv[0]).args(argv).start();
     fixture.set_title(argv.join("\0").as_bytes());
     let shown = fs::read_to_string(format!("/proc/{}/cmdline", fixture.pid())).unwrap();
@@ -84,7 +84,7 @@ fn a02_a_name_is_no_evidence() {
     }
     is_foreign(&other().arg0(b"openclaw").args(&["openclaw", "gateway"]).start(), reason);
     is_foreign(&posing_as(&["socat", "-lpopenclaw", "TCP-LISTEN:18789,fork", "TCP:10.0.0.1:80"]), reason);
-    // It backs up the service: of the service's package, and still no gateway.
+    // It backs up the service. It lies in the service's package, and is no gateway.
     is_foreign(&other().exe_name("openclaw-backup").package("openclaw").start(), reason);
 
     let files = Fixture::silent().start();
@@ -131,7 +131,7 @@ fn a06_the_node_host_of_the_same_brand_is_left_alone() {
 fn a07_part_of_a_marker_is_no_marker() {
     let reason = "neither what it executes nor a marker says so";
     let (marker, kind) = (MARKERS[0].0, MARKERS[1].0);
-    // Node, and no named package: here the marker alone decides.
+    // It runs node and lies in no named package, so the marker alone decides.
     let with = |variables: &[(&str, &str)]| {
         let builder = Fixture::gateway().no_package().marked(false);
         variables.iter().fold(builder, |builder, (key, value)| builder.env(*key, *value)).start()

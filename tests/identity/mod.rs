@@ -1,6 +1,6 @@
-//! Is this process an instance of the service at all? What only looks like one is left alone, and a real one is found
-//! whatever it is called and whatever became of its files. What is believed of a process is evidence that it cannot
-//! have by chance: what it executes, and the markers of its service.
+//! Is this process an instance of the service at all? What only looks like one is left alone. A real one is found
+//! whatever it is called, and whatever became of its files. Only evidence counts that no process has by chance: what
+//! it executes, and the markers of its service.
 
 mod by_hand;
 mod files_gone;

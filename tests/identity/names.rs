@@ -111,7 +111,8 @@ fn b02_hostile_names_and_titles_hide_no_gateway() {
         let run = portclear(&JSON);
         instances_ended(&run, &[gateway.process()]);
         let said = holder(&run, gateway.process()).to_string();
-        // JSON's own escapes are of one backslash; portclear's are in the text and so show two.
+        // JSON escapes with one backslash. portclear's own escapes stand in the text, where JSON doubles their
+        // backslash.
         assert!(!["\\n", "\\u"].iter().any(|bare| said.replace("\\\\", "").contains(bare)), "{said}");
     }
     let unmarked = Fixture::gateway().marked(false).start();

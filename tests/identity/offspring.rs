@@ -1,4 +1,4 @@
-//! What an agent of the gateway started carries the gateway's markers, and is no gateway.
+//! An agent's program carries the markers of the gateway that started it. It is offspring, and no gateway.
 
 use std::net::TcpStream;
 
@@ -20,7 +20,7 @@ fn is_offspring(fixture: &Fixture, reason: &str) {
     let port = spares(fixture.pid(), "offspring", reason);
     assert_eq!(port["holders"][0]["identity"], "offspring");
     let sentence = port["sentence"].as_str().unwrap();
-    // Offspring is the service's: --any-owner would not end it, and is not offered.
+    // Offspring belongs to the service: `--any-owner` would not end it, so the sentence does not offer that.
     assert_eq!(sentence, "held, and left alone: nothing was signalled");
 }
 
@@ -29,7 +29,7 @@ fn a05_a_variable_that_children_get_makes_offspring() {
         for fixture in [
             Fixture::gateway(),
             Fixture::gateway().no_package(),
-            // Without the marker, it is one by its script.
+            // Without the marker, its script alone would make it an instance.
             Fixture::gateway().marked(false),
         ] {
             let fixture = fixture.env("OPENCLAW_SHELL", value).start();
@@ -51,7 +51,7 @@ fn a05_the_service_pid_of_another_makes_offspring() {
         is_offspring(&fixture, "it carries OPENCLAW_GATEWAY_SERVICE_PID");
         untouched(&fixture);
     }
-    // Its own pid, which is known only once it runs, is no such sign.
+    // The variable with its own pid is no such sign. That pid is known only once the process runs.
     let files = Fixture::silent().start();
     let fixture = Fixture::gateway().start();
     let own = fixture.pid().to_string();

@@ -1,4 +1,5 @@
-//! A process runs the script that it was started with, from the files that it sees itself. Nothing else names its script.
+//! A process runs the script that it was started with, from the files that it sees itself. Nothing else names its
+//! script.
 
 use std::fs;
 use std::path::Path;
@@ -52,9 +53,9 @@ fn a02_the_last_command_of_the_shell_is_no_evidence() {
 }
 
 fn a04_a_relative_script_is_told_by_its_own_package() {
-    // portclear itself stands in a folder of the service's, where the same relative path is the gateway's.
+    // portclear runs in a folder of the service's, where the same relative path is the gateway's script.
     let service = Fixture::silent().marked(false).start();
-    // No instance, for that would ask on behalf of itself.
+    // The caller must be no instance, or it would ask on its own behalf.
     let asking = Fixture::silent().marked(false).package("other").start();
     let below = |files: &Fixture| {
         let server = Fixture::other(GATEWAY).cwd(files.root().join("openclaw")).start();
@@ -112,7 +113,7 @@ fn a04_a_relative_script_is_not_looked_up_where_its_process_went() {
     server.exec(&argv, &[("PWD", text(&home.root().join("openclaw")))]);
     spared(&portclear(&JSON), 3, server.pid(), "foreign");
     untouched(&server);
-    // Where it stayed in the folder that it was started in, its script is the gateway.
+    // It has stayed in the folder that it was started in, so its script is the gateway's.
     server.exec(&argv, &[("PWD", text(&there))]);
     cleared(&portclear(&JSON), server.pid(), "stale-instance", &["SIGTERM"]);
     server.has_ended();
@@ -124,7 +125,7 @@ fn a04_the_value_of_an_option_is_no_script() {
     let openclaw = Fixture::silent().marked(false).real_node().args(&["agent"]).start();
     let home = Fixture::other("127.0.0.1:18791").start();
     let folder = home.root().join("openclaw");
-    // What node really runs: a file of this name, of another package.
+    // node really runs this file. It has the name of the subcommand, and belongs to another package.
     fs::write(folder.join("gateway"), include_str!("../support/node.js")).unwrap();
     let start = |words: &[&str]| {
         let server = Fixture::other(GATEWAY).cwd(&folder).start();
@@ -135,7 +136,7 @@ fn a04_the_value_of_an_option_is_no_script() {
     let decoy = openclaw.root().join("openclaw");
     let decoys = [
         (["--diagnostic-dir", text(&decoy), "gateway"], 3, "foreign"),
-        // Nothing here knows this option, so it may or may not take a value.
+        // portclear does not know this option, so it cannot tell whether a value follows.
         (["--report-filename", text(openclaw.script()), "gateway"], 4, "unknown"),
     ];
     for (words, exit, rule) in decoys {
@@ -150,7 +151,7 @@ fn a04_the_value_of_an_option_is_no_script() {
     assert!(openclaw.is_alive());
 }
 
-/// A process that has its mounts for itself alone.
+/// Starts a process with mounts of its own.
 const OWN_MOUNTS: [&str; 10] = [
     "setpriv",
     "--pdeathsig",
@@ -164,7 +165,7 @@ const OWN_MOUNTS: [&str; 10] = [
     "--",
 ];
 
-/// Runs a command line among the mounts of a fixture, with its folder for `$0`.
+/// Runs a command line among a fixture's mounts. `$0` is the fixture's folder.
 #[track_caller]
 fn among_its_mounts(fixture: &Fixture, line: &str) {
     let target = format!("--target={}", fixture.pid());
@@ -180,7 +181,7 @@ const ANOTHER_FILE: &str = r#"mkdir -p "$0/openclaw/dist"; echo '{"name":"other"
 
 fn a04_a_script_in_a_mount_namespace_is_not_judged_by_the_callers_files() {
     let bystander = Bystander::start();
-    // With the marker: a script that is not there would make it an instance.
+    // It carries the marker, so a missing script would make it an instance.
     let other = Fixture::other(GATEWAY).marked(true).behind(&OWN_MOUNTS).start();
     spared(&portclear(&JSON), 3, other.pid(), "offspring");
     let is_unknown = || {
@@ -191,7 +192,7 @@ fn a04_a_script_in_a_mount_namespace_is_not_judged_by_the_callers_files() {
     is_unknown();
     among_its_mounts(&other, ANOTHER_FILE);
     is_unknown();
-    // And there alone.
+    // From here on the script exists among its own mounts alone.
     fs::remove_dir_all(other.root().join("openclaw")).unwrap();
     is_unknown();
     among_its_mounts(&other, r#"rm -r "$0/openclaw""#);

@@ -1,4 +1,4 @@
-//! Older brands of the service are found, and services that the caller describes.
+//! Older brands of the service are found, and so is any service that the caller describes.
 
 use crate::support::*;
 
@@ -11,7 +11,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A gateway that is ended for this reason, while a bystander lives.
+/// The gateway is ended for this reason, while a bystander lives.
 #[track_caller]
 pub(super) fn is_found(gateway: Builder, options: &[&str], because: &str) {
     let bystander = Bystander::start();
@@ -69,7 +69,7 @@ fn b05_another_service_is_known_by_marker_and_runtime() {
     is_foreign(api(), &[]);
     is_foreign(api().env("MY_APP_ROLE", "spare"), &both);
     is_foreign(api(), &["--runtime", "python3", "--marker", "MY_APP_SERVICE=web"]);
-    // By its path a runtime is one file, whatever else has its name.
+    // A runtime that is given as a path is this one file, even if another file has the same name.
     let [app, other] = [GATEWAY, "[::1]:18789"].map(|address| api_on(address).start());
     let options = ["--runtime", app.exe().to_str().unwrap(), "--marker", "MY_APP_SERVICE=api", "--json"];
     let run = portclear(&[&options[..], &["[::1]:18789"]].concat());

@@ -1,4 +1,4 @@
-//! Others write a manifest, and a process lays out its own memory. portclear believes neither where it may be a trick.
+//! Anybody may have written a manifest, and a process lays out its own memory. portclear trusts neither blindly.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -19,12 +19,12 @@ pub(crate) fn cases() -> Vec<Case> {
 
 const MANIFEST: &str = r#"{"name":"openclaw","version":"2026.9.1"}"#;
 
-/// The service by its script alone, without the manifest that says so.
+/// Its script alone would make it an instance. The manifest that says so is missing.
 fn without_manifest() -> Builder {
     Fixture::gateway().marked(false).no_package()
 }
 
-/// Neither taken for the service nor for somebody else's, and nobody hangs on it.
+/// It is taken neither for the service's nor for somebody else's, and portclear does not hang on it.
 #[track_caller]
 fn is_unknown(gateway: &Fixture, what: &str) {
     let run = portclear(&JSON);
@@ -34,7 +34,7 @@ fn is_unknown(gateway: &Fixture, what: &str) {
     untouched(gateway);
 }
 
-/// With a manifest that may be believed the same process is ended.
+/// The same process is ended once its manifest can be believed.
 #[track_caller]
 fn is_ended_with(gateway: &Fixture, manifest: &Path) {
     fs::write(manifest, MANIFEST).unwrap();
@@ -94,7 +94,7 @@ fn a04_a_manifest_of_another_user_is_not_believed() {
     let bystander = Bystander::start();
     let gateway = without_manifest().start();
     let folder = gateway.root().join("openclaw");
-    // As /tmp: anybody may put a file there.
+    // The folder is like /tmp: anybody may put a file there.
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)).unwrap();
     let manifest = folder.join("package.json");
     fs::write(&manifest, MANIFEST).unwrap();
@@ -107,7 +107,7 @@ fn a04_a_manifest_of_another_user_is_not_believed() {
 
 fn e05_a_process_that_claims_gigabytes_is_not_read_to_their_end() {
     let bystander = Bystander::start();
-    // More than the program needs, and far less than it is offered.
+    // This limit is more than the program needs, and far less than the process claims.
     let limited = || Portclear::new(&JSON).through(&["prlimit", "--as=100663296", "--"]).run();
     for what in ["environment", "arguments"] {
         let gateway = Fixture::gateway().start();

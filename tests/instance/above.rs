@@ -1,4 +1,4 @@
-//! What is above an instance and runs another program lives, and so does what else it started.
+//! A process above an instance that runs another program lives. So does everything else that it started.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A process manager of the service's own runtime, started from an environment that has the marker.
+/// A process manager that runs on the service's own runtime. Its environment has the marker.
 fn b04_a_supervisor_that_hides_its_script_lives() {
     let bystander = Bystander::start();
     let supervisor = Fixture::silent().package("pm2").start();
@@ -32,10 +32,11 @@ fn b04_a_supervisor_that_hides_its_script_lives() {
 
 const RUN: &str = "0123456789abcdef0123456789abcdef";
 
-/// The default: where one waits for another in vain, it is for the half.
+/// The default grace. A process that waits for another in vain waits for half of it.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// A gateway with an MCP server, and other work, below a shell that carries marker and run.
+/// A gateway with an MCP server runs below a shell, beside other work. The shell carries the gateway's marker and
+/// run.
 fn below_a_shell(namespace: &PidNs, shell: &Fixture) {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().env("INVOCATION_ID", RUN).start_below(shell);

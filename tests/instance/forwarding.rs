@@ -1,4 +1,4 @@
-//! Each process of an instance gets one signal, from its launcher or from portclear.
+//! Each process of an instance gets one signal, either from its launcher or from portclear.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn d12_a_worker_gets_the_signal_that_its_launcher_forwards() {
     ended(&run, &launcher, "launcher", "stale-instance");
     said(&run, worker.pid(), ["holder", "stale-instance", "ended-by-itself"], &[]);
     assert_eq!(worker.signals(), ["TERM"]);
-    // The launcher's status says that the worker's was 0, which a second signal would have made 1.
+    // The launcher ends with 0 because its worker did. A second signal would have made the worker end with 1.
     assert_eq!(launcher.status().code(), Some(0));
     assert!(times(&run, launcher.pid()).1 >= Duration::from_millis(1000), "{run}");
     bystander.answers();
@@ -37,7 +37,7 @@ fn d12_a_worker_is_asked_when_its_launcher_is_gone() {
     ended(&run, &launcher, "launcher", "stale-instance");
     ended(&run, &worker, "holder", "stale-instance");
     let ((_, gone), (asked, drained)) = (times(&run, launcher.pid()), times(&run, worker.pid()));
-    // Not at half of the ten seconds.
+    // portclear does not wait for half of the ten seconds.
     assert!(asked >= gone && asked < gone + SLACK, "{run}");
     assert!(drained >= asked + Duration::from_millis(499), "{run}");
     bystander.answers();
@@ -66,7 +66,7 @@ fn d12_a_worker_is_asked_at_half_the_grace_of_a_deaf_launcher() {
     bystander.answers();
 }
 
-/// The default: where one waits for another in vain, it is for the half.
+/// The default grace. A process that waits for another in vain waits for half of it.
 const GRACE: Duration = Duration::from_secs(10);
 
 fn d12_a_worker_below_two_launchers_gets_one_signal() {

@@ -1,4 +1,5 @@
-//! A launcher and the child that listens are one instance. The launcher ends first, so that it can end its child itself.
+//! A launcher and its child that listens are one instance. The launcher ends first, so that it can end its child
+//! itself.
 
 use crate::support::*;
 
@@ -21,7 +22,7 @@ fn b04_a_launcher_whose_child_listens_ends_first() {
     assert_eq!(run.status, 0, "{run}");
     ended(&run, &worker, "holder", "stale-instance");
     ended(&run, &launcher, "launcher", "stale-instance");
-    // The launcher might have ended it, or started another one.
+    // The worker is asked after the launcher is gone: the launcher might have ended it, or started another one.
     assert!(times(&run, worker.pid()).0 >= times(&run, launcher.pid()).1, "{run}");
     assert_eq!(sentence(&run), "cleared, 2 processes ended; a bind proves it", "{run}");
     assert!(can_bind(GATEWAY));
@@ -52,7 +53,7 @@ fn b04_a_launcher_that_respawns_is_ended_first() {
     let bystander = Bystander::start();
     let launcher = Fixture::silent().respawns().start();
     let first = Fixture::gateway().start_below(&launcher);
-    // Whoever ends the child alone, as by the port, gets another one.
+    // The launcher starts another child when only the child is ended.
     first.process().kill();
     let mut second = None;
     until("a respawn", || {
@@ -72,7 +73,7 @@ fn b04_a_launcher_that_respawns_is_ended_first() {
     bystander.answers();
 }
 
-/// The shell is nothing of the service's, though it carries the marker.
+/// The shell carries the marker, but it is no part of the service.
 fn b04_what_a_shell_starts_again_is_not_chased() {
     let bystander = Bystander::start();
     let again = r#"exec 2>/dev/null; while :; do "$@"; done"#;
@@ -100,12 +101,12 @@ fn b04_what_a_shell_starts_again_is_not_chased() {
     bystander.answers();
 }
 
-/// Half of an instance would be ended for nothing: the launcher may start the other half again.
+/// The launcher could start the worker again, so ending the worker alone would be for nothing.
 fn b04_a_launcher_out_of_reach_spares_its_worker() {
     let bystander = Bystander::start();
     let launcher = Fixture::silent().start();
     let worker = Fixture::gateway().uid(NOBODY).start_below(&launcher);
-    // Nobody, who may read everything and signal only what is his.
+    // Runs as the user nobody, who may read every process and signal only his own.
     let reader = "setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-kill \
                   --inh-caps=-all,+sys_ptrace,+dac_read_search \
                   --ambient-caps=-all,+sys_ptrace,+dac_read_search --";

@@ -1,4 +1,4 @@
-//! Offspring in great numbers is ended as far as it goes, and counted beyond.
+//! Offspring in great numbers is ended as far as descriptors and time go. The rest is counted.
 
 use std::fs;
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Those in the namespace that have this name and are no zombies.
+/// The processes in the namespace that have this name and are no zombies.
 fn named(namespace: &PidNs, name: &str) -> Vec<u32> {
     let space = |pid: u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let own = space(namespace.init().pid());
@@ -29,7 +29,7 @@ fn named(namespace: &PidNs, name: &str) -> Vec<u32> {
     pids.filter(|pid| space(*pid) == own).collect()
 }
 
-/// Ignores SIGTERM, and from the first one on forks: each child one more, while there are tokens.
+/// Ignores SIGTERM. The first one starts a chain of forks: each child forks one more, while there are tokens.
 const BOMB: &str = r#"
 import os, signal, time
 tokens, more = os.pipe()
@@ -75,7 +75,7 @@ fn f02_a_bomb_is_contained_or_said_to_be_not() {
 
 pub(crate) const MANY: usize = 200;
 
-/// A gateway with many children, and portclear with as many descriptors.
+/// portclear ends a gateway that has many children, with so few descriptors.
 fn many(descriptors: &str) -> (PidNs, Run) {
     let namespace = PidNs::new();
     let bystander = Bystander::start();
@@ -96,7 +96,7 @@ fn f02_a_tree_beyond_the_soft_limit_of_descriptors_is_ended() {
     assert_eq!(sentence(&run), format!("cleared, {} processes ended; a bind proves it", MANY + 1));
 }
 
-/// The port is freed all the same, and as many of them as there are descriptors for.
+/// portclear frees the port, and ends as many children as it has descriptors for.
 fn f02_a_tree_beyond_the_hard_limit_of_descriptors_is_counted() {
     let (namespace, run) = many("--nofile=64:64");
     let left = named(&namespace, "sleep").len();
@@ -105,7 +105,7 @@ fn f02_a_tree_beyond_the_hard_limit_of_descriptors_is_counted() {
     assert_eq!(run.json()["ports"][0]["remainder"]["processes"], left, "{run}");
 }
 
-/// At SIGTERM it starts many, and ends before they do.
+/// Starts many processes at SIGTERM, and ends before they do.
 pub(crate) const LATE: &str = r#"
 import os, signal, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
@@ -123,7 +123,7 @@ for _ in range(int(sys.argv[1])):
 os._exit(0)
 "#;
 
-/// What nobody knew of at the first look is counted like the others, and with its own port.
+/// A process that starts after the first look is counted, too, at the port that it belongs to.
 fn f02_late_forks_beyond_the_hard_limit_of_descriptors_are_counted() {
     let namespace = PidNs::new();
     let bystander = Bystander::start();
@@ -150,7 +150,7 @@ fn f02_late_forks_beyond_the_hard_limit_of_descriptors_are_counted() {
 
 const CHAIN: usize = 200;
 
-/// System calls for each process of the chain, however many are above it: it takes 160.
+/// The most system calls for each process of the chain, however many are above it. It takes 160.
 const MOST: usize = 400;
 
 const DEEPEST: &str = "127.0.0.1:18795";

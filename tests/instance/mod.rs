@@ -1,5 +1,5 @@
-//! Which other processes belong to the one that holds the port? Its launcher and its workers are one instance with it and
-//! end with it, what it started ends with `--tree`, and everything above and beside it lives.
+//! Which other processes belong to the one that holds the port? Its launcher and its workers are one instance with
+//! it, and end with it. What it started ends with `--tree`. Everything above and beside it lives.
 
 mod above;
 mod forwarding;

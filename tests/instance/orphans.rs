@@ -1,4 +1,5 @@
-//! Offspring that has lost its parent is known by its run. These tests run in pid namespaces, or they would find each other's.
+//! Offspring that has lost its parent is known by its run. Each test has a pid namespace, or it would find the
+//! orphans of other tests.
 
 use crate::support::*;
 
@@ -36,7 +37,7 @@ fn f02_an_orphan_is_told_by_its_run() {
     spared.iter().for_each(|orphan| lives(&run, orphan));
     assert_eq!(run.processes().len(), 2, "{run}");
 
-    // Without a run of its own, an instance has no orphans.
+    // An instance without a run of its own has no orphans.
     let gateway = Fixture::gateway().inside(&namespace).start();
     let run = Portclear::new(&TREE).inside(&namespace).run();
     assert_eq!(run.status, 0, "{run}");
@@ -46,7 +47,7 @@ fn f02_an_orphan_is_told_by_its_run() {
     bystander.answers();
 }
 
-/// As two that were started from one terminal do.
+/// Two gateways that were started from one terminal share a run.
 fn f02_orphans_of_a_run_that_two_share_are_spared() {
     let namespace = PidNs::new();
     let bystander = Bystander::start();
@@ -62,7 +63,7 @@ fn f02_orphans_of_a_run_that_two_share_are_spared() {
         lives(&run, fixture);
     }
     second.answers();
-    // With the other one it is nobody else's.
+    // The first gateway is gone, so the orphan belongs to the second one alone.
     let run = Portclear::new(&["18791", "--json", "--tree"]).inside(&namespace).run();
     assert_eq!(run.status, 0, "{run}");
     ended(&run, &second, "holder", "stale-instance");

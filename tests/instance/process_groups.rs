@@ -1,4 +1,4 @@
-//! No process group is ever signalled: the caller and strangers in the target's group live.
+//! No process group is ever signalled. The caller's group lives, and so do strangers in the target's group.
 
 use crate::support::*;
 
@@ -31,7 +31,8 @@ fn f03_a_target_in_the_callers_process_group_ends_alone() {
     bystander.answers();
 }
 
-/// In the pid namespace the group of whoever leads it from outside is 0, which kill(2) takes for the caller's own.
+/// In a pid namespace, a process whose group leader is outside has group 0. kill(2) takes 0 for the caller's own
+/// group.
 fn f03_a_member_of_the_targets_process_group_lives() {
     let namespace = PidNs::new();
     let bystander = Bystander::start();

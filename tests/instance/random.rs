@@ -1,7 +1,8 @@
-//! Random trees of real processes, and who of them is ended: compared with what each was made to be.
+//! Random trees of real processes. Who is ended is compared with what each process was made to be.
 //!
-//! The same trees each time, so that a change is known by what it changes. `PORTCLEAR_SEED=N PORTCLEAR_TREES=1` grows
-//! the tree of a seed again; `PORTCLEAR_SEED=$(date +%s) PORTCLEAR_TREES=3000` many that nobody has seen.
+//! The trees are the same each time, so another answer comes from another program. `PORTCLEAR_SEED=N
+//! PORTCLEAR_TREES=1` grows the tree of one seed again. `PORTCLEAR_SEED=$(date +%s) PORTCLEAR_TREES=3000` grows many
+//! new ones.
 
 mod oracle;
 mod plant;
@@ -22,7 +23,7 @@ use crate::support::*;
 use oracle::{Expected, expected};
 use plant::{CGROUPS, Node, Random, tree};
 
-/// On two cores, two cases: half of the trees each.
+/// Two cases for two cores: each grows half of the trees.
 pub(crate) fn cases() -> Vec<Case> {
     vec![case!(random_trees_end_as_expected), case!(more_random_trees_end_as_expected)]
 }
@@ -47,7 +48,7 @@ fn grow(half: u64) {
     for at in (0..trees).filter(|at| at % 2 == half) {
         one_tree(&mut ground, first.wrapping_add(at), &mut seen);
     }
-    // As many trees as these see everything, or the trees are no good.
+    // So many trees bring about everything, or they are no good trees.
     if trees >= 100 {
         let cgroups = ground.cgroups.is_some();
         let all =
@@ -59,19 +60,19 @@ fn grow(half: u64) {
     }
 }
 
-/// What came about in the trees.
+/// How often each thing came about.
 #[derive(Debug, Default)]
 struct Seen {
     held: usize,
     unread: usize,
-    /// Trees of which other processes were ended, were it not for `--protect`.
+    /// Trees in which other processes would have ended without `--protect`.
     protected: usize,
     orphans: usize,
     launchers: usize,
     workers: usize,
-    /// Offspring that a call without `--tree` left.
+    /// Offspring that a call without `--tree` left alive.
     kept: usize,
-    /// What lives in a cgroup of its own, below one that is ended.
+    /// Processes that live in a cgroup of their own, below one that was ended.
     moved: usize,
 }
 
@@ -102,7 +103,7 @@ fn one_tree(ground: &mut Ground, seed: u64, seen: &mut Seen) {
         roles.iter().map(|(at, role)| (said.pids[*at], (*role).to_owned())).collect();
     let right = said.status == status
         && said.lives == lives
-        // Where nothing is ended, the holders are all that is spoken of.
+        // Where nothing is ended, the document speaks of the holders alone.
         && (status != 0 || said.roles == told && said.once && said.remainder == kept as u64);
     let options = format!("--tree {with_tree}, --protect {protect:?}");
     assert!(right, "seed {seed} ({options}):\n{}", difference(&nodes, &roles, status, kept, &said));
@@ -120,13 +121,13 @@ fn one_tree(ground: &mut Ground, seed: u64, seen: &mut Seen) {
     seen.moved += nodes.iter().filter(moved).count();
 }
 
-/// What came of a call.
+/// What a call said and did.
 struct Said {
     pids: Vec<u64>,
     lives: Vec<bool>,
     status: i64,
     roles: BTreeMap<u64, String>,
-    /// Each was sent one SIGTERM, no more and nothing else, and ended.
+    /// Each process got one SIGTERM and nothing else, and ended.
     once: bool,
     remainder: u64,
     output: String,
@@ -158,7 +159,7 @@ impl Said {
     }
 }
 
-/// The whole tree, for a person, with a mark where it is not as it should be.
+/// The whole tree for a reader, with a mark at each process that is not as expected.
 fn difference(
     nodes: &[Node],
     roles: &BTreeMap<usize, &str>,
@@ -181,7 +182,7 @@ fn difference(
     text + &said.output
 }
 
-/// Where trees grow: a pid namespace, files, cgroups. All of it goes when it is dropped.
+/// The ground that trees grow on: a pid namespace, files, cgroups. All of it goes with the value.
 struct Ground {
     zygote: Channel,
     process: Child,
@@ -197,7 +198,7 @@ impl Ground {
         for name in ["node", "tool"] {
             copy(&shell, &root.join(name));
         }
-        // What it is told last is its number.
+        // The last argument is its number.
         let script = r#"for number; do :; done; echo "$number $$"; read -r line"#;
         for package in ["openclaw", "other", "plain", "veiled"] {
             let folder = root.join(package);
@@ -216,7 +217,7 @@ impl Ground {
                 "random trees without cgroups of their own: no cgroup of version 2 that may be written"
             );
         }
-        // unshare itself must end with the test, and its end must be PID 1's.
+        // unshare itself must end with the test, and PID 1 with unshare.
         let words = "--pdeathsig KILL -- unshare --fork --pid --mount --mount-proc --kill-child -- \
                      /usr/bin/python3 -c";
         let mut process = Command::new("setpriv")
@@ -243,13 +244,13 @@ impl Ground {
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        // The cgroups are dropped later, and are empty then.
+        // The cgroups are dropped after this, and are empty then.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Below the cgroup of the tests. The value is their path, but for the number.
+/// Cgroups below that of the tests. The value is their path without the number.
 struct Cgroups(String);
 
 impl Cgroups {
@@ -260,7 +261,7 @@ impl Cgroups {
         let own = own.lines().find_map(|line| line.strip_prefix("0::/"))?;
         let name = format!("portclear-{}-{half}", std::process::id());
         let cgroups = Self(root.join(own).join(name).to_str()?.to_owned());
-        // What is there is removed, where the rest cannot be made.
+        // If one cannot be made, the drop removes the others.
         cgroups.paths().try_for_each(|path| fs::create_dir(&path)).ok()?;
         Some(cgroups)
     }

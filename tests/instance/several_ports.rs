@@ -13,7 +13,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Two servers below one launcher: whose port was not asked for is not ended for the other's.
+/// Two servers run below one launcher. A call for one port does not end the server on the other.
 fn b04_a_launcher_with_a_server_on_another_port_is_spared() {
     let bystander = Bystander::start();
     let launcher = Fixture::silent().start();
@@ -29,7 +29,7 @@ fn b04_a_launcher_with_a_server_on_another_port_is_spared() {
         lives(&run, fixture);
     }
     other.answers();
-    // Asked for as a whole, it is ended as a whole.
+    // With --tree the call asks for the whole instance.
     let run = portclear(&["18789", "--json", "--tree"]);
     assert_eq!(run.status, 0, "{run}");
     for (fixture, role) in [(&launcher, "launcher"), (&server, "holder"), (&other, "worker")] {
@@ -55,7 +55,7 @@ fn b04_workers_whose_ports_are_all_asked_for_are_ended() {
         assert_eq!(run.status, 3, "{run}");
         assert!(sentences(run)[0].starts_with(&told), "{run}");
     };
-    // One alone, either one, or the other at an address that its listener is not in the way of.
+    // A call for one port alone is refused. So is one that names the other port at an address where nobody listens.
     serves_another(&portclear(&["18789", "--json"]), &other);
     serves_another(&portclear(&["18792", "--json"]), &worker);
     serves_another(&portclear(&["18789", "127.0.0.2:18792", "--json"]), &other);
@@ -99,7 +99,7 @@ fn b04_a_launcher_that_serves_the_other_port_is_spared() {
     bystander.answers();
 }
 
-/// It was asked for, and somebody else holds it, too: nothing is ended for it, and so not its worker either.
+/// A stranger holds the second port, too, so that port is left alone. The instance then lives on both ports.
 fn b04_a_worker_on_a_port_that_is_left_alone_spares_the_other() {
     let bystander = Bystander::start();
     let launcher = Fixture::silent().start();
@@ -120,7 +120,7 @@ fn b04_a_worker_on_a_port_that_is_left_alone_spares_the_other() {
     );
     other.answers();
     worker.answers();
-    // At its own address it is nobody else's.
+    // The stranger does not hold this address.
     let run = portclear(&["18789", THIRD, "--json"]);
     assert_eq!(run.status, 0, "{run}");
     lives(&run, &foreign);
@@ -138,7 +138,7 @@ fn nothing_was_done(run: &Run, fixtures: &[&Fixture]) {
     }
 }
 
-/// Neither a part of the instance by what it executes, nor by a marker: it loses its parent all the same.
+/// Neither what it executes nor a marker makes it a part of the instance. It would lose its parent all the same.
 fn b04_any_child_on_another_port_spares_the_launcher() {
     let bystander = Bystander::start();
     let launcher = Fixture::silent().start();
@@ -161,7 +161,8 @@ fn b04_any_child_on_another_port_spares_the_launcher() {
     bystander.answers();
 }
 
-/// Two instances share a port, and one of them serves a third: so neither that port is cleared nor the first.
+/// Two instances share a port, and one of them also serves a third port. That one is spared, so the shared port is
+/// not cleared. The first port then is not cleared either.
 fn b04_a_port_that_is_refused_is_no_longer_asked_for() {
     let bystander = Bystander::start();
     let [one, two] = [(); 2].map(|()| Fixture::silent().start());

@@ -1,4 +1,4 @@
-//! Some processes in a tree live on: a successor, what is protected, the caller's own tree, a pid namespace.
+//! `--tree` spares some processes: a successor, what is protected, the caller's own tree, and another pid namespace.
 
 use crate::support::process::only_child;
 use crate::support::*;
@@ -81,7 +81,7 @@ fn c06_a_caller_in_the_tree_protects_it() {
 
 fn c06_a_caller_clears_another_tree_than_its_own() {
     let bystander = Bystander::start();
-    // Older than the instance that asks.
+    // It is older than the instance that asks.
     let stale = Fixture::gateway().start();
     let below = Fixture::mcp().start_below(&stale);
     let launcher = Fixture::silent().start();

@@ -18,7 +18,7 @@ fn f02_offspring_whose_parent_ends_at_once_is_ended() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     let below = Fixture::mcp().start_below(&gateway);
-    // Nothing but its parent tells whose it is.
+    // Only its parent tells whose it is.
     let deeper = Fixture::other("127.0.0.1:18791").start_below(&below);
     let run = portclear(&TREE);
     assert_eq!(run.status, 0, "{run}");
@@ -72,7 +72,7 @@ fn f02_what_offspring_starts_during_the_grace_is_ended() {
     bystander.answers();
 }
 
-/// A gateway, what it started and what that started, each in a session of its own; the last one unmarked.
+/// A gateway, a child and a grandchild, each in a session of its own. The grandchild carries no marker.
 fn detached() -> [Fixture; 3] {
     let gateway = Fixture::gateway().start();
     let agent = Fixture::silent().package("agent").behind(&["setsid"]).start_below(&gateway);

@@ -1,4 +1,4 @@
-//! Workers of an instance end with it. Other children that run the same program need not be workers.
+//! The workers of an instance end with it. Another child that runs the same program need not be a worker.
 
 use crate::support::*;
 
@@ -51,10 +51,10 @@ fn b04_workers_of_a_real_node_go_with_it() {
     bystander.answers();
 }
 
-/// Without a list of children there may be some: a mount in the way of it hides no worker.
+/// A mount may hide the list of children. The worker is found all the same.
 fn b04_a_worker_is_found_where_lists_of_children_are_hidden() {
     let bystander = Bystander::start();
-    // No threads; threads whose children cannot be read: nothing is mapped where the memory of a process begins.
+    // The first mount hides the threads. The second makes each list of children unreadable: no memory is mapped at 0.
     for (mounted, on) in [("/bin", "task"), ("/proc/1/mem", "task/*/children")] {
         let namespace = PidNs::new();
         let gateway = Fixture::gateway().inside(&namespace).start();
@@ -85,7 +85,7 @@ fn f02_forks_are_workers_where_nothing_is_put_at_random() {
     bystander.answers();
 }
 
-/// A pool forks its workers, and executes nothing between.
+/// A pool forks its workers. They execute nothing of their own.
 fn f02_other_forks_of_a_pool_live() {
     let bystander = Bystander::start();
     let pool = Fixture::other(GATEWAY).on_term(OnTerm::Ignore).start();
@@ -113,7 +113,7 @@ fn f02_other_forks_of_a_pool_live() {
     bystander.answers();
 }
 
-/// npm gives itself a title, and node runs it: every MCP server that is started by `npx`.
+/// npm gives itself a title and runs on node. Every MCP server that `npx` starts looks like this.
 fn f02_what_hides_its_script_is_no_worker() {
     let bystander = Bystander::start();
     let begin = || {

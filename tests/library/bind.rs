@@ -22,7 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn a_free_address_costs_what_std_costs() {
-    // The tracer knows the program by its name.
+    // The tracer knows the program by this name.
     let program = Program::new("portclear");
     let calls = |task: &Value| {
         let become_server = r#"exec "$0""#;
@@ -37,13 +37,13 @@ fn a_free_address_costs_what_std_costs() {
         let std = calls(&json!({ "std": address }));
         let ours = calls(&json!({ "bind": address, "traced": true }));
         assert_eq!(ours, std, "{address}");
-        // It can see what it compares.
+        // The comparison sees a bind and a listen.
         let bind = std.iter().filter(|number| **number == libc::SYS_bind).count();
         assert_eq!((bind, std.contains(&libc::SYS_listen)), (1, true), "{address}");
     }
 }
 
-/// The next one takes the port, and the earlier one was asked to end by it, once.
+/// The next server takes the port. It has asked the earlier one to end, once.
 #[track_caller]
 fn is_succeeded(old: &mut Server, next: &mut Server, at: &str) {
     let (old_pid, next_pid) = (old.pid(), next.pid());
@@ -58,7 +58,7 @@ fn is_succeeded(old: &mut Server, next: &mut Server, at: &str) {
 fn its_own_kind_is_cleared_at_every_address() {
     let bystander = Bystander::start();
     let program = Program::new("gateway");
-    // what the earlier instance listens on, what the next one wants, where to ask
+    // where the earlier instance listens, what the next one wants, where to ask
     let table = [
         ("127.0.0.1:18789", "127.0.0.1:18789", "127.0.0.1:18789"),
         ("0.0.0.0:18789", "127.0.0.1:18789", "127.0.0.1:18789"),
@@ -74,10 +74,9 @@ fn its_own_kind_is_cleared_at_every_address() {
         let mut old = program.serve(held);
         let mut next = program.start(&serve(wanted));
         is_succeeded(&mut old, &mut next, at);
-        // Idle, it ends with its input.
         next.process().kill();
     }
-    // Another address of the same port, and another port, are in nobody's way.
+    // Neither another address of the same port nor another port is in the way.
     let mut other = program.serve("127.0.0.2:18789");
     let neighbour = program.serve("127.0.0.1:18788");
     let next = program.serve("127.0.0.1:18789");
@@ -85,7 +84,7 @@ fn its_own_kind_is_cleared_at_every_address() {
         assert!(server.process().is_alive());
     }
     assert_eq!(ask("127.0.0.2:18789").unwrap(), format!("{} bind", other.pid()));
-    // Port 0 is never anybody's.
+    // Port 0 belongs to nobody.
     let mut any = program.start(&serve("127.0.0.1:0"));
     let local = said(&mut any)["local"].as_str().unwrap().to_owned();
     assert_eq!(ask(&local).unwrap(), format!("{} bind", any.pid()));
@@ -104,7 +103,7 @@ fn an_instance_is_known_through_links_and_upgrades() {
     fs::hard_link(&program.path, folder.join("other-name")).unwrap();
     let from = |path: &str| start(Path::new(path), &serve(at));
     let name = |name: &str| folder.join(name).to_str().unwrap().to_owned();
-    // Through a link; by another name of the same file, in both directions.
+    // It starts through a link, and by another name of the same file, in both directions.
     let mut last = program.serve(at);
     for path in ["link", "other-name", "gateway", "link"] {
         let mut next = from(&name(path));
@@ -112,7 +111,7 @@ fn an_instance_is_known_through_links_and_upgrades() {
         tick_after(next.start_ticks());
         last = next;
     }
-    // The common restart: the file was replaced since the last one started. Twice.
+    // The common restart, twice: the file was replaced after the last start.
     for _ in 0..2 {
         program.replace();
         let mut next = from(&name("gateway"));
@@ -120,7 +119,8 @@ fn an_instance_is_known_through_links_and_upgrades() {
         tick_after(next.start_ticks());
         last = next;
     }
-    // Replaced between the start of the caller and its call: it is as old a file as the earlier instance's.
+    // The file is replaced between the start of the caller and its call. The caller then runs the same file as the
+    // earlier instance.
     let replaced_late = || {
         let gated = program.start(&json!({ "bind": at, "gated": true }));
         until("the caller has started", || gated.process().exe().is_some_and(|exe| exe == program.path));
@@ -131,7 +131,7 @@ fn an_instance_is_known_through_links_and_upgrades() {
     gated.go();
     is_succeeded(&mut last, &mut gated, at);
     tick_after(gated.start_ticks());
-    // The same, and the earlier one was started by another name of that file, which is still there.
+    // The same, but the earlier instance was started by another name of that file, which still exists.
     let mut next = from(&name("gateway"));
     is_succeeded(&mut gated, &mut next, at);
     tick_after(next.start_ticks());
@@ -142,7 +142,7 @@ fn an_instance_is_known_through_links_and_upgrades() {
     let mut gated = replaced_late();
     gated.go();
     is_succeeded(&mut last, &mut gated, at);
-    // Another file at another path is another program, whatever its name.
+    // Another file at another path is another program, even with the same name.
     tick_after(gated.start_ticks());
     let other = Program::new("gateway");
     let mut stranger = other.start(&serve(at));
@@ -157,11 +157,11 @@ fn several_addresses_are_tried_as_std_tries_them() {
     let program = Program::new("gateway");
     let foreign = Fixture::other("127.0.0.1:18789").start();
     let mut stale = program.serve("127.0.0.2:18789");
-    // The first that can be bound, after what is stale on it is cleared.
+    // It takes the first address that can be bound, after it has cleared what is stale there.
     let all = ["192.0.2.1:18789", "127.0.0.1:18789", "127.0.0.2:18789", "127.0.0.3:18789"];
     let mut next = program.start(&json!({ "bind": all }));
     is_succeeded(&mut stale, &mut next, "127.0.0.2:18789");
-    // None: the one that is in use says more than the one that is none of this machine's.
+    // All are refused. An address in use says more than one that this machine does not have.
     let mut none =
         program.start(&json!({ "bind": ["192.0.2.1:18789", "127.0.0.1:18789", "192.0.2.2:18789"] }));
     let refused = said(&mut none);
@@ -179,7 +179,7 @@ fn several_addresses_are_tried_as_std_tries_them() {
 
 fn v6only_is_what_std_makes_it() {
     let bystander = Bystander::start();
-    // This network namespace's own.
+    // This setting belongs to the test's network namespace.
     fs::write("/proc/sys/net/ipv6/bindv6only", "1").unwrap();
     let program = Program::new("gateway");
     let four = Fixture::other("0.0.0.0:18789").start();
@@ -187,7 +187,7 @@ fn v6only_is_what_std_makes_it() {
     let mut next = program.start(&serve("[::]:18789"));
     is_succeeded(&mut stale, &mut next, "[::1]:18789");
     four.answers_on("127.0.0.1:18789");
-    // IPv4's foreign listener is in nobody's way, nor is IPv6's in that of IPv4: here it is what refuses.
+    // The families are not in each other's way now. Here the foreign IPv4 listener refuses the IPv4 address.
     tick_after(next.start_ticks());
     let mut both = program.start(&serve("0.0.0.0:18789"));
     assert_eq!(said(&mut both)["kind"], "AddrInUse");
@@ -203,7 +203,7 @@ fn a_stubborn_instance_is_waited_for_and_killed() {
     let mut old = program.start(&json!({ "bind": at, "ignores": true }));
     assert_eq!(said(&mut old)["serves"], old.pid());
     tick_after(old.start_ticks());
-    // Without SIGKILL it stays, and is named.
+    // Without SIGKILL the old one stays, and is named.
     let mut next = program.start(&json!({ "bind": at, "grace_ms": 300, "no_kill": true }));
     let refused = said(&mut next);
     let sentence = format!("still held: 1 process signalled and still there (gateway, pid {}: ", old.pid());
@@ -227,7 +227,7 @@ fn nothing_is_left_behind_by_any_call() {
         one_more[0] = json!(before[0].as_u64().unwrap() + 1);
         one_more
     };
-    // Free, refused, and cleared; each listener that is dropped is closed.
+    // One address is free, one is refused, and one is cleared. Each dropped listener is closed.
     let mut free = program.start(&json!({ "bind": "127.0.0.1:18787", "times": 3 }));
     let free = said(&mut free);
     assert_eq!(free["after"], with_listener(&free["before"]), "{free}");

@@ -39,14 +39,14 @@ impl Program {
         self.folder.path()
     }
 
-    /// Another file at the same path, as an upgrade leaves it.
+    /// Puts another file at the same path, as an upgrade does.
     pub(crate) fn replace(&self) {
         let new = self.folder().join("new");
         support_copy(&new);
         std::fs::rename(new, &self.path).unwrap();
     }
 
-    /// Starts it with what it is to do.
+    /// Starts it with its task.
     #[track_caller]
     pub(crate) fn start(&self, task: &Value) -> Server {
         start(&self.path, task)
@@ -73,22 +73,22 @@ pub(crate) fn start(path: &Path, task: &Value) -> Server {
     Server::start(&[path.to_str().unwrap()], &[(SERVER, &task.to_string())])
 }
 
-/// Binds and serves.
+/// The task to bind an address and serve there.
 pub(crate) fn serve(address: &str) -> Value {
     json!({ "bind": address })
 }
 
-/// A line of a server's.
+/// The next line of a server.
 #[track_caller]
 pub(crate) fn said(server: &mut Server) -> Value {
     let line = server.line().unwrap_or_else(|| panic!("nothing but: {}", server.ended().1));
     serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
-/// To be called before all else. `None`: this is the test run.
+/// Runs the server, if this program was started as one. `None`: this is the test run. Nothing may come before it.
 pub(crate) fn server() -> Option<ExitCode> {
     let task: Value = serde_json::from_str(&std::env::var(SERVER).ok()?).unwrap();
-    // Before there is a thread: from here on the signal is read, with who sent it.
+    // No thread exists yet. From here on the signal is read, together with its sender.
     let mut asked = SigSet::empty();
     asked.add(Signal::SIGTERM);
     asked.thread_block().unwrap();
@@ -180,7 +180,7 @@ fn told(error: &BindError) -> Value {
     })
 }
 
-/// Introduces itself to everybody who connects. Ends at SIGTERM, unless it ignores that, and says who sent it.
+/// Introduces itself to each client. At SIGTERM it says who sent that and ends, unless it ignores the signal.
 fn answer(listener: &TcpListener, signals: &SignalFd, ignores: bool) {
     let stdin = std::io::stdin();
     loop {

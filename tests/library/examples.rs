@@ -1,4 +1,5 @@
-//! The examples run as the documentation tells: each server that starts ends the one before it, while a client asks on.
+//! The examples run as the documentation tells. Each server that starts ends the one before it, while a client asks
+//! on.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
@@ -24,7 +25,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// As `cargo test` builds it, beside the tests.
+/// `cargo test` builds it beside the tests.
 fn gateway() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let path = tests.parent().unwrap().parent().unwrap().join("examples/gateway");
@@ -87,13 +88,13 @@ fn restarts(example: Example) {
     }
     let answered = client.finish();
     assert!(answered >= 20, "{answered} answers");
-    // What the survivor has open, once the client's connections are gone, and no child.
+    // The client's connections are gone, so the survivor has as many descriptors as the first server, and no child.
     until("as many descriptors as the first had, and no child", || left(last.pid()) == at_first);
     assert_eq!(at_first.1, [0; 0]);
     bystander.answers();
 }
 
-/// Open descriptors, and children, a zombie among them.
+/// Open descriptors and children. A zombie counts as a child.
 fn left(pid: u32) -> (usize, Vec<u32>) {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
     let all = procfs::process::all_processes().unwrap().flatten();
@@ -102,7 +103,7 @@ fn left(pid: u32) -> (usize, Vec<u32>) {
     (descriptors, children.filter_map(|stat| stat.pid.try_into().ok()).collect())
 }
 
-/// A request, and the body of its answer.
+/// Sends a request, and gives the body of the answer.
 fn get() -> Result<String, String> {
     let address: SocketAddr = GATEWAY.parse().unwrap();
     let unanswered = |error: std::io::Error| match error.kind() {
@@ -118,10 +119,10 @@ fn get() -> Result<String, String> {
         if answer.is_empty() { unanswered(error) } else { format!("{error} after {answer}") }
     })?;
     match answer.split_once("\r\n\r\n") {
-        // Closed before a byte of the answer: a reset that has overtaken nothing.
+        // The server closed before the first byte of an answer, as in a reset.
         None if answer.is_empty() => Err(String::new()),
         Some((head, body)) if head.starts_with("HTTP/1.1 200") && body.contains('\n') => {
-            // Node sends chunks: the pid is the longest of the numbers.
+            // node sends chunks. The pid is the longest of the numbers.
             let lines = body.lines().map(str::trim).filter(|line| line.len() > 1);
             Ok(lines.max_by_key(|line| line.len()).unwrap_or_default().to_owned())
         }
@@ -129,7 +130,7 @@ fn get() -> Result<String, String> {
     }
 }
 
-/// Asks on and on, in the test's network.
+/// Asks all the time, in the test's network.
 struct Client {
     over: Arc<AtomicBool>,
     thread: JoinHandle<(usize, Vec<String>)>,
@@ -153,7 +154,7 @@ impl Client {
         Self { over, thread }
     }
 
-    /// The number of answers, after no failure but refused and reset connections.
+    /// The number of answers. No request failed, but for connections that were refused or reset.
     #[track_caller]
     fn finish(self) -> usize {
         self.over.store(true, Ordering::Relaxed);
@@ -184,7 +185,7 @@ fn both_explain_who_holds_the_port() {
     bystander.answers();
 }
 
-/// A wrapper that starts the program when its gate opens, and the gate.
+/// A wrapper that starts the program when its gate opens.
 struct Gate {
     folder: tempfile::TempDir,
 }
@@ -199,7 +200,7 @@ impl Gate {
             fifo.display()
         );
         fs::write(folder.path().join("text"), text).unwrap();
-        // Written by a process of its own: see support::layout::copy.
+        // A process of its own writes it: see support::layout::copy.
         crate::support::layout::copy(&folder.path().join("text"), &script);
         fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         Self { folder }
@@ -223,7 +224,7 @@ fn an_older_server_does_not_end_a_newer_one_by_the_program() {
     let mut stale = Example::Node.start();
     serves(&mut stale);
     tick_after(stale.start_ticks());
-    // The older of two has found the port taken, and its program is yet to start.
+    // The older of two servers has found the port taken. Its program has not started yet.
     let gate = Gate::new();
     let mut older = Example::Node.start_with(&gate.program());
     gate.is_reached();
@@ -233,7 +234,7 @@ fn an_older_server_does_not_end_a_newer_one_by_the_program() {
     stale.ended();
     tick_after(newer.start_ticks());
     gate.open();
-    // Older than the program, and newer than the server that asks by it.
+    // The newer server is older than the program, but newer than the server that asks by it.
     assert_eq!(older.line(), None);
     let (status, errors) = older.ended();
     assert_eq!(status.code(), Some(1), "{errors}");
@@ -242,7 +243,7 @@ fn an_older_server_does_not_end_a_newer_one_by_the_program() {
         "{errors}"
     );
     assert_eq!(get().unwrap(), newer.pid().to_string());
-    // The other way round it is what a restart is.
+    // The other way round it is a restart.
     let gate = Gate::new();
     let mut next = Example::Node.start_with(&gate.program());
     gate.is_reached();
@@ -269,10 +270,10 @@ fn of_node_servers_that_start_at_once_the_youngest_serves() {
         let youngest = servers.iter().map(Server::start_ticks).max();
         assert!(youngest <= Some(last.start_ticks()), "round {round}: an older one has won");
         for (at, server) in servers.iter_mut().enumerate() {
-            // The line of the last round's was read then.
+            // The line of the last round's server was read in that round.
             let served = at == 0 || server.line().is_some();
             let (status, errors) = server.ended();
-            // Ended by a newer one, or refused with its name.
+            // A newer server ended it, or it was refused and told who holds the port.
             assert_eq!(status.code(), Some(i32::from(!served)), "round {round}: {errors}");
             assert_eq!(errors.contains(&format!("pid {}", last.pid())), !served, "round {round}: {errors}");
         }
@@ -290,7 +291,7 @@ fn without_the_program_node_says_so() {
     assert!(errors.starts_with("gateway: cannot run /no/such/program: "), "{errors}");
     foreign.answers();
     assert_eq!(foreign.signals(), [""; 0]);
-    // What is read is a document: its own words are known to docs/json.md.
+    // The server reads the document, whose words docs/json.md lists.
     let run = portclear(&["--json", "--package", "portclear-example-gateway", GATEWAY]);
     assert_eq!(run.json()["ports"][0]["exit"], Value::from(3));
 }

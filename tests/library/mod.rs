@@ -1,4 +1,4 @@
-//! A server that embeds the library, or follows the examples. It gets the answers that the program gives; `bind` clears
+//! A server embeds the library, or follows the examples. It gets the answers that the program gives. `bind` clears
 //! earlier instances of the same executable, and of several servers at once the youngest serves.
 
 mod bind;

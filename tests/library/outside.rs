@@ -18,7 +18,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Builds a project of one file, without a network, from the crates that this one is built from.
+/// Builds a project of one file, without a network, from the crates of this project.
 fn build(name: &str, dependencies: &str, main: &str) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let manifest = format!(
@@ -28,7 +28,7 @@ fn build(name: &str, dependencies: &str, main: &str) -> (TempDir, PathBuf) {
     fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
     fs::write(folder.path().join("src/main.rs"), main).unwrap();
     fs::copy(Path::new(HERE).join("Cargo.lock"), folder.path().join("Cargo.lock")).unwrap();
-    // The dependencies are built once for all runs.
+    // All runs share the dependencies that were built once.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("outside");
     let output = Command::new(needs::cargo())
         .args(["build", "--offline", "--quiet", "--target-dir"])
@@ -38,7 +38,7 @@ fn build(name: &str, dependencies: &str, main: &str) -> (TempDir, PathBuf) {
         .unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && errors.is_empty(), "{errors}");
-    // Whoever builds it next replaces it there.
+    // The next build replaces the program there.
     let program = folder.path().join(name);
     crate::support::layout::copy(&target.join("debug").join(name), &program);
     (folder, program)
@@ -52,7 +52,7 @@ fn the_readmes_lines_are_a_whole_server() {
     assert!(main.lines().count() <= 15, "{main}");
     let dependency = format!("portclear = {{ path = {HERE:?}, default-features = false }}");
     let (folder, program) = build("outside", &dependency, main);
-    // None of the program's crates, nor of the examples', is even in its lock file.
+    // The lock file names no crate of the program's or of the examples'.
     let lock = fs::read_to_string(folder.path().join("Cargo.lock")).unwrap();
     for name in ["clap", "anstream", "humantime", "axum", "tokio"] {
         assert!(!lock.contains(&format!("name = \"{name}\"\n")), "{name}");
@@ -64,7 +64,7 @@ fn the_readmes_lines_are_a_whole_server() {
     until("the second serves", || ask(GATEWAY).is_ok_and(|line| line == second.pid().to_string()));
     let (_, said) = first.ended();
     assert_eq!((first.line(), &said[..]), (None, ""));
-    // Refused, it says the sentence.
+    // A refused server prints the sentence.
     second.process().kill();
     let foreign = Fixture::other(GATEWAY).start();
     let mut third = Server::start(&[program.to_str().unwrap()], &[]);

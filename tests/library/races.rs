@@ -1,4 +1,4 @@
-//! Of servers that call `bind` at once, one serves in the end, and no older one has ended a newer.
+//! Several servers call `bind` at once. One serves in the end, and no older one has ended a newer.
 
 use std::collections::BTreeMap;
 
@@ -36,9 +36,9 @@ fn rounds(count: usize) {
         for _ in 0..count {
             let mut server = program.start(&task);
             match round % 3 {
-                // As fast as they can be started, each on its own.
+                // Each goes as soon as it is started.
                 0 => server.go(),
-                // One clock tick apart; of the same few ticks. Then all at once.
+                // They start one clock tick apart, or within the same few ticks. Then all go at once.
                 1 => tick_after(server.start_ticks()),
                 _ => {}
             }
@@ -75,13 +75,13 @@ fn rounds(count: usize) {
         }
         assert_eq!(ask(GATEWAY).unwrap(), format!("{} bind", last.pid()), "round {round}");
     }
-    // The one of before at least; and some of each kind, or nothing has raced.
+    // Each round ends at least the server of the round before. Without some of each kind, nothing has raced.
     assert!(ended >= 50 && refusals >= 10, "{ended} ended, {refusals} refused");
     bystander.answers();
 }
 
 enum Outcome {
-    /// It served, and this one asked it to end.
+    /// It served, and this process asked it to end.
     AskedToEnd(u32),
     Refused(Value),
 }
@@ -95,7 +95,7 @@ impl Outcome {
     }
 }
 
-/// Of one that has ended.
+/// The outcome of a server that has ended.
 fn outcome(server: &mut Server) -> (u32, Outcome) {
     let mut last = Value::Null;
     while let Some(line) = server.line() {
@@ -111,7 +111,7 @@ fn outcome(server: &mut Server) -> (u32, Outcome) {
     (server.pid(), outcome)
 }
 
-/// The answer names a holder, which is one of the round's.
+/// The refusal names a holder, which is one of this round's servers.
 fn is_named(refused: &Value, starts: &BTreeMap<u32, u64>) {
     let text = refused["refused"].as_str().unwrap();
     let holders = refused["holders"].as_array().unwrap_or_else(|| panic!("no holders: {refused}"));
@@ -121,24 +121,24 @@ fn is_named(refused: &Value, starts: &BTreeMap<u32, u64>) {
     assert!(pids.any(is_named), "nobody is named: {refused}, {starts:?}");
 }
 
-/// Both may be bound, and only one listens: std's bind is refused after all.
+/// Both sockets can be bound, but only one can listen. So std's bind is refused after all.
 fn a_port_taken_between_the_clear_and_the_listen_is_told() {
     let bystander = Bystander::start();
-    // The tracer knows the program by its name.
+    // The tracer knows the program by this name.
     let program = Program::new("portclear");
     let mut stale = program.serve(GATEWAY);
     let through = ["/bin/sh", "-c", r#"exec "$0""#, program.path.to_str().unwrap()];
     let server =
         Portclear::new(&[]).env("PORTCLEAR_TESTS_BIND", serve(GATEWAY).to_string()).through(&through);
     let mut server = server.traced();
-    // No look ever listens.
+    // No look of portclear ever listens, so this is the server's own call.
     server.run_to(libc::SYS_listen);
     assert_eq!(said(&mut stale)["asked_by"], server.process().pid());
     let rival = Fixture::other(GATEWAY).start();
     let run = server.finish();
     assert_eq!(run.status, 1, "{run}");
     let refused = run.json();
-    // What was done before counts as done.
+    // The refusal still tells what was done before.
     let text = refused["refused"].as_str().unwrap();
     let again = format!(": cleared, and taken again by node (pid {}), started by ", rival.pid());
     assert!(text.contains(&again) && !text.contains("nothing was signalled"), "{text}");

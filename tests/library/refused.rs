@@ -1,4 +1,4 @@
-//! Where `bind` gives no listener, it says why, and has done nothing.
+//! `bind` may give no listener. Its error then says why, and what was done.
 
 use std::fs;
 use std::time::Instant;
@@ -40,11 +40,11 @@ fn what_is_no_instance_is_left_alone_and_named() {
     foreign.answers();
     assert_eq!(foreign.signals(), [""; 0]);
 
-    // A newer instance: the caller waited at its gate meanwhile.
+    // A newer instance starts while the caller waits at its gate.
     let mut late = program.start(&json!({ "bind": "127.0.0.1:18780", "gated": true }));
     until("the caller has started", || late.process().exe().is_some_and(|exe| exe == program.path));
     tick_after(late.start_ticks());
-    // Of the next version, too.
+    // It runs the next version of the file.
     program.replace();
     let newer = program.serve("127.0.0.1:18780");
     late.go();
@@ -57,7 +57,7 @@ fn what_is_no_instance_is_left_alone_and_named() {
     );
     assert_eq!(ask("127.0.0.1:18780").unwrap(), format!("{} bind", newer.pid()));
 
-    // A name that would move the cursor; and a socket that no table shows.
+    // A name would move the cursor, and a socket is shown by no table.
     let hostile = Fixture::other("127.0.0.1:18781").exe_name("a\x1b[2J\n").start();
     let bound = Fixture::silent().bound_exclusively("127.0.0.1:18782").start();
     for (port, holder, words) in [
@@ -83,7 +83,7 @@ fn of_several_addresses_the_one_that_was_signalled_is_told() {
     assert_eq!(said(&mut stubborn)["serves"], stubborn.pid());
     tick_after(stubborn.start_ticks());
     let (held, survived) = ("127.0.0.1:18789", "127.0.0.2:18789");
-    // None of this machine's, refused and left alone, and signalled, in each order.
+    // One address is not this machine's, one is left alone, and the holder of one is signalled. Both orders.
     for addresses in [["192.0.2.1:18789", held, survived], [survived, held, "192.0.2.1:18789"]] {
         let mut next = program.start(&json!({ "bind": addresses, "grace_ms": 100, "no_kill": true }));
         let refused = said(&mut next);
@@ -91,7 +91,7 @@ fn of_several_addresses_the_one_that_was_signalled_is_told() {
         assert!(refused["refused"].as_str().unwrap().starts_with(sentence), "{refused}");
         assert_eq!(refused["holders"], json!([[stubborn.pid(), 1, "StaleInstance"]]), "{refused}");
     }
-    // Nothing was signalled at either: the first one's.
+    // Nothing was signalled at either address, so the error is about the first one.
     let also = Fixture::other("127.0.0.3:18789").start();
     let mut next = program.start(&json!({ "bind": [held, "127.0.0.3:18789"] }));
     assert_eq!(said(&mut next)["holders"], json!([[foreign.pid(), 0, "Foreign"]]));
@@ -103,7 +103,7 @@ fn of_several_addresses_the_one_that_was_signalled_is_told() {
 }
 
 fn a_socket_that_no_table_shows_is_looked_at_a_few_times() {
-    // The tracer knows the program by its name.
+    // The tracer knows the program by this name.
     let program = Program::new("portclear");
     let bound = Fixture::silent().bound_exclusively("127.0.0.1:18789").start();
     let through = ["/bin/sh", "-c", r#"exec "$0""#, program.path.to_str().unwrap()];
@@ -111,7 +111,7 @@ fn a_socket_that_no_table_shows_is_looked_at_a_few_times() {
     let server = Portclear::new(&[]).env("PORTCLEAR_TESTS_BIND", task).through(&through);
     let (run, calls) = server.traced().record();
     assert_eq!(run.status, 1, "{run}");
-    // Its own bind and those of a look, for each of the pauses of 0 to 64 ms; once would be eight.
+    // It tries its own bind and looks again after each pause of 0 to 64 ms. A single round would make eight binds.
     let binds = calls.iter().filter(|call| call.number == libc::SYS_bind).count();
     assert!((24..100).contains(&binds), "{binds}");
     assert!(bound.is_alive());
@@ -140,7 +140,7 @@ fn a_rule_of_the_systems_is_given_as_it_is() {
     bystander.answers();
 }
 
-/// Takes something away from the program and then runs it with a task.
+/// Refuses something to the program, and runs it with a task.
 fn without(what: &str, program: &Program, task: &Value) -> Server {
     let script = program.folder().join("refuse.py");
     fs::write(&script, include_str!("../support/refuse.py")).unwrap();
@@ -174,7 +174,7 @@ fn a_bind_at_odds_with_every_look_gives_up_in_time() {
         "cannot bind 127.0.0.1:18789: free at every look, and taken again before every bind"
     );
     assert_eq!((&refused["kind"], &refused["holders"]), (&"AddrInUse".into(), &json!([])));
-    // Not in a hot loop: the whole of it took less than a fifth of one processor's time.
+    // It does not loop hot: it took less than a fifth of one processor's time.
     let stat = server.process().stat();
     let ticks = stat.utime + stat.stime;
     let seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
@@ -195,7 +195,7 @@ fn its_own_listener_and_its_childs_are_no_stale_ones() {
     assert!(error.to_string().contains(": the caller started it"), "{error}");
     assert_eq!(error.report().unwrap().holders.len(), 1);
     drop(own);
-    // Plain data, for any thread.
+    // Errors and policies are plain data, which any thread may use.
     fn shared<T: Send + Sync + 'static>(_: &T) {}
     shared(&error);
     shared(error.report().unwrap());

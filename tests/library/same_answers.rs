@@ -17,11 +17,11 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// This very program, as a server that embeds the library: all instances are older than it, none its child,
+/// This very program is a server that embeds the library. All instances are older than the server, none is its child,
 /// and no other test opens descriptors in it.
 const SERVER: &str = "PORTCLEAR_TESTS_LIBRARY";
 
-/// To be called before all else. `None`: this is the test run.
+/// Runs the server, if this program was started as one. `None`: this is the test run. Nothing may come before it.
 pub(super) fn server() -> Option<ExitCode> {
     let ports = std::env::var(SERVER).ok()?;
     let ports = specs(&ports.split(' ').collect::<Vec<_>>());
@@ -66,7 +66,7 @@ fn policy() -> Policy {
     Policy::new(Service::openclaw()).grace(Duration::from_millis(300))
 }
 
-/// `StaleInstance` as `stale-instance`; what stands in parentheses behind a name is left out.
+/// `StaleInstance` becomes `stale-instance`. Parentheses after a name are left out.
 fn word(name: &impl std::fmt::Debug) -> String {
     let name = format!("{name:?}");
     let letters = name.split('(').next().unwrap().chars().enumerate();
@@ -76,7 +76,7 @@ fn word(name: &impl std::fmt::Debug) -> String {
     })
 }
 
-/// A report in the words of `--json`: what does not change from call to call.
+/// A report in the words of `--json`, without what changes from call to call.
 fn told(report: &Report) -> Value {
     let ports = report.ports.iter().map(|port| {
         let status = port.status.as_ref().map_or("error".to_owned(), word);
@@ -107,7 +107,7 @@ fn told(report: &Report) -> Value {
     ports.collect()
 }
 
-/// The same of the program's document.
+/// The same from the program's document.
 fn printed(run: &Run) -> Value {
     let document = run.json();
     let ports = document["ports"].as_array().unwrap().iter().map(|port| {
@@ -136,7 +136,7 @@ fn printed(run: &Run) -> Value {
 
 fn a_server_asks_in_its_own_thread_and_network() {
     let bystander = Bystander::start();
-    // No child of this process any more, for that would make it one of the caller's own.
+    // It is no child of this process any more, or it would be one of the caller's own.
     let mut foreign = Fixture::other("127.0.0.1:18789").start();
     foreign.orphan();
     let line = ["18789", "localhost:18789", "1001", "127.0.0.1:18791", "192.0.2.1:80"];
@@ -169,7 +169,7 @@ fn what_the_caller_started_and_what_is_newer_is_spared() {
         spared.answers();
         assert_eq!(spared.signals(), [""; 0]);
     }
-    // To the program both are stale.
+    // To the program, both are stale.
     assert_eq!(portclear(&["18789", "1002"]).status, 0);
     child.has_ended();
     newer.has_ended();
@@ -201,7 +201,7 @@ fn the_library_answers_as_the_program_and_leaves_nothing_behind() {
     let server = run.json();
     assert_eq!(server["inspected"], printed(&dry), "{run}");
     assert_eq!(server["before"], server["after"], "{run}");
-    // Both are waited for at once, until one has ended.
+    // portclear waits for both at once, until one has ended.
     let both = json!([[stale.pid(), stubborn.pid()], "SIGKILL"]);
     assert_eq!(sorted(&server["waits"][0]), sorted(&both), "{run}");
     let last = server["waits"].as_array().unwrap().last().unwrap();

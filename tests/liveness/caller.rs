@@ -1,4 +1,4 @@
-//! What the caller descends from is protected: its ancestors, the instance it is part of, and itself.
+//! The caller is protected. So are its ancestors, and the instance that it is part of.
 
 use std::fs;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(crate) fn cases() -> Vec<Case> {
 fn c01_a_sidecar_spares_the_gateway_above_it() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
-    // Not its last command, or the shell would become the program instead of staying above it.
+    // The program is not the shell's last command, or the shell would become the program instead of staying above it.
     let shell = ["/bin/sh", "-c", r#""$0" "$@"; exit $?"#];
     let program = [PROGRAM, JSON[0], JSON[1]];
     let lines = [
@@ -64,7 +64,7 @@ fn c01_a_sidecar_spares_the_worker_of_the_gateway_above_it() {
 
 fn c01_what_an_ancestor_started_is_not_protected() {
     let bystander = Bystander::start();
-    // A shell's part: above both, and no instance.
+    // It plays a login shell: it is above both, and is no instance.
     let session = Fixture::silent().marked(false).package("session").start();
     let gateway = Fixture::gateway().start_below(&session);
     let run = session.portclear(&JSON, &[]);
@@ -80,9 +80,9 @@ fn c02_an_ancestry_that_cannot_be_read_protects_everything() {
     let bystander = Bystander::start();
     let namespace = PidNs::new();
     let gateway = Fixture::gateway().inside(&namespace).uid(NOBODY).start();
-    // Root's, and so hidden from the caller below it.
+    // It belongs to root, so hidepid hides it from the caller below it.
     let parent = Fixture::silent().marked(false).package("session").inside(&namespace).start();
-    // Where the program was built, nobody may have no way to.
+    // The user nobody may have no access to the folder where the program was built.
     let program = copy(Path::new(PROGRAM), &parent.root().join("portclear"));
     let user = NOBODY.to_string();
     let clear = || {
@@ -109,7 +109,7 @@ const GATEWAY_COMMAND: [&str; 5] =
 fn a11_the_cleaners_and_its_shells_command_lines_match_nothing() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
-    // As in ExecStartPre: the shell has the service's markers, too.
+    // As in ExecStartPre=, the shell itself carries the service's markers.
     let starter = Fixture::silent().start();
     let own = format!("CLEANS={}", GATEWAY_COMMAND.join(" "));
     let script = r#"p=$0; "$p" --package openclaw --runtime node --marker "$C" 18789; exit $?"#;

@@ -1,4 +1,4 @@
-//! A gateway in a container is its runtime's business, and PID 1 is never signalled.
+//! The runtime of a container looks after the gateway in it. PID 1 is never signalled.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,23 +38,23 @@ fn c11_a_gateway_in_a_container_is_live() {
     for more in [&[][..], &["--any-owner"]] {
         let run = portclear(&[&JSON, more].concat());
         let reason = spared(&run, 3, gateway.pid(), "live");
-        // No more is said than is seen: what cgroup this test runs in is not its to choose.
+        // The reason says only what can be seen, and the test cannot choose the cgroup that it runs in.
         assert!(reason.contains("container") && reason.ends_with("whose runtime looks after it"), "{reason}");
         assert_eq!(run.json()["ports"][0]["holders"][0]["identity"], "instance", "{run}");
         untouched(&gateway);
     }
-    // Where it belongs it is an instance that nobody looks after.
+    // Inside its namespace it is an instance that nobody looks after.
     let run = Portclear::new(&JSON).inside(&namespace).run();
     cleared(&run, gateway.inner_pid(), "stale-instance", &["SIGTERM"]);
     gateway.has_ended();
     bystander.answers();
 }
 
-/// A cgroup of the unified hierarchy. Removed when dropped; its processes must have ended.
+/// A cgroup of the unified hierarchy. The drop removes it, once its processes have ended.
 struct Cgroup(PathBuf);
 
 impl Cgroup {
-    /// `None`: this machine has no unified hierarchy that may be written.
+    /// `None`: this machine has no unified hierarchy that the test may write to.
     fn new(name: &str) -> Option<Self> {
         let roots = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(Path::new);
         let root = roots.iter().find(|root| root.join("cgroup.controllers").exists())?;
@@ -90,7 +90,7 @@ fn c11_the_container_is_named_by_its_cgroup() {
     bystander.answers();
     drop(gateway);
 
-    // One that shares the pid namespace of its host.
+    // This container shares the pid namespace of its host.
     let gateway = Fixture::gateway().start();
     cgroup.take(gateway.process());
     assert_eq!(spared(&portclear(&JSON), 3, gateway.pid(), "live"), said);
@@ -101,7 +101,7 @@ fn c11_the_container_is_named_by_its_cgroup() {
 fn c02_the_proc_of_another_pid_namespace_is_refused() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
-    // Its /proc stays the outer one: each number in it is another process there than here.
+    // /proc stays the outer one, where each number means another process than here.
     let enter = ["unshare", "--pid", "--fork", "--kill-child", "--"];
     let refused = Portclear::new(&JSON).through(&enter).run();
     assert_eq!(refused.status, 1, "{refused}");
@@ -112,7 +112,7 @@ fn c02_the_proc_of_another_pid_namespace_is_refused() {
         "could not find out: cannot read who asks from /proc: /proc belongs to another pid namespace";
     assert_eq!(port["sentence"], sentence, "{refused}");
     untouched(&gateway);
-    // Said without --json, too.
+    // Without --json the same stands on standard error.
     let refused = Portclear::new(&["18789"]).through(&enter).run();
     assert_eq!(refused.status, 1, "{refused}");
     assert!(refused.stderr.contains("/proc belongs to another pid namespace"), "{refused}");

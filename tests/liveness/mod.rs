@@ -1,6 +1,6 @@
-//! Is the instance still needed? portclear never ends its caller, nor what the caller descends from, nor what started
-//! after it. Options protect more or give leave for more; another profile's instance and a container's are somebody
-//! else's.
+//! Is the instance still needed? portclear never ends its caller, the caller's ancestors, or what started after it.
+//! It spares the instance of another profile and the one in a container. Options protect more processes, or permit to
+//! end more.
 
 mod caller;
 mod containers;

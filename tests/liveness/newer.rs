@@ -1,4 +1,4 @@
-//! What started after the caller is never ended: a restart may have brought it.
+//! What started after the caller is never ended: a restart may just have brought it.
 
 use std::io::Write;
 
@@ -28,7 +28,7 @@ fn c06_a_gateway_that_started_after_the_call_is_newer() {
         (Fixture::other(GATEWAY), &["--any-owner"]),
     ];
     for (server, more) in rounds {
-        // So that the probe finds the port busy.
+        // The probe must find the port busy.
         let earlier = Fixture::gateway().start();
         let mut late = Portclear::new(&[&JSON, more].concat()).traced();
         late.run_to_call(libc::SYS_socket, |arguments| arguments[0] == libc::AF_NETLINK as u64);
@@ -44,7 +44,7 @@ fn c06_a_gateway_that_started_after_the_call_is_newer() {
     bystander.answers();
 }
 
-/// Tries until both processes have started in one second, in different ticks of it.
+/// Tries until both processes have started within one second, in different clock ticks.
 fn in_one_second(mut attempt: impl FnMut() -> [u64; 2]) {
     let per_second = rustix::param::clock_ticks_per_second();
     let met = (0..20).map(|_| attempt()).any(|[older, younger]| {
@@ -73,7 +73,7 @@ fn e02_an_older_one_of_the_same_second_is_ended() {
 fn e02_a_younger_one_of_the_same_second_is_spared() {
     let bystander = Bystander::start();
     in_one_second(|| {
-        // It has not looked at anything yet.
+        // portclear has not looked at anything yet.
         let run = Portclear::new(&["18789", "--json"]).traced();
         let called = run.process().stat().starttime;
         crate::support::wait::tick_after(called);
@@ -91,7 +91,7 @@ fn e02_a_younger_one_of_the_same_second_is_spared() {
     bystander.answers();
 }
 
-/// What a restart looks like to a call that is in the midst of it: nobody listens, and then somebody does.
+/// The call is in the middle of a restart: first nobody listens, and then somebody does.
 fn e04_a_server_that_starts_during_the_second_look_is_seen() {
     let bystander = Bystander::start();
     let earlier = Fixture::gateway().start();
@@ -106,7 +106,7 @@ fn e04_a_server_that_starts_during_the_second_look_is_seen() {
     bystander.answers();
 }
 
-/// The pid of whoever answers.
+/// The pid of the server that answers.
 fn answering() -> u32 {
     let line = ask(GATEWAY).expect("an answer");
     line.split(' ').next().and_then(|pid| pid.parse().ok()).expect("a pid")
@@ -116,7 +116,8 @@ fn c06_the_successor_that_was_handed_the_socket_lives() {
     the_successor_lives(Fixture::gateway());
 }
 
-/// With its stack where every process's is, as below a debugger, it looks like a fork of the old one.
+/// Below a debugger, every process has its stack at the same place. The successor then looks like a fork of the old
+/// one.
 fn c06_a_successor_whose_stack_is_not_at_random_lives() {
     the_successor_lives(Fixture::gateway().behind(&["/bin/sh", "-c", r#"setarch -R "$@"; true"#, "sh"]));
 }
@@ -137,14 +138,14 @@ fn the_successor_lives(gateway: Builder) {
     assert_eq!((&new["pid"], &new["rule"]), (&json!(successor.pid()), &json!("newer")), "{run}");
     assert_eq!((sent(new), &new["outcome"]), (vec![], &json!("untouched")), "{run}");
     assert_eq!(old["inodes"], new["inodes"], "another socket");
-    // Its answer came after every signal that was sent before.
+    // It reports a signal before it answers, and it has answered after the run.
     assert_eq!(gateway.signals_of(successor.pid()), [""; 0]);
     assert!(successor.is_alive());
     assert_eq!(gateway.status().code(), Some(0));
     bystander.answers();
 }
 
-/// A child of the gateway that has executed nothing when it is judged, and is a server when its turn comes.
+/// The gateway's child has executed nothing when it is judged. It is a server when its turn comes.
 fn heir(options: &[&str]) {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();

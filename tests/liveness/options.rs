@@ -37,7 +37,7 @@ fn c01_protect_spares_what_is_below_the_named_process() {
         assert_eq!(reason, format!("process {} is protected by name, with what it started", above.pid()));
         untouched(&gateway);
     }
-    // A sibling of the middle one.
+    // A sibling of `middle` is not above the gateway.
     let other = Fixture::silent().marked(false).package("session").start_below(&top);
     cleared(&portclear_json(&["--protect", &named(&other)]), gateway.pid(), "stale-instance", &["SIGTERM"]);
     gateway.has_ended();

@@ -1,4 +1,4 @@
-//! A gateway that was given another profile as an argument is another instance than the caller's.
+//! A gateway may get its profile as an argument. A caller with another profile then spares it.
 
 use crate::support::*;
 
@@ -11,7 +11,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 const PORT: &str = "18789";
 
-/// Asked by an instance with these variables.
+/// The caller is an instance with this profile.
 #[track_caller]
 fn asked(profile: Option<&str>) -> Run {
     let run =
@@ -21,14 +21,14 @@ fn asked(profile: Option<&str>) -> Run {
 
 fn a12_a_profile_given_as_an_argument_counts() {
     let bystander = Bystander::start();
-    // the arguments, the profile that a variable names, who are others, who is the same
+    // arguments, profile in a variable, profiles of callers that spare it, profile of a caller that ends it
     type Row<'a> = (&'a [&'a str], Option<&'a str>, &'a [Option<&'a str>], Option<&'a str>);
     let table: [Row<'_>; 6] = [
         (&["--profile", "work", "gateway"], None, &[None, Some("wor"), Some("gateway")], Some("work")),
         (&["--profile=work", "gateway"], Some("home"), &[None, Some("home")], Some("work")),
         (&["gateway", "--port", PORT, "--profile", "work"], None, &[None], Some("work")),
         (&["--dev", "gateway"], None, &[None, Some("work")], Some("dev")),
-        // The gateway's own.
+        // This is the gateway's own `--dev`, which names no profile.
         (&["gateway", "--dev"], None, &[Some("dev")], None),
         (&["gateway", "--", "--profile", "work"], Some("home"), &[None, Some("work")], Some("home")),
     ];
@@ -47,14 +47,14 @@ fn a12_a_profile_given_as_an_argument_counts() {
         cleared(&asked(same), gateway.pid(), "stale-instance", &["SIGTERM"]);
         gateway.has_ended();
     }
-    // Who is no instance has no profile.
+    // A caller that is no instance has no profile.
     let gateway = Fixture::gateway().args(&["--profile", "work", "gateway"]).start();
     cleared(&portclear(&[PORT, "--json"]), gateway.pid(), "stale-instance", &["SIGTERM"]);
     gateway.has_ended();
     bystander.answers();
 }
 
-/// Its own, or one of the runtime's.
+/// Without a known script, `--profile` may be an option of the service or of the runtime.
 fn a12_a_profile_argument_without_a_known_script_does_not_count() {
     let bystander = Bystander::start();
     for gateway in [Fixture::gateway().no_package(), Fixture::gateway()] {

@@ -1,4 +1,4 @@
-//! Arguments: bad ones touch nothing, and several ports have one status.
+//! Bad arguments touch nothing. Several ports have one exit status.
 
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ fn bytes(bytes: &[u8]) -> std::ffi::OsString {
 fn bad_arguments_are_one_sentence_and_touch_nothing() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
-    // After a good port: what the sentence must name.
+    // arguments after a good port, and what the sentence must name
     let table: [(&[&str], &str); 24] = [
         (&["0"], "'0' for '<PORT>"),
         (&["65536"], "'65536' for '<PORT>"),
@@ -74,7 +74,7 @@ fn a_port_given_twice_is_one() {
     assert_eq!(run.status, 0, "{run}");
     assert_eq!(run.json()["ports"].as_array().unwrap().len(), 1, "{run}");
     assert_eq!(gateway.signals(), ["TERM"]);
-    // The same number at another address is another question.
+    // The same number with an address is another question.
     let run = portclear(&["18789", "127.0.0.1:18789", "18789", "--json"]);
     let ports = run.json()["ports"].clone();
     assert_eq!(ports.as_array().unwrap().len(), 2, "{run}");
@@ -87,7 +87,7 @@ fn several_ports_are_told_in_order_with_the_highest_status() {
     let foreign = Fixture::other("127.0.0.1:1002").start();
     let in_flight = Fixture::gateway_on("127.0.0.1:1004").start();
     in_flight.sockets_in_flight();
-    // The order is that of the arguments, not of numbers or statuses.
+    // The answers come in the order of the arguments, not of numbers or statuses.
     let line = ["1004", NOT_OURS, "1003", "1005", "1002"];
     let run = portclear(&[&line[..], &["--json"]].concat());
     let document = run.json();
@@ -106,7 +106,7 @@ fn several_ports_are_told_in_order_with_the_highest_status() {
 
     let run = portclear(&line);
     let ports: Vec<&str> = run.stdout.lines().map(|line| line.split(": ").nth(1).unwrap()).collect();
-    // The holder that was left alone, and its port; the free ones say nothing.
+    // Port 1002 has a line for its holder and one for itself. Free ports have none.
     assert_eq!(ports, ["port 1004", "port 1002", "port 1002"], "{run}");
     assert_eq!(portclear(&["1005", NOT_OURS]).status, 1);
     assert_eq!(portclear(&[NOT_OURS, "1002", "1005"]).status, 3);

@@ -15,7 +15,7 @@ fn a_dry_run_judges_alike_and_signals_nobody() {
     let offspring = Fixture::gateway_on("127.0.0.1:1003").env("OPENCLAW_SHELL", "exec").start();
     let in_flight = Fixture::gateway_on("127.0.0.1:1004").start();
     in_flight.sockets_in_flight();
-    // Half of a port's holders stale: the other half decides.
+    // One of two holders is stale. The other one decides.
     let half = Fixture::gateway_on("127.0.0.1:1005").start();
     let other_half = Fixture::other("127.0.0.2:1005").start();
     let all = [&stale, &foreign, &offspring, &in_flight, &half, &other_half];

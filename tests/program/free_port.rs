@@ -1,4 +1,4 @@
-//! A free port costs one bind and is not worth a word.
+//! A free port costs one bind, and the program says nothing about it.
 
 use crate::support::*;
 
@@ -11,15 +11,15 @@ fn a_free_port_costs_one_bind() {
     assert_eq!(run.status, 0, "{run}");
     let cost = Cost::of(&calls);
     assert_eq!((cost.binds, cost.listens, cost.netlink, cost.folders, cost.others), (1, 0, 0, 0, 0));
-    // Rust's runtime looks for the end of its stack.
+    // Rust's runtime looks there for the end of its stack.
     assert_eq!(cost.proc, ["/proc/self/maps"]);
 
-    // The same count of a port that is held: it can see what it counts.
+    // A held port costs more, so the count sees what it counts.
     let _foreign = Fixture::other("127.0.0.1:18789").start();
     let (run, calls) = Portclear::new(&["18789"]).traced().record();
     assert_eq!(run.status, 3, "{run}");
     let cost = Cost::of(&calls);
-    // Once: listeners alone are asked for, and nobody asks a second time for all sockets.
+    // portclear asks for listeners alone, and does not ask again for all sockets.
     assert_eq!(cost.netlink, 1, "{run}");
     assert!(cost.folders > 0 && cost.others > 0 && cost.proc.len() > 9);
 }
@@ -30,7 +30,7 @@ struct Cost {
     listens: usize,
     netlink: usize,
     folders: usize,
-    /// Calls that are about another process, or make one.
+    /// Calls that concern another process, or make one.
     others: usize,
     proc: Vec<String>,
 }

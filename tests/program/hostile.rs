@@ -1,4 +1,5 @@
-//! Names, paths, arguments and markers of other processes may hold any bytes. A line stays a line, and no cursor moves.
+//! Names, paths, arguments and markers of other processes may hold any bytes. A line stays a line, and no cursor
+//! moves.
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,12 +21,12 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Clears a screen, rings, turns text around, starts a line of its own, is no UTF-8, and looks escaped.
+/// Clears a screen, rings, reverses text, starts a line, is no UTF-8, and looks escaped.
 const EVIL: &[u8] = b"\x1b[2J\x1b[5m\x07\r\n\xe2\x80\xae\xe2\x81\xa6\xc2\x9b1m\x08\\n\xff\x7f\tx";
 
 const SHOWN: &str = r"\u{1b}[2J\u{1b}[5m\u{7}\r\n\u{202e}\u{2066}\u{9b}1m\u{8}\\n\xff\u{7f}\tx";
 
-/// The same where it must be text.
+/// The same for places that hold text alone.
 const EVIL_TEXT: &str = "\x1b[2J\x1b[5m\x07\r\n\u{202e}\u{2066}\u{9b}1m\x08\\n\x7f\tx";
 
 const SHOWN_TEXT: &str = r"\u{1b}[2J\u{1b}[5m\u{7}\r\n\u{202e}\u{2066}\u{9b}1m\u{8}\\n\u{7f}\tx";
@@ -43,7 +44,7 @@ fn hostile_names_and_arguments_are_shown_safely() {
     let shown = &json["ports"][0]["holders"][0];
     assert_eq!(shown["comm"], r"\u{1b}[2J\n) R 1 (");
     assert_eq!(shown["ppid"], std::process::id());
-    // In the place of all arguments.
+    // The title replaces all arguments.
     holder.set_title(EVIL);
     shows(&Portclear::new, &["18789"], &[SHOWN]);
     assert_eq!(portclear(&["18789", "--json"]).json()["ports"][0]["holders"][0]["command"], SHOWN);
@@ -73,7 +74,7 @@ fn a_hostile_package_and_markers_are_shown_safely() {
     shows(&Portclear::new, &["18789"], &[&format!("its script lies in package {SHOWN_TEXT}")]);
     offspring.answers();
     drop(offspring);
-    // Markers of the caller's own choice; and what is only like them.
+    // Markers of the caller's own choice, and variables that only look like markers.
     let holder = Fixture::gateway()
         .env(format!("MY{EVIL_TEXT}"), EVIL_TEXT)
         .env(MARKERS[0].0, evil(""))
@@ -105,7 +106,7 @@ fn a_hostile_script_folder_and_parents_are_shown_safely() {
     holder.exec(&[argv[0], argv[1], "gateway"], &MARKERS);
     holder.answers();
     let parts = [format!("s{SHOWN_TEXT}.js gateway"), format!("p{SHOWN}(")];
-    // In a block the parents are shown, and in the document their paths.
+    // The block and the document show the parents.
     shows(&Portclear::new, &["18789", "-n"], &[&parts[0]]);
     assert!(portclear(&["18789", "-n", "-v"]).stdout.contains(&parts[1]));
     let json = portclear(&["18789", "-n", "--json"]).json();
@@ -135,7 +136,7 @@ fn a_hostile_user_name_is_shown_safely() {
 fn text_that_is_pages_long_is_shown_safely() {
     let bystander = Bystander::start();
     let long = "\x1b[2J\n".repeat(700);
-    // As deep as a path can be that the kernel still tells.
+    // This is the deepest path that the kernel still tells.
     let folder = tempfile::tempdir().unwrap();
     let mut deep: PathBuf = folder.path().to_owned();
     while deep.as_os_str().len() < 3800 {

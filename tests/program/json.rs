@@ -28,16 +28,16 @@ fn documented() -> Fields {
     rows.collect()
 }
 
-/// Every field of a value by its path, with each value it has.
+/// Each field of a value: its path, and each value that it has.
 fn fields(prefix: &str, value: &Value, found: &mut Vec<(String, Value)>) {
     match value {
-        // Its keys are the service's, not the format's.
+        // The keys of `markers` are the service's, not the format's.
         Value::Object(_) if prefix.ends_with(".markers") => {}
         Value::Object(object) => {
             for (key, value) in object {
                 let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
                 found.push((path.clone(), value.clone()));
-                // What is said once of a process and of memory holds wherever there is one.
+                // The page lists the fields of a process and of memory once. They hold wherever one stands.
                 let alike = match path.as_str() {
                     "ports[].members" | "swept.processes" => "ports[].holders",
                     "swept.memory" | "swept.remainder" => "ports[].remainder",
@@ -62,14 +62,14 @@ fn type_of(value: &Value) -> &'static str {
     }
 }
 
-/// The words of an enumeration: in the third column, outside of parentheses.
+/// The words of an enumeration. They stand in the third column, outside of parentheses.
 fn words(meaning: &str) -> BTreeSet<&str> {
     meaning.split('`').skip(1).step_by(2).collect()
 }
 
 const ENUMERATED: [&str; 6] = ["status", "identity", "liveness", "verdict", "rule", "outcome"];
 
-/// Real documents of as many situations as there are.
+/// Real documents, of as many situations as possible.
 fn documents() -> Vec<Run> {
     let gateway = Fixture::gateway().start();
     let agent = Fixture::gateway_on("127.0.0.1:1002").env("OPENCLAW_SHELL", "exec").start_below(&gateway);
@@ -126,7 +126,7 @@ fn the_fields_are_those_of_the_documentation() {
             seen.entry(name).or_default().insert(text.to_owned());
         }
     }
-    // They were the many situations they were meant to be.
+    // The documents came from as many situations as they should.
     let expected: [(&str, &[&str]); 6] = [
         ("status", &["cleared", "error", "free", "held", "survived", "unseen", "would-clear"]),
         ("identity", &["foreign", "instance", "offspring"]),
@@ -149,16 +149,16 @@ fn exactly_one_document_whatever_the_answer() {
         assert_eq!(document["exit"], run.status, "{run}");
         let highest = document["ports"].as_array().unwrap().iter().map(|port| port["exit"].as_i64()).max();
         assert_eq!(highest, Some(document["exit"].as_i64()), "{run}");
-        // One line: what reads it by lines reads it whole.
+        // The document is one line, so a reader of lines reads it whole.
         assert_eq!(run.stdout.matches('\n').count(), 1, "{run}");
         assert!(run.stdout.ends_with('\n'), "{run}");
-        // An error stands in the document, and is not said twice.
+        // An error stands in the document, and is not said again on standard error.
         assert_eq!(run.stderr, "", "{run}");
     }
     bystander.answers();
 }
 
-/// What /proc says is the unit: the machine that runs the tests may have put them into one.
+/// The unit, as /proc tells it: the machine may run the tests in one.
 fn unit_of(pid: u32) -> Value {
     let cgroup = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let path = cgroup.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();

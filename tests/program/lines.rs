@@ -1,4 +1,4 @@
-//! A line says who was ended, and why.
+//! The line of a process says who was ended or spared, and why.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 const RUN: &str = "0123456789abcdef0123456789abcdef";
 
-/// The line that portclear should say of a process, from what the kernel says of it. `#` stands for a number.
+/// The line that portclear should print for a process, by what the kernel tells. `#` stands for a number.
 fn line_of(process: &Fixture, pid: u32, run: &str, on: &str, ending: &str) -> String {
     let status = fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
     let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
@@ -33,7 +33,7 @@ fn line_of(process: &Fixture, pid: u32, run: &str, on: &str, ending: &str) -> St
     )
 }
 
-/// The innermost service of its cgroup, as the kernel tells it.
+/// The innermost service in its cgroup, as the kernel tells it.
 fn unit(pid: u32) -> String {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let path = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or_default();
@@ -41,7 +41,7 @@ fn unit(pid: u32) -> String {
     service.map_or_else(|| "-".to_owned(), |unit| portclear::escape(unit.as_bytes()))
 }
 
-/// The numbers of the one line that is as expected: the age, then the milliseconds of each step of its end.
+/// The numbers in the one line that is as expected: the age, then the milliseconds of each step of its end.
 #[track_caller]
 fn numbers(run: &Run, expected: &str) -> Vec<u64> {
     let read = |line: &str| {
@@ -76,7 +76,7 @@ fn g01_every_field_of_a_line_is_the_process_own() {
     let gateway = Fixture::gateway().env("INVOCATION_ID", RUN).on_term(OnTerm::Drain(300)).start();
     let start = gateway.process().stat().starttime;
     let per_second = rustix::param::clock_ticks_per_second();
-    // An age of no second at all is what a line would say that does not know it.
+    // It is a second old: a line that does not know the age would say 0.
     wait::tick_after(start + per_second);
     let age = || {
         let uptime = procfs::Uptime::current().unwrap().uptime;
@@ -128,7 +128,7 @@ fn g01_a_spared_neighbour_has_its_line_too() {
     untouched(&neighbour);
 }
 
-/// A cgroup by the name of a service, as systemd makes them. Removed when dropped, after its process.
+/// A cgroup with the name of a service, as systemd makes them. The drop removes it, after its process.
 struct Unit<'a> {
     namespace: &'a PidNs,
     path: String,
@@ -136,7 +136,7 @@ struct Unit<'a> {
 
 impl<'a> Unit<'a> {
     fn new(namespace: &'a PidNs, name: &str) -> Self {
-        // Mounted in the namespace alone, over a folder that is its own.
+        // The mount is in the namespace alone, over a folder of its own.
         let mount = namespace.init().root().join("bin").display().to_string();
         let path = format!("{mount}/{name}");
         namespace.sh(&format!("mount -t cgroup2 none {mount}; mkdir {path}"));
@@ -157,7 +157,7 @@ impl Drop for Unit<'_> {
 fn g01_unit_and_user_of_another_are_named() {
     let bystander = Bystander::start();
     let namespace = PidNs::new();
-    // Nobody keeps a record of the unit, as after its end: with no record at all it would be unknown.
+    // The folder of records has none of this unit, as after its end. Without the folder, nothing would be known.
     let folder = "/run/systemd/units";
     let record = format!("ln -s {} {folder}/invocation:another.service", "0".repeat(32));
     namespace.sh(&format!("mount -t tmpfs none /run && mkdir -p {folder} && {record}"));

@@ -1,5 +1,5 @@
-//! The command line: arguments, exit statuses, and every form of the answer. No text of another process can break a line,
-//! and no secret is shown. A free port costs one bind and says nothing.
+//! The command line: arguments, exit statuses, and every form of the answer. No text of another process breaks a
+//! line, and no secret is shown. A free port costs one bind and not a word.
 
 mod arguments;
 mod dry_run;

@@ -13,7 +13,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Variables that portclear has a reason to look at, and those that it has none to.
+/// portclear has a reason to read some of these variables, and none to read the others.
 const NAMES: [&str; 9] = [
     "OPENCLAW_GATEWAY_TOKEN",
     "ANTHROPIC_API_KEY",
@@ -26,7 +26,7 @@ const NAMES: [&str; 9] = [
     "_",
 ];
 
-/// Each of them another: what is found tells where it came from.
+/// Each secret is another one, so a leak tells where it came from.
 #[derive(Default)]
 struct Secrets(BTreeSet<String>);
 
@@ -37,7 +37,7 @@ impl Secrets {
         secret
     }
 
-    /// The same variables, with values of its own.
+    /// The same variables, each with a new secret.
     fn give(&mut self, mut builder: Builder) -> Builder {
         for name in NAMES {
             builder = builder.env(name, self.one(name));
@@ -52,7 +52,7 @@ impl Secrets {
         assert!(!run.stdout.contains("hush7zq") && !run.stderr.contains("hush7zq"), "a part of one: {run}");
     }
 
-    /// Every way of showing it: none shows one. Gives what was said in all.
+    /// Shows the holder in every way, and no way shows a secret. Gives all that was said.
     #[track_caller]
     fn stay(&mut self, program: impl Fn(&[&str]) -> Portclear, status: i32) -> String {
         let own: Vec<(&str, String)> = NAMES.iter().map(|name| (*name, self.one(name))).collect();
@@ -71,7 +71,7 @@ impl Secrets {
             self.check(&run);
             said += &run.stdout;
             self.check(&with(&line).on_terminal(Terminal::Both));
-            // Out of descriptors at one step or another: errors tell no more than answers do.
+            // Descriptors run out at one step or another. Errors tell no more than answers do.
             let limits = if way.len() < 2 && way != ["--json"] && way != ["-q"] { 4..12 } else { 0..0 };
             for descriptors in limits {
                 let limit = format!("--nofile={descriptors}");
@@ -103,7 +103,7 @@ fn no_secret_of_an_instance_is_shown() {
     let line: Vec<&str> = line.iter().map(String::as_str).collect();
     let gateway = secrets.give(Fixture::gateway().args(&line)).start_below(&parent);
     let said = secrets.stay(Portclear::new, 0);
-    // The rest of it is shown, so nothing was hidden by showing nothing.
+    // The rest is shown, so the secrets were not hidden by saying nothing.
     for shown in [
         "OPENCLAW_SERVICE_MARKER=openclaw OPENCLAW_SERVICE_KIND=gateway\n",
         r#""run":null"#,
@@ -133,7 +133,7 @@ fn no_secret_of_offspring_or_others_is_shown() {
         assert!(said.contains(&format!("it carries {name}, which the service sets")), "{said}");
         holder.answers();
     }
-    // The right names with other values are no markers, and not shown as if they were.
+    // The right names with other values are no markers, and are not shown as markers.
     let [marker, kind] = MARKERS.map(|(name, _)| secrets.one(name));
     let holder = secrets.give(Fixture::other("127.0.0.1:18789"));
     let holder = holder.env(MARKERS[0].0, marker).env(MARKERS[1].0, kind).start();
@@ -141,7 +141,7 @@ fn no_secret_of_offspring_or_others_is_shown() {
     assert!(said.contains(r#""identity":"foreign""#) && said.contains(r#""markers":{}"#), "{said}");
     holder.answers();
     drop(holder);
-    // A title takes the place of the arguments, not of the environment.
+    // A title replaces the arguments, but not the environment.
     let line = arguments(&mut secrets);
     let line: Vec<&str> = line.iter().map(String::as_str).collect();
     let holder = secrets.give(Fixture::gateway().args(&line)).start();
@@ -163,7 +163,7 @@ fn no_secret_is_shown_to_another_user() {
     assert!(said.contains("cannot be seen from here; this would work: sudo portclear 18789"), "{said}");
     gateway.answers();
     drop(gateway);
-    // Its own process, which lets nobody look into it.
+    // It is the user's own process, but it lets nobody look into it.
     let gateway = secrets.give(Fixture::gateway().args(&line)).uid(NOBODY).start();
     gateway.undumpable();
     secrets.stay(|line| Portclear::new(line).uid(NOBODY), 4);
@@ -190,7 +190,7 @@ fn a12_credentials_in_arguments_are_not_shown() {
         }
         assert!(run.stdout.contains(&server.pid().to_string()), "{run}");
         if more.contains(&"--json") {
-            // Of an instance it is shown, but for these.
+            // The command of an instance is shown, without the secrets in it.
             let shown = run.process(gateway.pid())["command"].as_str().unwrap().to_owned();
             assert!(shown.ends_with(" gateway --header … postgres://…@db/x"), "{shown}");
             assert_eq!(run.process(server.pid())["command"], serde_json::Value::Null, "{run}");

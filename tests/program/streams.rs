@@ -1,4 +1,4 @@
-//! The exit status is right although nobody reads, or there is nothing to write to.
+//! The exit status is right even if nobody reads, or if there is nothing to write to.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -34,7 +34,7 @@ fn quiet_is_silent_but_for_errors() {
     bystander.answers();
 }
 
-/// Standard error on a full disk.
+/// Standard error is on a full disk.
 const DEAF: [&str; 3] = ["/bin/sh", "-c", r#"exec "$0" "$@" 2>/dev/full"#];
 
 /// The writing end of a pipe that nobody reads.

@@ -41,7 +41,7 @@ fn a_terminal_gets_a_block_in_colour() {
     };
     assert_eq!(shown(&plain), expected, "{plain}");
     assert!(plain.contains(&format!("({}) → node({})\n", std::process::id(), foreign.pid())), "{plain}");
-    // The same from `-v` on a pipe, and more where there is more to tell.
+    // `-v` on a pipe shows the same rows, and more where there is more to tell.
     let gateway = Fixture::gateway().start();
     let run = portclear(&["18789", "-v"]);
     expected.insert(1, "done");
@@ -85,7 +85,7 @@ fn colours_are_shown_to_those_who_want_them() {
     for (line, environment, terminal, coloured) in table {
         assert_eq!(on(line, environment, terminal), coloured, "{line:?} {environment:?} {terminal:?}");
     }
-    // A document is no place for colours.
+    // A document has no colours.
     let json = Portclear::new(&["1002", "--json", "--color", "always"]).on_terminal(Terminal::Both);
     assert!(json.json().is_object() && !json.stdout.contains('\x1b'), "{json}");
     foreign.answers();
@@ -95,7 +95,7 @@ fn a_pipe_gets_a_line_per_holder() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     let child = gateway.fork();
-    // Standard error decides nothing about standard output.
+    // Standard error has no say about standard output.
     let run = Portclear::new(&["18789"]).on_terminal(Terminal::Stderr);
     assert_eq!(run.status, 0, "{run}");
     let lines: Vec<&str> = run.stdout.lines().collect();
@@ -115,7 +115,7 @@ fn a_pipe_gets_a_line_per_holder() {
     bystander.answers();
 }
 
-/// The live line in all its states, and the erasures between them.
+/// The states of the live line, split at its erasures.
 fn live(stderr: &str) -> Vec<&str> {
     stderr.split("\r\x1b[K").collect()
 }
@@ -129,13 +129,13 @@ fn the_live_line_comes_and_goes() {
         let shown = live(&run.stderr);
         let then = if then { ", then SIGKILL" } else { "" };
         let waiting = format!("waiting for {}, 1 s of 1 s left{then}", gateway.pid());
-        // Begins with an erasure, and ends with one.
+        // The first and the last write is an erasure.
         assert_eq!((shown.first(), shown.last()), (Some(&""), Some(&"")), "{run}");
         assert!(shown[1..shown.len() - 1].len() >= 2, "{run}");
         assert_eq!(shown[1], waiting, "{run}");
         assert!(!run.stderr.contains('\n') && !run.stdout.contains("waiting"), "{run}");
     }
-    // Many, and what goes at once.
+    // First there are many targets, and then one that goes at once.
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
     let forks: Vec<Proc> = (0..6).map(|_| gateway.fork()).collect();
     let run = Portclear::new(&["18789", "--grace", "1s"]).on_terminal(Terminal::Stderr);
@@ -179,7 +179,7 @@ fn a_terminal_shows_an_error_once() {
     assert_eq!((run.status, &run.stdout[..]), (1, ""), "{run}");
     assert!(run.stderr.starts_with(&format!("portclear: port {NOT_OURS}: could not find out: ")), "{run}");
     assert_eq!(run.stderr.matches('\n').count(), 1, "{run}");
-    // Both are one screen to a person: said once is enough.
+    // A person sees both streams on one screen, so the error is said once.
     for way in [&[][..], &["-v"]] {
         let run = Portclear::new(&[&[NOT_OURS][..], way].concat()).on_terminal(Terminal::Both);
         assert_eq!(run.status, 1, "{run}");

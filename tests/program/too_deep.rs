@@ -1,4 +1,4 @@
-//! A path that the kernel cannot tell costs only the answer that needs it.
+//! A path may be too long for the kernel to tell. That costs only the answer that needs it.
 
 use std::fs;
 use std::net::TcpListener;
@@ -18,7 +18,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A program far below the folder, deeper than the kernel tells in /proc.
+/// A program in a folder so deep that /proc cannot tell its path.
 fn deep(folder: &Path, then: &str, stdin: impl Into<Stdio>) -> Child {
     let down = "import os, sys\nos.chdir(sys.argv[1])\nfor _ in range(25):\n    os.mkdir('d' * 200)\n    \
                 os.chdir('d' * 200)\n";

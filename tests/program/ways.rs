@@ -1,10 +1,10 @@
-//! Every way in which the program shows a holder.
+//! The ways in which the program shows a holder.
 
 use serde_json::Value;
 
 use crate::support::*;
 
-/// All that portclear itself may use: bold, dim, three colours, off.
+/// All codes that portclear itself may use: bold, dim, three colours, off.
 const OWN: [&str; 6] = ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m"];
 
 fn is_unsafe(c: char) -> bool {
@@ -22,13 +22,13 @@ fn without(text: &str, own: &[&str]) -> String {
     own.iter().fold(text.to_owned(), |text, code| text.replace(code, ""))
 }
 
-/// The ways of showing one holder. Each is safe; `shown` are texts that the fullest ones must show.
+/// Shows one holder in every way. Each way is safe, and the fullest ones show these texts.
 #[track_caller]
 pub(super) fn shows(program: &dyn Fn(&[&str]) -> Portclear, line: &[&str], shown: &[&str]) {
     let with = |more: &[&str]| program(&[line, more].concat());
     let pipe = with(&[]).run();
     is_clean(&pipe.stdout, &pipe);
-    // The holder's, and the port's.
+    // One line is the holder's, and one is the port's.
     assert_eq!(pipe.stdout.lines().count(), 2, "{pipe}");
     assert!(pipe.stdout.lines().all(|line| line.starts_with("portclear: port ")), "{pipe}");
 
@@ -71,7 +71,7 @@ pub(super) fn shows(program: &dyn Fn(&[&str]) -> Portclear, line: &[&str], shown
     }
 }
 
-/// All strings of a document, keys too.
+/// All strings of a document, its keys included.
 fn strings(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::String(text) => found.push(text.clone()),

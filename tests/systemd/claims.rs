@@ -1,4 +1,4 @@
-//! What these tests claim of a run in a real systemd.
+//! What these tests claim of a run of portclear in a real systemd.
 
 use crate::support::*;
 
@@ -6,10 +6,10 @@ pub(super) fn hook(sd: &Sd, port: u16) -> String {
     format!("ExecStartPre={} {port}\n", sd.program())
 }
 
-/// What a look by hand says of a holder, and with which exit status.
+/// A call by hand says this of a holder, and ends with this exit status.
 #[track_caller]
 pub(super) fn is_judged(sd: &Sd, port: u16, pid: u32, exit: i32, fields: &[(&str, &str)]) {
-    // Started in the same tick as portclear it would be newer.
+    // This waits for the next clock tick. portclear takes a process of its own tick for newer.
     sd.process(pid);
     let run = sd.portclear(&["--dry-run", "--json", &port.to_string()]);
     assert_eq!(run.status, exit, "{run}");
@@ -19,7 +19,7 @@ pub(super) fn is_judged(sd: &Sd, port: u16, pid: u32, exit: i32, fields: &[(&str
     }
 }
 
-/// A hook that finds somebody whom it must not touch: exit status 3, and nobody was signalled.
+/// The hook finds a process that it must not touch: its exit status is 3, and nobody is signalled.
 #[track_caller]
 pub(super) fn fails(unit: &Unit<'_>, why: &str) {
     let start = unit.try_start();
@@ -30,7 +30,7 @@ pub(super) fn fails(unit: &Unit<'_>, why: &str) {
     assert_eq!(line.priority, 4, "{line:?}");
 }
 
-/// As portclear calls a unit.
+/// The name by which portclear calls a unit.
 pub(super) fn called(sd: &Sd, unit: &Unit<'_>) -> String {
     match sd.manager() {
         Manager::System => unit.name().to_owned(),
@@ -43,7 +43,7 @@ pub(super) fn judge(sd: &Sd, port: u16, more: &[&str]) -> Run {
     sd.portclear(&[&["--json", &port.to_string()], more].concat())
 }
 
-/// Two calls, one for each way of saying it.
+/// Asks twice: for the document, and for the sentence.
 #[track_caller]
 pub(super) fn is_live(sd: &Sd, unit: &Unit<'_>, port: u16, pid: u32) {
     let name = called(sd, unit);
@@ -55,7 +55,7 @@ pub(super) fn is_live(sd: &Sd, unit: &Unit<'_>, port: u16, pid: u32) {
     assert_eq!(sd.until_answers(port), pid);
 }
 
-/// The inner pid of a fixture at any address.
+/// The inner pid of the fixture that answers at an address.
 #[track_caller]
 pub(super) fn until_greets(address: &str) -> u32 {
     let mut pid = None;
@@ -66,7 +66,7 @@ pub(super) fn until_greets(address: &str) -> u32 {
     pid.unwrap()
 }
 
-/// One holder, by SIGTERM alone. Tests share the network: only its own port tells a test something.
+/// SIGTERM alone has ended the one holder. Tests share the network: only its own port tells a test something.
 #[track_caller]
 pub(crate) fn is_ended(run: &Run, pid: u32, rule: &str) {
     assert_eq!(run.status, 0, "{run}");

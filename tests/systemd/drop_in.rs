@@ -22,7 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Accepted without a word, by the manager that it is for.
+/// The manager that it is for accepts it without a word.
 #[track_caller]
 fn verify(sd: &Sd, unit: &Unit<'_>) {
     let which = if sd.manager() == Manager::User { "--user" } else { "--system" };
@@ -42,7 +42,7 @@ fn b13_the_drop_in_says_all() {
     for wanted in wanted.into_iter().chain(["\nSuccessExitStatus=0 143\n"]) {
         assert!(text.contains(wanted), "{wanted}: {text}");
     }
-    // What each is for.
+    // A comment above each setting says what that is for.
     let mut before = "";
     for line in text.lines() {
         let setting = !line.is_empty() && !line.starts_with(['#', '[']);
@@ -68,7 +68,7 @@ fn b13_printing_a_drop_in_writes_nothing() {
     let changes =
         [libc::SYS_mkdirat, libc::SYS_renameat2, libc::SYS_renameat, libc::SYS_unlinkat, libc::SYS_symlinkat];
     assert!(calls.iter().all(|call| !changes.contains(&call.number)));
-    // It reads what lies there, and asks nobody for it.
+    // It reads the files that lie there, and asks no other process.
     let asks = [libc::SYS_connect, libc::SYS_socket, libc::SYS_clone, libc::SYS_clone3, libc::SYS_execve];
     assert!(calls.iter().all(|call| !asks.contains(&call.number)));
 }
@@ -93,7 +93,7 @@ fn b13_the_drop_in_works(sd: &Sd) {
     unit.stop();
     let run = sd.portclear(&["unit", "--unit", unit.name(), "--grace", "5s", &port.to_string()]);
     assert_eq!(run.status, 0, "{run}");
-    // Read, not installed: by itself it changes nothing.
+    // The text was printed, not installed. By itself it changes nothing.
     assert!(leftover.is_alive());
     assert!(!sd.unit_folder().join(format!("{}.d", unit.name())).exists());
     unit.drop_in("override.conf", &run.stdout);
@@ -125,13 +125,13 @@ fn b13_the_drop_in_of_a_templates_instance_works(sd: &Sd) {
     unit.start();
     leftover.has_ended();
     assert_ne!(sd.until_answers(port), 0);
-    // What stood against it no longer does.
+    // Nothing stands against the drop-in any more.
     let run = sd.portclear(&["unit", "--unit", unit.name(), &port.to_string()]);
     assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{run}");
     bystander.answers();
 }
 
-/// Each of these has a meaning in a command line of a unit file.
+/// Each of these has a meaning in the command line of a unit file.
 const STRANGE: [&str; 4] = ["a b", "100%n", "ünïcode;#", "$HOME and ${HOME}"];
 
 fn b13_the_drop_in_of_a_program_in_a_strange_place_works(sd: &Sd) {
@@ -163,8 +163,7 @@ fn b13_the_drop_in_of_a_program_in_a_strange_place_works(sd: &Sd) {
     bystander.answers();
 }
 
-/// systemd takes no such path, in whatever quotes, and ignores the line: the server would start without the
-/// hook.
+/// systemd takes no such path, in whatever quotes, and ignores the line. The server would start without the hook.
 fn b13_a_program_that_no_unit_can_start_is_refused() {
     for name in ["it's", "\"so\"", r"back\slash", "new\nline"] {
         let top = tempfile::tempdir().unwrap();
@@ -187,7 +186,7 @@ const TIMEOUT: &str = "TimeoutStartSec=";
 #[track_caller]
 fn warns(run: &Run, of: &[&str]) {
     assert_eq!(run.status, 0, "{run}");
-    // They are for people; what is to be installed is on standard output.
+    // Warnings are for people. What is to be installed is on standard output.
     assert!(run.stdout.contains("\nKillMode=mixed\n") && !run.stdout.contains("loaded with"), "{run}");
     let lines: Vec<&str> = run.stderr.lines().collect();
     assert_eq!(lines.len(), of.len(), "{of:?}: {run}");
@@ -202,7 +201,7 @@ fn b13_it_warns_of_what_stands_against_it(sd: &Sd) {
     warns(&ask(&[]), &[]);
     unit.write("[Service]\nExecStart=/bin/true\nKillMode=process\nTimeoutStartSec=5\n");
     warns(&ask(&[]), &[KILL_MODE, TIMEOUT]);
-    // Five seconds are enough for three and two, and for no more.
+    // Five seconds are enough for a grace of three and for the two of SIGKILL, and for no more.
     warns(&ask(&["--grace", "3s"]), &[KILL_MODE]);
     warns(&ask(&["--grace", "3001ms"]), &[KILL_MODE, TIMEOUT]);
     unit.drop_in("50-a.conf", "[Service]\nKillMode=mixed\n");
@@ -211,7 +210,7 @@ fn b13_it_warns_of_what_stands_against_it(sd: &Sd) {
     warns(&ask(&[]), &[]);
     unit.drop_in("70-c.conf", "[Service]\nKillMode=process\nTimeoutStartSec=1500ms\n");
     warns(&ask(&[]), &[KILL_MODE, TIMEOUT]);
-    // As systemd itself has loaded it.
+    // systemd itself has loaded these values.
     let loaded = [unit.show("KillMode"), unit.show("TimeoutStartUSec")];
     assert_eq!(loaded, ["process", "1.500000s"]);
     warns(&sd.portclear(&["unit", "--unit", sd.named("none.service").name(), "18789"]), &[]);

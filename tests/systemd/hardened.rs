@@ -1,4 +1,4 @@
-//! The table of docs/systemd.md is true: each directive in a unit that has left a server behind.
+//! The table of docs/systemd.md is true. Each directive stands in a unit that has left a server behind.
 
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// With each of these a start works at once. The last is all of them together.
+/// A start works at once with each of these. The last entry combines them.
 const WORK: [&str; 11] = [
     "NoNewPrivileges=yes",
     "PrivateTmp=yes",
@@ -38,12 +38,12 @@ const WORK: [&str; 11] = [
      ProtectProc=invisible\nRestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
 ];
 
-/// The server and the hook lie where PrivateTmp= hides them.
+/// PrivateTmp= hides the folder of the server and the hook. This line shows it again.
 fn visible(sd: &Sd) -> String {
     format!("BindReadOnlyPaths={}\n", Path::new(&sd.program()).parent().unwrap().display())
 }
 
-/// A unit that has left a server behind, and the inner pid of that.
+/// A unit that has left a server behind, and the server's inner pid.
 fn left_behind<'a>(sd: &'a Sd, name: &str, port: u16, more: &str) -> (Unit<'a>, Installed, u32) {
     let gateway = sd.install(sd.gateway(port).forks_listener());
     let clear = format!("ExecStartPre={} {port}", sd.program());
@@ -81,14 +81,14 @@ fn g04_a_hardened_unit_works() {
 fn g04_a_hardened_user_unit_works() {
     let sd = Sd::new(Manager::User);
     let bystander = sd.bystander();
-    // A user's manager may not do more to its units, and ignores the rest.
+    // A user's manager can do no more to its units, and ignores the rest.
     for (at, more) in WORK.into_iter().filter(|more| !more.contains("User=")).enumerate() {
         starts_at_once(&sd, &format!("gw{at}.service"), more);
     }
     bystander.answers();
 }
 
-/// A start that ends with 4, with this in the journal, and touches nothing.
+/// The start ends with 4, the journal has these words, and nothing is touched.
 #[track_caller]
 fn is_blind<'a>(sd: &Sd, unit: &'a Unit<'a>, pid: u32, port: u16, wanted: &[&str]) {
     let process = sd.process(pid);
@@ -128,7 +128,7 @@ fn g04_another_users_hidden_holder_is_said() {
     let sd = Sd::new(Manager::System);
     let bystander = sd.bystander();
     let port = bystander.port();
-    // A noaccess still shows that there is a process.
+    // `noaccess` still shows that the process exists.
     for (hidden, wanted) in [("invisible", "ProtectProc=default"), ("noaccess", "cannot be seen from here")] {
         let gateway = sd.install(sd.gateway(port));
         let clear = format!("ExecStartPre={} {port}", sd.program());
@@ -139,7 +139,7 @@ fn g04_another_users_hidden_holder_is_said() {
     bystander.answers();
 }
 
-/// Its record is hidden: what cannot be read is no sign of an end.
+/// The record of the unit is hidden. A record that cannot be read is no sign of an end.
 fn g04_a_live_unit_behind_protect_home_is_spared() {
     let (sd, users) = (Sd::new(Manager::System), Sd::new(Manager::User));
     let bystander = sd.bystander();
@@ -171,7 +171,7 @@ fn g04_a_unit_in_a_network_of_its_own_starts() {
     bystander.answers();
 }
 
-/// A row more in the document is one that nobody has run.
+/// A row that is not in this list has no test.
 fn g04_every_row_of_the_table_is_tested() {
     let document = include_str!("../../docs/systemd.md");
     let directives = [
@@ -192,8 +192,8 @@ fn g04_every_row_of_the_table_is_tested() {
 
 fn g04_a_hook_needs_no_bus_and_no_child(sd: &Sd) {
     let bystander = sd.bystander();
-    // Neither a unix socket nor a child can be made: SIGSYS ends who tries the latter. The server itself makes
-    // both.
+    // The hook can make neither a unix socket nor a child: SIGSYS ends a program that tries to fork. The server
+    // itself may do both.
     let strict = "NoNewPrivileges=yes\nRestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK\n\
                   SystemCallFilter=~clone clone3 fork vfork\n";
     let port = sd.port();
@@ -209,7 +209,7 @@ fn g04_a_hook_needs_no_bus_and_no_child(sd: &Sd) {
     unit.start();
     process.has_ended();
     assert_ne!(sd.until_answers(port), leftover);
-    // And neither to find out that another unit runs it now.
+    // It needs neither to find out that another unit runs the process now.
     let ask = sd.unit(
         "ask.service",
         &format!("[Service]\nType=oneshot\nExecStart={} {port}\n{strict}", sd.program()),
@@ -218,7 +218,7 @@ fn g04_a_hook_needs_no_bus_and_no_child(sd: &Sd) {
     ask.until_line("the status", |line| line.message.contains("status=3/"));
     ask.until_line("which", |line| line.message.contains(&format!("held by unit {}", unit.name())));
 
-    // It can be told when it happens.
+    // The test would notice a child: here a shell tries to start one.
     let child =
         format!("[Service]\nType=oneshot\nExecStart=/bin/sh -c '{} {port}; :'\n{strict}", sd.program());
     ask.write(&child);
@@ -234,7 +234,7 @@ fn g04_the_link_alone_tells(sd: &Sd) {
     let unit = sd.unit("gw.service", &format!("[Service]\n{gateway}"));
     unit.start();
     let run = unit.invocation().unwrap();
-    // What lies there is replaced for the one who asks, and for nobody else; nothing else has changed.
+    // A tmpfs hides the records from the caller alone. Nothing else has changed.
     let folder = format!("{}/systemd/units", sd.runtime_directory());
     let ask = |link: &str| {
         let script =
@@ -246,7 +246,7 @@ fn g04_the_link_alone_tells(sd: &Sd) {
     for live in [ask(&link(&run, unit.name())), ask(&link(&run, "renamed.service"))] {
         assert!(live.status == 3 && live.stdout.contains("runs it now"), "{live}");
     }
-    // As a user's manager leaves it that is executed anew where another mount lies over its folder.
+    // A user's manager leaves an empty folder when it is executed anew below another mount.
     let nothing = ask(":");
     assert!(nothing.status == 4 && nothing.stdout.contains("may not be read"), "{nothing}");
     for stale in [ask(&link(&old, unit.name())), ask(&link(&old, "another.service"))] {

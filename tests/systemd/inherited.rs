@@ -1,4 +1,4 @@
-//! What the caller has inherited protects others: the pid of its service, and its profile.
+//! What a caller has inherited protects others: the pid of its service, and its profile.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -16,7 +16,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// portclear with these variables, by hand: what it descends from leads nowhere near the gateway.
+/// Runs portclear by hand with these variables. Its ancestors lead nowhere near the gateway.
 #[track_caller]
 fn with(sd: &Sd, variables: &[String], port: u16) -> Run {
     let words = [sd.program(), "--json".to_owned(), port.to_string()];
@@ -29,7 +29,7 @@ fn service_pid(pid: u32) -> [String; 1] {
 
 fn c03_the_inherited_service_pid_protects_the_gateway(sd: &Sd) {
     let bystander = sd.bystander();
-    // The gateway itself listens, or its child does.
+    // Either the gateway itself listens, or its child does.
     for (at, forks) in [false, true].into_iter().enumerate() {
         let port = sd.port();
         let gateway = sd.gateway(port);
@@ -46,7 +46,7 @@ fn c03_the_inherited_service_pid_protects_the_gateway(sd: &Sd) {
         let said = format!("process {parent} is the service that this call was started by");
         assert!(reason.starts_with(&said), "{reason}");
         assert_eq!(sd.until_answers(port), listener);
-        // Somebody else's.
+        // Another process's pid does not protect the gateway.
         let run = with(sd, &service_pid(bystander.pid()), port);
         is_ended(&run, listener, "stale-instance");
         drop(scope);
@@ -72,7 +72,7 @@ fn c03_a_recycled_or_dead_service_pid_protects_nobody(sd: &Sd) {
     let scope = sd.scope("gw.scope", &gateway.command());
     let pid = sd.until_answers(port);
     writeln!(gate.unwrap(), "{pid}").unwrap();
-    // Its age alone spares it: the variable's pid is not the one that the caller inherited.
+    // Its age alone spares it. It started after the caller, so the caller cannot have inherited its pid.
     spared(&caller.finish(), 3, pid, "newer");
     spared(&with(sd, &service_pid(pid), port), 3, pid, "protected");
 
@@ -82,7 +82,7 @@ fn c03_a_recycled_or_dead_service_pid_protects_nobody(sd: &Sd) {
     bystander.answers();
 }
 
-/// A caller that is an instance itself, with these instance keys.
+/// The caller is an instance itself, with these instance keys.
 fn instance(keys: &[(&str, &str)]) -> Vec<String> {
     MARKERS.iter().chain(keys).map(|(key, value)| format!("{key}={value}")).collect()
 }
@@ -92,7 +92,7 @@ fn a12_the_gateway_of_another_profile_is_spared(sd: &Sd) {
     const PROFILE: &str = "OPENCLAW_PROFILE";
     const STATE: &str = "OPENCLAW_STATE_DIR";
     type Keys = [(&'static str, &'static str)];
-    // the holder's, those that spare it, those that end it
+    // the holder's keys, callers' keys that spare it, a caller's keys that end it
     let rows: [(&Keys, &[&Keys], &Keys); 5] = [
         (
             &[(PROFILE, "b")],
@@ -123,7 +123,7 @@ fn a12_the_gateway_of_another_profile_is_spared(sd: &Sd) {
         is_ended(&with(sd, &instance(same), port), pid, "stale-instance");
         assert_eq!(scope.finish().status, 0);
     }
-    // Who is no instance has no profile: a person's shell may know of another one.
+    // A caller that is no instance has no profile. A person's shell may name another one.
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port).env(PROFILE, "b"));
     let _scope = sd.scope("gw.scope", &gateway.command());

@@ -13,11 +13,11 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A unit with this hook, that has left its server behind.
+/// A unit that has left its server behind, and got this hook after that.
 fn left_behind<'a>(sd: &'a Sd, name: &str, on_term: OnTerm, hook: &str) -> (Unit<'a>, Installed, u32) {
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port).forks_listener().on_term(on_term));
-    // SIGTERM is for portclear: the main process alone would act upon that of a stop.
+    // `on_term` is meant for portclear's signal. The main process may ignore that of the stop, hence the short time.
     let text = format!("[Service]\n{gateway}KillMode=process\nTimeoutStopSec=100ms\n");
     let unit = sd.unit(name, &text);
     unit.start();
@@ -31,7 +31,7 @@ fn left_behind<'a>(sd: &'a Sd, name: &str, on_term: OnTerm, hook: &str) -> (Unit
 
 fn g01_the_journal_has_a_line_per_event(sd: &Sd) {
     let bystander = sd.bystander();
-    // What is left behind, the hook; its status, what each of its lines contains, their priority.
+    // what the server does on SIGTERM, the hook, its exit status, what each of its lines contains, their priority
     let table: [(_, _, &str, &[&str], u8); 4] = [
         (OnTerm::Exit, "ExecStartPre=PROGRAM --color auto PORT", "0", &[": cleared of "], 5),
         (OnTerm::Ignore, "ExecStartPre=PROGRAM --verbose --grace 100ms PORT", "0", &[", SIGKILL after "], 5),
@@ -82,7 +82,7 @@ fn g01_the_journal_has_a_line_per_event(sd: &Sd) {
 
 fn g01_what_is_no_journal_gets_no_prefix(sd: &Sd) {
     let bystander = sd.bystander();
-    // JOURNAL_STREAM is set, and names the stream that the shell had: this one is another.
+    // JOURNAL_STREAM is set, but it names the shell's stream. The program writes to a file.
     let file = format!("{}/{}", sd.runtime_directory(), sd.named("line").name());
     let hook = format!("ExecStartPre=/bin/sh -c 'test -n \"$JOURNAL_STREAM\" && exec PROGRAM PORT >{file}'");
     let (unit, _files, leftover) = left_behind(sd, "gw.service", OnTerm::Exit, &hook);
@@ -105,7 +105,7 @@ fn g01_a_free_port_is_not_worth_a_line(sd: &Sd) {
         assert_eq!(sd.until_answers(port), unit.main_pid());
         unit.stop();
     }
-    // The journal is complete up to here: this comes after whatever the hook wrote.
+    // This line comes after all that the hook wrote, so the journal is complete up to here.
     unit.until_line("the last signal", |line| line.message.contains("TERM"));
     assert_eq!(unit.journal_of("portclear"), []);
     bystander.answers();

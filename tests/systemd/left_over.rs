@@ -132,15 +132,15 @@ fn c05_a_unit_with_an_escaped_name_is_live_then_left_over(sd: &Sd) {
     live_then_left_over(sd, port, &unit);
 }
 
-/// A unit that is active: live, and spared by hand and by a rival's hook; then stopped: its next start ends what
-/// it left.
+/// While the unit is active, its process is live: a call by hand spares it, and so does a rival's hook. After a stop,
+/// the unit's next start ends what it left.
 #[track_caller]
 fn live_then_left_over(sd: &Sd, port: u16, unit: &Unit<'_>) {
     let bystander = sd.bystander();
     let old = sd.until_answers(port);
     let (main, run) = (unit.main_pid(), unit.invocation().expect("a run"));
     assert_ne!(old, main);
-    // A backslash is doubled: it could stand for a control character.
+    // portclear doubles a backslash: a single one begins an escape.
     let name = unit.name().replace('\\', r"\\");
     let live = [("liveness", "live"), ("rule", "live"), ("unit", &name), ("run", &run)];
     is_judged(sd, port, old, 3, &live);

@@ -1,4 +1,4 @@
-//! A gateway of a current run is live, whatever it looks like.
+//! A gateway of a current run is live, whatever else it looks like.
 
 use serde_json::json;
 
@@ -42,7 +42,7 @@ fn c06_a_freshly_restarted_gateway_is_spared_by_late_cleaners(sd: &Sd) {
         let restart = sd.spawn(sd.uid(), &["systemctl", manager, "restart", unit.name()]);
         while restart.process().is_alive() {
             let run = judge(sd, port, &[]);
-            // 4: between a server's bind and its listen nobody can be seen.
+            // 4: between bind and listen, a server cannot be seen.
             assert!([0, 3].contains(&run.status) || run.json()["ports"][0]["holders"] == json!([]), "{run}");
             assert!(!run.stdout.contains(r#""signal":"#), "{run}");
         }
@@ -64,7 +64,7 @@ fn c06_a_freshly_restarted_gateway_is_spared_by_late_cleaners(sd: &Sd) {
 fn c06_a_cleaner_that_began_before_the_start_spares_the_new_gateway(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();
-    // The end of the one tells that the call has begun, the other one holds it up.
+    // The end of the first holder tells that the call has begun. The other one holds the call up.
     let [(_first, first), (_other, other)] =
         [("first.scope", 2, OnTerm::Exit), ("other.scope", 3, OnTerm::Ignore)].map(
             |(name, host, on_term)| {
@@ -105,7 +105,7 @@ fn c08_a_unit_that_drains_is_live(sd: &Sd) {
     assert_eq!(unit.show("ActiveState"), "deactivating");
     process.has_ended();
     unit.until_state("inactive");
-    // Of an inactive unit the manager soon forgets how it ended.
+    // The manager soon forgets how an inactive unit ended.
     unit.until_line("how it ended", |line| line.message == "ended: exited 0");
     unit.until_line("the signal", |line| line.message.contains(r#""TERM""#));
     assert_eq!(unit.signals_of(pid), ["TERM"]);
@@ -118,7 +118,7 @@ fn c08_a_unit_that_drains_is_live(sd: &Sd) {
 fn c09_a_parent_of_1_tells_nothing(sd: &Sd) {
     let bystander = sd.bystander();
     let [port, other] = [sd.port(), sd.port()];
-    // A main process: PID 1 started it, or the user's manager.
+    // It is a main process: its parent is PID 1, or the user's manager.
     let gateway = sd.install(sd.gateway(port));
     let unit = sd.unit("gw.service", &format!("[Service]\n{gateway}"));
     unit.start();
@@ -127,7 +127,7 @@ fn c09_a_parent_of_1_tells_nothing(sd: &Sd) {
     assert_eq!(sd.process(pid).parent(), manager);
     assert_eq!(manager == sd.process(1).pid(), sd.manager() == Manager::System);
     is_live(sd, &unit, port, pid);
-    // An orphan of a run that is not over: there is no main process at all.
+    // It is an orphan of a run that goes on. The unit has no main process at all.
     let orphan_files = sd.install(sd.gateway(other));
     let orphan = orphan_files.to_string().replace("Type=notify", "Type=oneshot\nRemainAfterExit=yes");
     let orphan = orphan.replace("ExecStart=", r#"ExecStart=/bin/sh -c '"$$0" "$$@" &' "#);

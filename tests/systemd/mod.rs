@@ -1,5 +1,5 @@
-//! Units of a real systemd, with its system manager and with a user's. A process of a current run lives, and what an
-//! ended run left behind ends. Every recipe and every table in docs/systemd.md and docs/sweep.md is run here.
+//! Units run in a real systemd, those of the system and those of a user. A process of a current run lives, and what
+//! an ended run left behind is ended. What docs/systemd.md and docs/sweep.md show is run as it stands there.
 
 mod claims;
 mod drop_in;

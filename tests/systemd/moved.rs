@@ -1,4 +1,4 @@
-//! What was moved out of a unit's cgroup outlives the unit.
+//! A process that was moved out of a unit's cgroup outlives the unit.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,7 +34,7 @@ mkdir "$own" && echo $$ >"$own/cgroup.procs" && exec /bin/sleep infinity
     lives_elsewhere(sd, &["/bin/sh", "-c", script], "Delegate=yes\n");
 }
 
-/// A leftover gateway with two children, of which `moved` leaves the cgroup.
+/// A leftover gateway has two children. `moved` is the one that leaves the cgroup.
 #[track_caller]
 fn lives_elsewhere(sd: &Sd, moved: &[&str], more: &str) {
     let bystander = sd.bystander();
@@ -69,7 +69,7 @@ fn lives_elsewhere(sd: &Sd, moved: &[&str], more: &str) {
     for remainder in [&run.json()["ports"][0]["remainder"], &run.json()["swept"]["remainder"]] {
         assert_eq!(remainder["processes"], 0, "it was to outlive: {run}");
     }
-    // Not by the run either, now that its parent is gone, nor as what an ended run of the unit left.
+    // Its parent is gone now. Its run does not end it either, and it is no leftover of the unit.
     unit.start();
     assert!(elsewhere.is_alive());
     assert_eq!(unit.journal_of("portclear"), []);
@@ -84,12 +84,12 @@ fn lives_elsewhere(sd: &Sd, moved: &[&str], more: &str) {
 fn f05_what_is_moved_away_before_its_signal_lives(sd: &Sd) {
     let bystander = sd.bystander();
     moved_away(sd, "sweep", "leftover stale-leftover");
-    // Nothing but its parent tells whose it is, and nothing of what it is has changed.
+    // Only its parent tells whose it is, and nothing else about it has changed.
     moved_away(sd, "tree", "offspring tree");
     bystander.answers();
 }
 
-/// Its turn comes when what is above it has gone; by then it is where it outlives.
+/// Its turn comes after the process above it is gone. By then it has moved to where it outlives the unit.
 #[track_caller]
 fn moved_away(sd: &Sd, option: &str, was: &str) {
     let (service, [own, port, free]) = (Service::new(sd), [(); 3].map(|()| sd.port()));

@@ -1,4 +1,4 @@
-//! The records of an outer manager say nothing of a unit of an inner one.
+//! The records of an outer manager tell nothing about a unit of an inner one.
 
 use crate::support::*;
 
@@ -29,7 +29,7 @@ fn c05_a_unit_of_an_inner_manager_is_not_judged_by_outer_records(sd: &Sd) {
     assert!(place.ends_with(&format!("/{}/app.slice/{name}\n", nested.name())), "{place}");
 
     let port_text = port.to_string();
-    // A sweep that signals would end what other tests have left over.
+    // Without --dry-run, a sweep would end what other tests have left over.
     for more in [&[][..], &["--sweep", "--dry-run"], &["--live"]] {
         let run = sd.portclear(&[&["--json", &port_text], more].concat());
         let reason = spared(&run, 4, pid, "unknown");
@@ -38,7 +38,7 @@ fn c05_a_unit_of_an_inner_manager_is_not_judged_by_outer_records(sd: &Sd) {
         let swept = run.json()["swept"]["processes"].as_array().cloned().unwrap_or_default();
         assert!(swept.iter().all(|process| process["pid"] != pid), "{run}");
     }
-    // And to a hook of that one it is not left over from its own unit.
+    // A hook of the outer unit does not take it for a leftover of its own unit, either.
     assert_ne!(outer.try_start().status, 0);
     let line = outer.until_line("the answer", |line| {
         line.message.contains("gone after") || line.message.contains("was left alone")

@@ -1,4 +1,4 @@
-//! `--live` and `--offspring` end what they say, and nothing foreign.
+//! `--live` and `--offspring` end what their names say, and nothing foreign.
 
 use super::claims::{called, is_ended, is_live, judge, until_greets};
 use crate::support::*;
@@ -34,7 +34,7 @@ fn d10_a_live_gateway_is_ended_and_started_again(sd: &Sd) {
     bystander.answers();
 }
 
-/// A second holder, which is in no hurry, keeps portclear waiting until the unit has taken the port again.
+/// A second holder is in no hurry. portclear waits for it until the unit has taken the port again.
 fn d10_a_unit_that_takes_the_port_again_is_not_chased(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();

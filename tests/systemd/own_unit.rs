@@ -17,7 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// The case that this project began with.
+/// The project began with this case.
 fn b04_a_child_survives_stop_and_the_next_start_works(sd: &Sd) {
     let port = sd.port();
     let gateway = sd.install(sd.gateway(port).forks_listener());
@@ -44,7 +44,7 @@ fn the_next_start_works(sd: &Sd, port: u16, gateway: &Installed) {
     let old = sd.until_answers(port);
     assert_ne!(old, unit.main_pid());
     let run = unit.invocation().unwrap();
-    // A port that is free is no event.
+    // A free port is no event.
     assert_eq!(unit.journal_of("portclear"), []);
     let leftover = sd.process(old);
     unit.stop();
@@ -96,7 +96,7 @@ fn needs_no_configuration(sd: &Sd, language: Plain) {
     let port = sd.port();
     let server = sd.plain(language, port);
     let program = sd.program();
-    // The one tells the rule, the other is the hook as anybody writes it.
+    // The first hook tells the rule. The second one is the hook as anybody writes it.
     let hooks = format!("ExecStartPre={program} --dry-run --json {port}\nExecStartPre={program} {port}\n");
     let unit = sd.unit("web.service", &format!("[Service]\n{server}{hooks}KillMode=process\n"));
     unit.start();
@@ -157,7 +157,7 @@ fn b13_a_neighbours_leftover_is_not_ours(sd: &Sd) {
         }
         assert_eq!(sd.until_answers(port), theirs);
         assert_eq!(neighbour.pids(), [theirs]);
-        // Of its own unit it is the leftover.
+        // For its own unit it is the leftover.
         neighbour.drop_in("50-hook.conf", &format!("[Service]\n{hook}"));
         let leftover = sd.process(theirs);
         neighbour.start();
@@ -167,8 +167,8 @@ fn b13_a_neighbours_leftover_is_not_ours(sd: &Sd) {
     bystander.answers();
 }
 
-/// cron and sshd run jobs in their own cgroup and clear their environment: such a job is in the unit, and what
-/// the unit left behind is none of its business.
+/// cron and sshd run jobs in their own cgroup, with a clean environment. Such a job is in the unit, but what the unit
+/// left behind is none of its business.
 fn b13_a_job_of_a_shared_daemon_owns_nothing(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();

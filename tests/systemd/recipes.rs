@@ -36,7 +36,7 @@ fn blocks() -> Vec<(&'static str, &'static str)> {
     blocks
 }
 
-/// A unit's text: the recipe as it is documented, with a path and a port that exist here.
+/// A unit's text: the recipe of the document, with a path and a port that exist here.
 pub(super) fn recipe(sd: &Sd, heading: &str, port: u16) -> String {
     let (_, block) = blocks().into_iter().find(|(other, _)| *other == heading).expect(heading);
     let text = block.replace("/usr/bin/portclear", &sd.program()).replace("18789", &port.to_string());
@@ -63,7 +63,7 @@ fn g03_the_recipe_before_each_start_clears_and_starts(sd: &Sd) {
     leftover.has_ended();
     let (child, main) = (sd.process(sd.until_answers(port)), sd.process(unit.main_pid()));
     assert_eq!(unit.show("NRestarts"), "0");
-    // The other half of the recipe: nothing is left behind any more, and the stop is no failure.
+    // The other half of the recipe: the stop leaves nothing behind, and is no failure.
     unit.stop();
     child.has_ended();
     main.has_ended();
@@ -92,7 +92,7 @@ fn g03_the_recipe_that_tries_starts_all_the_same(sd: &Sd) {
     let bystander = sd.bystander();
     let port = bystander.port();
     let other = sd.port();
-    // It starts, though the port that it asked for is held.
+    // It starts although the port that the recipe names is held.
     let gateway = sd.install(sd.gateway(other));
     let unit = sd.unit("gw.service", &format!("{}{gateway}", recipe(sd, TRY, port)));
     unit.start();
@@ -115,14 +115,14 @@ fn g03_the_recipe_that_skips_does_not_loop(sd: &Sd) {
     let gateway = sd.install(sd.gateway(port));
     let quick = "RestartSec=20ms\n";
     let unit = sd.unit("gw.service", &format!("{}{gateway}{quick}", recipe(sd, SKIP, port)));
-    // A unit that nobody refers to is forgotten once it is inactive, with its result and its count.
+    // systemd forgets an inactive unit that nobody refers to, with its result and its count.
     bystander.unit().drop_in("after.conf", &format!("[Unit]\nAfter={}\n", unit.name()));
     unit.try_start();
     unit.until_state("inactive");
     assert_eq!(unit.show("Result"), "exec-condition");
     assert_eq!(unit.show("ExecMainPID"), "0");
 
-    // A unit that does loop, as often as that one would have: the same with ExecStartPre.
+    // The same with ExecStartPre= does loop. It shows how often the first unit would have started.
     let looping = recipe(sd, SKIP, port).replace("ExecCondition", "ExecStartPre");
     let other = sd.unit("loop.service", &format!("{looping}{gateway}{quick}StartLimitIntervalSec=0\n"));
     other.drop_in("limit.conf", "[Unit]\nStartLimitIntervalSec=0\n");
@@ -135,7 +135,7 @@ fn g03_the_recipe_that_skips_does_not_loop(sd: &Sd) {
     assert_eq!(asked.len(), 1, "it was asked again");
     bystander.answers();
 
-    // With nobody in the way it starts.
+    // It starts once nobody is in the way.
     bystander.unit().stop();
     unit.start();
     assert_eq!(sd.until_answers(port), unit.main_pid());

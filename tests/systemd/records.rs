@@ -1,4 +1,4 @@
-//! A run is found on record although a name, a variable or a user's file hides it.
+//! The record of a run counts, where a variable, a name or another user's manager could mislead.
 
 use std::os::unix::fs::symlink;
 
@@ -25,7 +25,7 @@ fn is_live(sd: &Sd, port: u16) {
     assert_eq!(run.json()["ports"][0]["holders"][0]["rule"], "live", "{run}");
 }
 
-/// A unit may give its processes any INVOCATION_ID: a dump of another run's environment, say.
+/// A unit may give its processes any INVOCATION_ID, such as one from a dump of another run's environment.
 fn c05_a_run_that_the_unit_made_up_is_live(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();
@@ -40,7 +40,7 @@ fn c05_a_run_that_the_unit_made_up_is_live(sd: &Sd) {
     bystander.answers();
 }
 
-/// The kernel has files like cpu.max in a cgroup, so systemd writes `_cpu.service` there and nowhere else.
+/// A cgroup has files like cpu.max. So systemd writes `_cpu.service` there, and nowhere else.
 fn c05_a_name_that_systemd_escapes_in_the_cgroup_is_live() {
     let sd = Sd::new(Manager::System);
     let bystander = sd.bystander();
@@ -59,7 +59,7 @@ fn c05_a_name_that_systemd_escapes_in_the_cgroup_is_live() {
     bystander.answers();
 }
 
-/// A new file, and the old name as a link to it: an upgrade of a product that has been given another name.
+/// The unit has a new file, and its old name is a link to that: so an upgrade renames a product.
 fn renamed<'a>(sd: &'a Sd, old: &Unit<'_>, text: &str) -> Unit<'a> {
     old.remove();
     let new = sd.named("new.service");
@@ -82,12 +82,12 @@ fn c05_a_unit_with_a_new_name_is_live(sd: &Sd) {
     let new = renamed(sd, &old, &text(&now));
     new.start();
     let pid = sd.until_answers(port);
-    // What is left keeps the cgroup of the old name, and the new run is put there.
+    // The leftover keeps the cgroup of the old name, and systemd puts the new run there.
     assert!(new.show("ControlGroup").ends_with(old.name()));
 
     let run = judge(sd, port, &[]);
     assert_eq!((run.status, &run.process(pid)["rule"]), (3, &"live".into()), "{run}");
-    // Root would end what other tests have left over.
+    // Without --dry-run, root would end what other tests have left over.
     let run = judge(sd, sd.port(), &["--sweep", "--dry-run"]);
     assert_eq!(run.status, 0, "{run}");
     let swept = run.json()["swept"]["processes"].as_array().unwrap().clone();
@@ -114,13 +114,13 @@ fn b03_a_unit_with_a_new_name_clears_what_its_old_one_left(sd: &Sd) {
     bystander.answers();
 }
 
-/// A process of the user in a service of root's own manager, which keeps its records to itself.
+/// The user's process runs in a service of root's own manager, and only root may read that manager's records.
 fn d06_a_record_of_another_users_manager_is_no_answer() {
     let [root, user] = [Manager::System, Manager::User].map(Sd::new);
     let bystander = user.bystander();
     let port = user.port();
     let gateway = root.install(root.gateway(port));
-    // While somebody is logged in, his manager runs.
+    // root's manager runs while root is logged in.
     let _login = root.session(&["sleep", "infinity"]);
     until("root's manager", || root.path("/run/user/0/systemd/private").exists());
     let name = root.named("gw.service").name().to_owned();
@@ -143,7 +143,7 @@ fn d06_a_record_of_another_users_manager_is_no_answer() {
         "process {pid} of uid {uid} was left alone: {reason}; this would work: sudo portclear {port}\n"
     );
     assert!(run.status == 4 && run.stdout.ends_with(&said), "{run}");
-    // Whoever may read it has the answer.
+    // A caller who may read the record gets the answer.
     let reason = spared(&root.portclear(&["--json", &port.to_string()]), 3, pid, "live");
     assert!(reason.starts_with(&format!("unit {name} of user 0 runs it now; ")), "{reason}");
     assert!(process.is_alive());

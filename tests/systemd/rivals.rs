@@ -1,4 +1,4 @@
-//! Units that want the same port do not end each other, and neither does another user.
+//! Units that want the same port do not end each other. Another user ends neither.
 
 use super::claims::called;
 use crate::support::*;
@@ -18,7 +18,7 @@ fn clears(sd: &Sd, gateway: &Installed, port: u16, more: &str) -> String {
     format!("[Unit]\nStartLimitIntervalSec=0\n[Service]\n{gateway}{clear}{more}")
 }
 
-/// The first one runs; the second one tries for as long as ten restarts take.
+/// The first unit runs. The second one tries until systemd has restarted it ten times.
 #[track_caller]
 fn rivals(first: (&Sd, &str), second: &Sd, port: u16, said: impl Fn(&Unit<'_>, &Unit<'_>) -> String) {
     let (holder, more) = first;
@@ -50,7 +50,7 @@ fn c07_two_units_do_not_end_each_other(sd: &Sd) {
     rivals((sd, ""), sd, sd.port(), |unit, rival| names_both([sd, sd], [unit, rival]));
 }
 
-/// Root's unit sees the user's. The user's sees the system's where it runs as the same user.
+/// Root's unit sees the user's unit. The user's unit sees the system's, where that runs as the same user.
 fn c07_a_system_and_a_user_unit_do_not_end_each_other() {
     {
         let [system, user] = [Manager::System, Manager::User].map(Sd::new);

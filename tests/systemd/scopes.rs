@@ -60,7 +60,7 @@ fn b06_moved_into_a_scope_it_outlives_its_unit(sd: &Sd) {
     let manager = if sd.manager() == Manager::User { "--user" } else { "--system" };
     let script = format!("systemd-run {manager} --scope --quiet --unit={} -- \"$@\" & wait", scope.name());
     let gateway = sd.install(sd.gateway(port).behind(&["/bin/sh", "-c", &script, "sh"]));
-    // A message from out of its cgroup the manager would not take for the unit's.
+    // The manager would not take a message from outside the unit's cgroup for the unit's.
     let text = format!("[Service]\n{gateway}Type=exec\n{}", hook(sd, port));
     let unit = sd.unit("gw.service", &text);
     unit.start();
@@ -85,7 +85,7 @@ fn b06_moved_into_a_scope_it_outlives_its_unit(sd: &Sd) {
     bystander.answers();
 }
 
-/// Lost to its parent, in a scope, and with a script that tells nothing.
+/// The server has lost its parent, is in a scope, and runs a script that tells nothing.
 fn in_a_scope(sd: &Sd, with: &str) -> (Installed, Installed, u16) {
     let [port, web] = [sd.port(), sd.port()];
     let server = sd.install(sd.gateway(web).no_package());
@@ -97,7 +97,7 @@ fn in_a_scope(sd: &Sd, with: &str) -> (Installed, Installed, u16) {
     (sd.install(sd.gateway(port).spawns(&words)), server, web)
 }
 
-/// With the run of what started it, as tmux does, which is moved to a scope without an exec.
+/// It keeps the run of what started it. So does tmux, which is moved to a scope without an exec.
 fn a05_what_a_live_run_put_into_a_scope_is_live(sd: &Sd) {
     let bystander = sd.bystander();
     let (gateway, _server, web) = in_a_scope(sd, "INVOCATION_ID=$INVOCATION_ID");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::support::*;
 
-/// A service that no other test has: they share one systemd, and a sweep looks into all of its units.
+/// Its package and its marker bear the name of the test.
 pub(super) struct Service<'a> {
     sd: &'a Sd,
     pub(super) name: String,
@@ -25,12 +25,12 @@ impl<'a> Service<'a> {
         ["--package", &self.name, "--marker", &format!("SWEPT_SERVICE={}", self.name)].map(str::to_owned)
     }
 
-    /// A hook for its units.
+    /// A hook for the service's units.
     pub(crate) fn hook(&self, arguments: &str) -> String {
         format!("ExecStartPre={} {} {arguments}\n", self.sd.program(), self.options().join(" "))
     }
 
-    /// By hand.
+    /// Runs portclear by hand, for this service.
     pub(crate) fn portclear(&self, arguments: &[&str]) -> Run {
         let options = self.options();
         let options: Vec<&str> = options.iter().map(String::as_str).collect();
@@ -38,7 +38,7 @@ impl<'a> Service<'a> {
     }
 }
 
-/// Stand-ins for MCP servers: with the gateway's environment, and nothing that ends them.
+/// Adds stand-ins for MCP servers. They have the gateway's environment, and nothing ends them.
 pub(super) fn with_servers(builder: Builder, count: usize) -> Builder {
     (0..count).fold(builder, |builder, _| builder.spawns(&["/bin/sleep", "infinity"]))
 }
@@ -47,10 +47,10 @@ pub(super) fn pids(unit: &Unit<'_>) -> BTreeSet<u32> {
     unit.pids().into_iter().collect()
 }
 
-/// A main process that ends alone: its child, and what that started, are left over as a tree.
+/// The main process ends alone. Its child, and what that started, are left over as a tree.
 pub(super) const LAUNCHER: [&str; 4] = ["/bin/sh", "-c", r#""$@" & wait"#, "sh"];
 
-/// Marked, of no package of the service, and starts these: what a shell in `ExecStart=` is.
+/// A shell in `ExecStart=` is like this: marked, of no package of the service, and the parent of these.
 pub(super) fn shell(service: &Service<'_>, port: u16, below: &[&Installed]) -> Builder {
     let shell = service.gateway(port).package("shell");
     below.iter().fold(shell, |shell, one| {

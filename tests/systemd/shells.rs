@@ -1,4 +1,4 @@
-//! A shell that a unit has above its gateways is judged for itself.
+//! A unit may have a shell above its gateways. The shell is judged by itself, not as a part of them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// Where one process waits for another in vain, it is for this: the half of the default grace.
+/// Half of the default grace. A process that waits for another in vain waits so long.
 const HALF: Duration = Duration::from_secs(5);
 
 fn children(sd: &Sd, unit: &Unit<'_>, of: u32) -> BTreeSet<u32> {
@@ -53,7 +53,7 @@ fn f03_of_two_gateways_below_one_shell_one_is_ended(sd: &Sd) {
     bystander.answers();
 }
 
-/// The gateway is below the shell, and the shell is of the gateway's ended run: who is asked first?
+/// The shell is above the gateway, and both are left over from one run. Neither may wait for the other in vain.
 fn d12_a_left_over_shell_and_its_gateway_get_one_signal_each(sd: &Sd) {
     let bystander = sd.bystander();
     let (service, [main, own, port]) = (Service::new(sd), [(); 3].map(|()| sd.port()));
@@ -73,7 +73,7 @@ fn d12_a_left_over_shell_and_its_gateway_get_one_signal_each(sd: &Sd) {
         assert!(run.elapsed < HALF, "{run}");
         assert_eq!(told(&run, gateway), "holder stale-leftover ended SIGTERM", "{run}");
         assert_eq!(unit.signals_of(gateway), ["TERM"]);
-        // It is left over itself.
+        // The shell is left over itself.
         assert_eq!(pids(&unit), BTreeSet::new(), "{run}");
         assert_eq!(unit.signals_of(shell), ["TERM"]);
     }

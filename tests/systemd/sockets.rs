@@ -12,7 +12,7 @@ pub(crate) fn cases() -> Vec<Case> {
 const INIT: &str = "PID 1 is never signalled, nor a user's service manager; if it is systemd, it holds the port for a socket \
                     unit (systemctl list-sockets) or in a unit's file descriptor store";
 
-/// The hook fails the start, and its line says why.
+/// The hook fails the start, and its line in the journal says why.
 #[track_caller]
 fn is_left_alone(unit: &Unit<'_>, why: &str) {
     let line = unit.until_line("the holder", |line| line.message.contains(" spared: "));
@@ -57,7 +57,7 @@ fn c04_a_file_descriptor_store_keeps_a_listener() {
         format!("Type=notify\nFileDescriptorStoreMax=1\nExecStart=/usr/bin/python3 {script} {port}\n");
     let hook = format!("ExecStartPre={} {port}\n", sd.program());
     let unit = sd.unit("gw.service", &format!("[Service]\n{hook}{server}"));
-    // The first one has nothing in its way; over a restart the listener is kept.
+    // Nothing is in the way of the first start. Over a restart the manager keeps the listener.
     unit.start();
     assert_ne!(sd.systemctl(&["restart", unit.name()]).status, 0);
     is_left_alone(&unit, INIT);

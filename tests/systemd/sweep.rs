@@ -102,7 +102,7 @@ fn f01_nothing_left_over_is_nothing_to_say(sd: &Sd) {
     bystander.answers();
 }
 
-/// Where the descriptors do not suffice for all of them, and no port is cleared that they might be counted with.
+/// The descriptors do not suffice for all of them, and no port is cleared that could count them.
 fn f02_late_forks_of_what_is_swept_are_counted(sd: &Sd) {
     let bystander = sd.bystander();
     let (service, [port, free]) = (Service::new(sd), [(); 2].map(|()| sd.port()));

@@ -1,4 +1,4 @@
-//! `--sweep` ends nothing else: no live run, no other service, nothing out of reach.
+//! `--sweep` ends nothing else: no live run, no other service's leftover, nothing out of reach.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,7 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// A live run of another unit of the service, a leftover of another service, an instance in no unit.
+/// These live: a live run of another unit, a leftover of another service, and an instance in no unit.
 fn f01_what_is_not_left_over_lives(sd: &Sd) {
     let bystander = sd.bystander();
     let service = Service::new(sd);
@@ -100,7 +100,7 @@ fn f01_what_another_user_left_is_out_of_reach() {
     bystander.answers();
 }
 
-/// As a developer's tool may that runs as a service: nothing marks it as what the service's own runs have left.
+/// A developer's tool may run as a service and start a gateway. No marker says that the service's own runs left it.
 fn f01_a_gateway_that_another_service_has_started_lives(sd: &Sd) {
     let bystander = sd.bystander();
     let (service, [theirs, ours, free]) = (Service::new(sd), [(); 3].map(|()| sd.port()));
@@ -125,7 +125,7 @@ fn f01_a_gateway_that_another_service_has_started_lives(sd: &Sd) {
     assert_eq!(run.processes().len(), 1, "{run}");
     assert_eq!((pids(&gw), pids(&host)), (BTreeSet::new(), BTreeSet::from([healthy])));
 
-    // The hook of a unit of the service, too.
+    // The hook of a unit of the service spares it, too.
     let (gw, _) = left("gw.service", 1, ours);
     let hook = service.hook(&format!("--sweep {free}"));
     let asking = sd.install(service.gateway(free));
@@ -133,7 +133,7 @@ fn f01_a_gateway_that_another_service_has_started_lives(sd: &Sd) {
     assert_eq!((pids(&gw), pids(&host)), (BTreeSet::new(), BTreeSet::from([healthy])));
     assert_eq!(sd.until_answers(theirs), healthy);
     assert_eq!(host.signals_of(healthy), [""; 0]);
-    // On its own port it is what it is.
+    // A call for its own port takes it for what it is.
     let run = service.portclear(&["--dry-run", "--json", &theirs.to_string()]);
     assert_eq!(told(&run, healthy), "holder stale-leftover untouched", "{run}");
     bystander.answers();

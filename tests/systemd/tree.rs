@@ -1,4 +1,4 @@
-//! What a unit's leftover launched or started belongs to it: `--tree` ends it.
+//! A launcher that a unit has left over ends with its listener. What the leftover started ends with `--tree`.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// What the hook of the last start wrote with `--json`.
+/// The document that the hook of the last start wrote.
 #[track_caller]
 fn document(unit: &Unit<'_>) -> Value {
     let line = unit.until_line("the document", |line| line.message.contains(r#""status":"cleared""#));
@@ -24,7 +24,7 @@ fn document(unit: &Unit<'_>) -> Value {
     serde_json::from_str(&line.message).expect("a document")
 }
 
-/// Role, rule, outcome and signals of each of a list.
+/// The role, rule, outcome and signals of each process in a list.
 fn all_told(list: &Value) -> Vec<(u32, String)> {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let told = |process: &Value| {
@@ -41,7 +41,7 @@ fn all_told(list: &Value) -> Vec<(u32, String)> {
 fn b04_a_launcher_that_is_left_over_ends_with_its_listener(sd: &Sd) {
     let bystander = sd.bystander();
     let port = sd.port();
-    // It lives for long enough after its signal that the journal knows whose line it is.
+    // It lives long enough after its signal for the journal to know whose line it is.
     let gateway = sd.install(sd.gateway(port).forks_listener().on_term(OnTerm::Drain(300)));
     let hook = format!("ExecStartPre={} --json {port}\nKillMode=none\n", sd.program());
     let unit = sd.unit("gw.service", &format!("[Service]\n{gateway}{hook}"));
@@ -65,7 +65,7 @@ fn b04_a_launcher_that_is_left_over_ends_with_its_listener(sd: &Sd) {
     let port_told = &document["ports"][0];
     assert_eq!(all_told(&port_told["holders"]), [(listener, "holder own-unit ended SIGTERM".to_owned())]);
     assert_eq!(all_told(&port_told["members"]), [(launcher, "launcher own-unit ended SIGTERM".to_owned())]);
-    // The topmost is gone before the other one is asked.
+    // The launcher is gone before the listener is asked.
     let (gone, asked) = (&port_told["members"][0]["ms"], &port_told["holders"][0]["signals"][0]["after_ms"]);
     assert!(gone.as_u64().unwrap() <= asked.as_u64().unwrap(), "{document:#}");
     assert_eq!(port_told["sentence"], "cleared, 2 processes ended; a bind proves it");
@@ -75,8 +75,8 @@ fn b04_a_launcher_that_is_left_over_ends_with_its_listener(sd: &Sd) {
     bystander.answers();
 }
 
-/// Two runs, of which the second left a child on the port, and both what they had started. Gives what the first
-/// one left, the child, and what the second one left.
+/// Two runs have ended, and each left what it had started. The second one also left a child on the port. Gives what
+/// the first one left, the child, and what the second one left.
 #[track_caller]
 fn two_runs<'a>(
     sd: &'a Sd,
@@ -162,8 +162,8 @@ fn f02_what_stays_behind_is_counted(sd: &Sd) {
     bystander.answers();
 }
 
-/// A leftover gateway with its children, of which one is not marked and tells no run. Gives the gateway, the
-/// marked one and the other one.
+/// A leftover gateway with two children. One of them has neither marker nor run. Gives the gateway, the marked child
+/// and the other one.
 #[track_caller]
 fn with_unmarked_child<'a>(sd: &'a Sd, service: &Service<'_>, port: u16) -> (Unit<'a>, [u32; 3], Installed) {
     let unmarked = ["/usr/bin/env", "-i", "/bin/sleep", "infinity"];

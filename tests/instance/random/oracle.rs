@@ -1,4 +1,4 @@
-//! Who is to be ended, by what each process was made to be. Nothing of src is asked.
+//! Who is to be ended, told from what each process was made to be. Nothing of src is used.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ enum Identity {
     Unknown,
 }
 
-/// What is to come of a call.
+/// What a call should bring about.
 #[derive(Debug)]
 pub(super) struct Expected {
     pub(super) status: i64,
-    /// Who is ended with `--tree`, as what.
+    /// Who is ended with `--tree`, and as what.
     pub(super) roles: BTreeMap<usize, &'static str>,
-    /// Of the offspring, how many belong by their run alone.
+    /// How many of the offspring belong by their run alone.
     pub(super) by_run: usize,
 }
 
@@ -40,7 +40,7 @@ pub(super) fn expected(nodes: &[Node], protect: Option<usize>) -> Expected {
     let mut roles: BTreeMap<usize, &'static str> = holders.iter().map(|at| (*at, "holder")).collect();
     for holder in &holders {
         let mut child = *holder;
-        // Whose script tells nothing may run many others.
+        // A process whose script tells nothing may run many other programs.
         let launches =
             |child, parent| tree.one_instance(child, parent) && nodes[parent].program != Program::Plain;
         while let Some(parent) = nodes[child].parent().filter(|parent| launches(child, *parent)) {
@@ -50,9 +50,9 @@ pub(super) fn expected(nodes: &[Node], protect: Option<usize>) -> Expected {
     }
     tree.descend(&mut roles);
     let started = roles.len();
-    // By parent it is all known now, and only now can be told whose run it is.
+    // Everything that is known by its parent is in now. Only now is it clear whose run it is.
     let by_parent = roles.clone();
-    // A cgroup is inherited: who is in another one has started nothing of what is here.
+    // Children inherit the cgroup: a process in another one has started nothing of what is here.
     let here = |at: usize| holders.iter().any(|holder| nodes[*holder].cgroup == nodes[at].cgroup);
     let another =
         |at: usize| tree.identity(at) == Identity::Instance && !by_parent.contains_key(&at) && here(at);
@@ -65,7 +65,7 @@ pub(super) fn expected(nodes: &[Node], protect: Option<usize>) -> Expected {
             let (one, of) = (&nodes[at], &nodes[*holder]);
             let belongs = tree.identity(at) == Identity::Offspring
                 && !tree.protected(at)
-                // What is above it started it, and not the other way round.
+                // A parent is never offspring of its child.
                 && !tree.line(*holder).any(|above| above == at)
                 && one.parent().is_none_or(|parent| {
                     let parent = &nodes[parent];
@@ -83,7 +83,7 @@ pub(super) fn expected(nodes: &[Node], protect: Option<usize>) -> Expected {
 }
 
 impl Tree<'_> {
-    /// It and what is above it.
+    /// The process and its ancestors.
     fn line(&self, at: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(at), |at| self.nodes[*at].parent())
     }
@@ -109,7 +109,7 @@ impl Tree<'_> {
         }
     }
 
-    /// An instance that nobody looks after: here there are no units.
+    /// An instance that nobody looks after. There are no units here.
     fn stale(&self, at: usize) -> bool {
         self.identity(at) == Identity::Instance && !self.protected(at)
     }
@@ -122,14 +122,14 @@ impl Tree<'_> {
         self.stale(one) && self.stale(other) && like(one) == like(other)
     }
 
-    /// Takes in what is below those that are in.
+    /// Takes in the descendants of those that are in.
     fn descend(&self, roles: &mut BTreeMap<usize, &'static str>) {
-        // Who starts another has the lower number.
+        // A parent has a lower number than its child.
         for (at, node) in self.nodes.iter().enumerate() {
             let Some(parent) = node.parent().filter(|parent| roles.contains_key(parent)) else { continue };
             let of = &self.nodes[parent];
             let identity = self.identity(at);
-            // A script of no package may be anybody's: it is started by the instance, and no part of it.
+            // A script of no package may be anybody's. The instance started it, but it is no part of the instance.
             let told = node.program != Program::Plain;
             if roles[&parent] != "offspring" && self.one_instance(at, parent) && told {
                 roles.entry(at).or_insert("worker");

@@ -1,4 +1,4 @@
-//! A random tree: what each process of it is.
+//! A random tree: what each of its processes is.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ pub(super) enum Program {
     Tool,
 }
 
-/// A process of its own session or process group is no less a child.
+/// A process in a session or a process group of its own is still a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Alone {
     No,
@@ -31,17 +31,17 @@ pub(super) enum Alone {
 
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    /// Who started it; `None`: PID 1.
+    /// Who starts it. `None`: PID 1.
     pub(super) from: Option<usize>,
-    /// Who started it has lost it to PID 1.
+    /// Its parent has lost it to PID 1.
     pub(super) orphan: bool,
     pub(super) program: Program,
     pub(super) marked: bool,
-    /// With the variable that the service sets for what it starts.
+    /// It has the variable that the service sets for what it starts.
     pub(super) sign: bool,
     pub(super) run: Option<u64>,
     pub(super) profile: u64,
-    /// 0 is where the tests run.
+    /// 0 is the cgroup of the tests.
     pub(super) cgroup: u64,
     pub(super) alone: Alone,
     pub(super) holds: bool,
@@ -102,7 +102,7 @@ impl Node {
                 Alone::Group => Some("group"),
                 Alone::Session => Some("session"),
             },
-            // A child is there from its start.
+            // A child starts in its parent's cgroup.
             "cgroup": cgroup.filter(|_| self.from.map_or(0, |from| nodes[from].cgroup) != self.cgroup)
                 .map(|path| format!("{path}-{}", self.cgroup)),
             "holds": self.holds,
@@ -111,11 +111,11 @@ impl Node {
     }
 }
 
-/// splitmix64: a seed is all there is to a tree.
+/// splitmix64: the seed alone determines the tree.
 pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    /// Below `end`.
+    /// A number below `end`.
     pub(super) fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -137,13 +137,13 @@ impl Random {
     }
 }
 
-/// How many cgroups there are beside that of the tests.
+/// How many cgroups there are beside the one of the tests.
 pub(super) const CGROUPS: u64 = 3;
 
-/// `turn`: what comes about too seldom by chance takes turns.
+/// `turn`: things that chance brings too seldom take turns.
 pub(super) fn tree(random: &mut Random, turn: u64, cgroups: bool) -> Vec<Node> {
     let size = 6 + random.index(55);
-    // Somebody else's, outside of the tree.
+    // The first process is somebody else's, outside of the tree.
     let mut nodes = vec![Node::nothing_of_ours(None)];
     let mut from = None;
     if random.percent(50) {
@@ -175,7 +175,7 @@ pub(super) fn tree(random: &mut Random, turn: u64, cgroups: bool) -> Vec<Node> {
         let new = one_more(random, &nodes, cgroups);
         nodes.push(new);
     }
-    // At times somebody else holds it too: anybody, one that cannot be read, an instance from elsewhere.
+    // In some trees another process holds it, too: anybody, one that cannot be read, or an instance from elsewhere.
     let also: fn(&Node) -> bool = match turn % 10 {
         0 => |_| true,
         1 => |node| node.program == Program::Veiled && !node.sign,
@@ -212,18 +212,18 @@ fn one_more(random: &mut Random, nodes: &[Node], cgroups: bool) -> Node {
         84..90 => new.run = None,
         90..93 => new.profile = 2,
         93..97 => new = Node::nothing_of_ours(None),
-        // Started by hand, from the same terminal or another.
+        // Somebody started it by hand, from this terminal or another one.
         _ => {
             let run = random.of(&[nodes[from].run, Some(3)]);
             let program = Program::Gateway;
             new = Node { program, marked: random.percent(50), run, ..Node::nothing_of_ours(None) };
         }
     }
-    // Of an instance that has lost its parent, the run tells nothing more: not too often.
+    // The run of an orphaned instance tells nothing any more, so such orphans must be rare.
     if matches!(new.program, Program::Gateway | Program::Plain | Program::Command) && new.orphan {
         new.orphan = random.percent(15);
     }
-    // What is started in a cgroup is in it, whatever else becomes of it.
+    // What starts in a cgroup stays in it, whatever it becomes.
     new.cgroup = new.from.map_or(0, |from| nodes[from].cgroup);
     if cgroups && random.percent(7) {
         new.cgroup = 1 + random.below(CGROUPS);

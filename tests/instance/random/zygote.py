@@ -1,5 +1,5 @@
-# PID 1 of a pid namespace. Grows the tree that a line of JSON describes, runs portclear in it, says who lives, and
-# ends them all. Forking from here is what makes hundreds of trees cheap.
+# PID 1 of a pid namespace. For each line of JSON it grows the tree that the line describes, runs portclear, says who
+# lives, and ends them all. Forks from one process make hundreds of trees cheap.
 
 import json, os, select, signal, socket, subprocess, sys, time
 
@@ -59,7 +59,7 @@ def gather():
     pids = dict(map(int, line.split()) for line in text.splitlines())
     starts = {pid: stat(pid) for pid in pids.values()}
     assert None not in starts.values(), f"one has ended: {starts}"
-    # What starts in the tick of the caller is no older than it.
+    # A process that starts in the same tick as the caller is not older than the caller.
     while time.clock_gettime(time.CLOCK_BOOTTIME) * HZ < max(starts.values()) + 1:
         os.sched_yield()
     return pids, starts

@@ -9,11 +9,11 @@ use crate::systemd::service::{Service, pids, with_servers};
 
 pub(super) const PAGE: &str = include_str!("../../../docs/sweep.md");
 
-/// How many MCP servers each of three runs left behind, and the run after them has.
+/// How many MCP servers each of the three runs left behind.
 const LEFT: [usize; 3] = [29, 29, 28];
 pub(super) const LIVE: usize = 14;
 
-/// A unit of which three runs have ended, and all that they left.
+/// A unit whose three runs have ended, and all that they left.
 pub(super) struct Left<'a> {
     sd: &'a Sd,
     pub(super) service: Service<'a>,
@@ -25,7 +25,7 @@ pub(super) struct Left<'a> {
 }
 
 impl<'a> Left<'a> {
-    /// `listens`: the last one leaves a child that holds the port, too.
+    /// `listens`: the last run also leaves a child that holds the port.
     #[track_caller]
     pub(super) fn behind(sd: &'a Sd, listens: bool) -> Self {
         let (service, port) = (Service::new(sd), sd.port());
@@ -57,21 +57,21 @@ impl<'a> Left<'a> {
         self.files.push(gateway);
     }
 
-    /// The next run: with MCP servers of its own.
+    /// Starts the next run, with MCP servers of its own.
     #[track_caller]
     pub(super) fn go_on(&mut self, hook: &str) -> u32 {
         let gateway = with_servers(self.service.gateway(self.port), LIVE);
         self.write(gateway, hook);
         let start = self.unit.try_start();
         start.succeeded();
-        // The grace at the least, had one of them been waited for in vain.
+        // portclear would have waited for the whole grace, had one of them not ended.
         assert!(start.elapsed < DEADLINE, "{start}");
         let main = self.sd.until_answers(self.port);
         assert_eq!(main, self.unit.main_pid());
         main
     }
 
-    /// The gateway that runs now, and its MCP servers.
+    /// The gateway of the current run lives, and these are all the processes of the unit.
     #[track_caller]
     pub(super) fn lives(&self, main: u32, all: &BTreeSet<u32>) {
         assert_eq!(pids(&self.unit), *all);
@@ -79,7 +79,7 @@ impl<'a> Left<'a> {
         assert_eq!((self.unit.show("NRestarts").as_str(), self.unit.signals_of(main)), ("0", vec![]));
     }
 
-    /// What the document says of them: left over, each for itself.
+    /// The document calls each of them left over, by itself.
     #[track_caller]
     pub(super) fn are_in(&self, run: &Run, rule: &str, outcome: &str, sent: &[&str]) {
         let swept = run.json()["swept"]["processes"].take();
@@ -104,7 +104,7 @@ impl<'a> Left<'a> {
         assert!(memory["bytes"].as_u64() > Some(86 * 4096), "{run}");
     }
 
-    /// What was printed, and what the page shows, but for what differs each time.
+    /// The page shows what was printed, except for what differs each time.
     #[track_caller]
     pub(super) fn is_on_the_page(&self, block: usize, printed: &str) {
         let user = if self.sd.uid() == 0 { "uid 0 root" } else { "uid 4711 portclear" };
@@ -130,7 +130,7 @@ impl<'a> Left<'a> {
     }
 }
 
-/// Without pids, runs, times, sizes and folders. Counts stay.
+/// The line without pids, runs, times, sizes and folders. Counts stay.
 fn masked(line: &str) -> String {
     let mut words = line.split(' ').peekable();
     let mut masked = Vec::new();
