@@ -12,23 +12,23 @@ use super::pidns::PidNs;
 pub(crate) const MARKERS: [(&str, &str); 2] =
     [("OPENCLAW_SERVICE_MARKER", "openclaw"), ("OPENCLAW_SERVICE_KIND", "gateway")];
 
-/// What a fixture does on SIGTERM (and INT, HUP, QUIT, USR1, USR2). It reports each of them.
+/// What a fixture does on SIGTERM, INT, HUP, QUIT, USR1 and USR2. It reports each of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum OnTerm {
-    /// With status 0.
+    /// Ends with status 0.
     Exit,
     Ignore,
-    /// Serves on for so many milliseconds, then ends with status 0; at a second signal at once, with status 1.
+    /// Serves on for so many milliseconds and ends with status 0. A second signal ends it at once, with status 1.
     Drain(u64),
-    /// Starts its successor, by fork and exec, with the sockets, and ends once that has begun.
+    /// Starts its successor by fork and exec, with its sockets. Ends once the successor has executed.
     HandOver,
-    /// Forks and ends: the child, which has executed nothing, holds the sockets and ends at its own signal.
+    /// Forks and ends. The child has executed nothing. It holds the sockets, and ends at its own signal.
     LeaveFork,
-    /// Passes it on to what was started below it, waits for that, and ends with 0 if all of it did.
+    /// Passes the signal on to its children and waits for them. Ends with 0 if all of them did.
     Forward,
 }
 
-/// Begun by [`Fixture::gateway`], [`Fixture::other`] or [`Fixture::silent`]; [`Builder::start`] starts it.
+/// [`Fixture::gateway`] and its like make one, [`Builder::start`] starts it.
 pub(crate) struct Builder {
     pub(super) config: Map<String, Value>,
     pub(super) runtime: Option<PathBuf>,
@@ -62,7 +62,7 @@ impl Builder {
         }
     }
 
-    /// The file name of the executable: `node` unless said otherwise.
+    /// The file name of the executable. It is `node` without this.
     pub(crate) fn exe_name(mut self, name: impl Into<OsString>) -> Self {
         self.exe_name = Some(name.into());
         self
@@ -78,7 +78,7 @@ impl Builder {
         self
     }
 
-    /// With both markers or with neither.
+    /// Carries both markers, or neither.
     pub(crate) fn marked(mut self, marked: bool) -> Self {
         self.environment.retain(|(key, _)| MARKERS.iter().all(|(marker, _)| key != marker));
         if marked {
@@ -87,7 +87,7 @@ impl Builder {
         self
     }
 
-    /// Sets a variable, in place of an earlier value.
+    /// Sets a variable, or replaces its earlier value.
     pub(crate) fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         let key = key.into();
         self.environment.retain(|(earlier, _)| *earlier != key);
@@ -95,13 +95,13 @@ impl Builder {
         self
     }
 
-    /// The arguments after the script, in place of `gateway --port N`.
+    /// These arguments follow the script. Without this they are `gateway --port N`.
     pub(crate) fn args(mut self, arguments: &[&str]) -> Self {
         self.arguments = arguments.iter().map(OsString::from).collect();
         self
     }
 
-    /// `127.0.0.1:18789`, `0.0.0.0:…`, `[::1]:…`, `[::]:…` (dual-stack); as many as are wanted.
+    /// `127.0.0.1:18789`, `0.0.0.0:…`, `[::1]:…`, or `[::]:…` (dual-stack). A fixture may listen on several.
     pub(crate) fn listen(self, at: &str) -> Self {
         self.socket(at, "listen")
     }
@@ -110,17 +110,17 @@ impl Builder {
         self.socket(at, "v6only")
     }
 
-    /// With SO_REUSEPORT: several of one user listen on the same address.
+    /// Sets SO_REUSEPORT: several processes of one user may then listen on the same address.
     pub(crate) fn listen_reuseport(self, at: &str) -> Self {
         self.socket(at, "reuseport")
     }
 
-    /// As careless servers do: without SO_REUSEADDR, and so do its connections.
+    /// Sets no SO_REUSEADDR, like a careless server, and its connections have none either.
     pub(crate) fn listen_without_reuse(self, at: &str) -> Self {
         self.socket(at, "rigid")
     }
 
-    /// Bound, never listening.
+    /// Binds, and never listens.
     pub(crate) fn bound(self, at: &str) -> Self {
         self.socket(at, "bound")
     }
@@ -142,24 +142,24 @@ impl Builder {
         self.set("on_term", value)
     }
 
-    /// Forks once it is bound, and both serve the same sockets. For [`super::Sd::install`].
+    /// Forks once it is bound. Both processes serve the same sockets. For [`super::Sd::install`].
     pub(crate) fn forks(self) -> Self {
         self.set("forks", json!("both"))
     }
 
-    /// The same, but only the child keeps the sockets: a launcher and its worker.
+    /// The same, but only the child keeps the sockets. So do a launcher and its worker.
     pub(crate) fn forks_listener(self) -> Self {
         self.set("forks", json!("listener"))
     }
 
-    /// Starts a program of any kind, with its own environment: what an agent does. As often as wanted.
+    /// Starts any program with its own environment, as an agent does. It may be called several times.
     pub(crate) fn spawns(mut self, argv: &[&str]) -> Self {
         let spawns = self.config.entry("spawns").or_insert_with(|| json!([]));
         spawns.as_array_mut().expect("a list").push(json!(argv));
         self
     }
 
-    /// Starts again what was started below it and has ended.
+    /// Starts a child again that has ended.
     pub(crate) fn respawns(self) -> Self {
         self.set("respawns", json!(true))
     }
@@ -185,7 +185,7 @@ impl Builder {
         self
     }
 
-    /// Behind any other wrapper program that executes or forks its arguments.
+    /// Starts behind another wrapper, a program that executes or forks its arguments.
     pub(crate) fn behind(mut self, wrapper: &[&str]) -> Self {
         self.wrapper = wrapper.iter().map(OsString::from).collect();
         self

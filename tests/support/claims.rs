@@ -11,12 +11,12 @@ use super::net::can_bind;
 use super::process::Proc;
 use super::run::Run;
 
-/// What a test allows beyond the times that are promised: start, scan and report, on a machine that is busy.
+/// What a test allows beyond the promised times: start, scan and report, on a busy machine.
 pub(crate) const SLACK: Duration = Duration::from_millis(1500);
 
 // One port with one holder.
 
-/// The only port was left alone with this status, its only holder by this rule. Gives the reason.
+/// The only port was left alone with this exit status, and its only holder by this rule. Gives the reason.
 #[track_caller]
 pub(crate) fn spared(run: &Run, exit: i32, pid: u32, rule: &str) -> String {
     assert_eq!(run.status, exit, "{run}");
@@ -31,7 +31,7 @@ pub(crate) fn spared(run: &Run, exit: i32, pid: u32, rule: &str) -> String {
     holder["reason"].as_str().unwrap().to_owned()
 }
 
-/// The only port was cleared: its only holder was ended by this rule, with these signals.
+/// The only port was cleared. Its only holder was ended by this rule, with these signals.
 #[track_caller]
 pub(crate) fn cleared(run: &Run, pid: u32, rule: &str, signals: &[&str]) {
     assert_eq!(run.status, 0, "{run}");
@@ -50,7 +50,7 @@ pub(crate) fn sent(holder: &Value) -> Vec<&str> {
     holder["signals"].as_array().unwrap().iter().map(|one| one["signal"].as_str().unwrap()).collect()
 }
 
-/// It serves, and nothing was sent to it.
+/// It serves, and it got no signal.
 #[track_caller]
 pub(crate) fn untouched(fixture: &Fixture) {
     fixture.answers();
@@ -60,7 +60,7 @@ pub(crate) fn untouched(fixture: &Fixture) {
 
 // One port with several holders.
 
-/// These processes are all the stale instances of the report. Each got one SIGTERM and has ended.
+/// These processes are the holders of the report, all of them stale instances. Each got one SIGTERM and has ended.
 #[track_caller]
 pub(crate) fn instances_ended(run: &Run, ended: &[&Proc]) {
     assert_eq!(run.status, 0, "{run}");
@@ -81,7 +81,7 @@ pub(crate) fn instances_ended(run: &Run, ended: &[&Proc]) {
     ended.iter().for_each(|process| process.has_ended());
 }
 
-/// These processes are all the holders of the report, each with its rule. None was touched, and all live.
+/// These processes are the holders of the report, each with its rule. None was touched, and all live.
 #[track_caller]
 pub(crate) fn left_alone(run: &Run, untouched: &[(&Proc, &str)]) {
     assert_eq!(run.status, 3, "{run}");

@@ -1,6 +1,6 @@
-//! A running instance, or what looks like one, and the commands it takes.
+//! A running fixture: an instance, or what looks like one.
 
-use std::cell::{Ref, RefCell};
+use std::cell::RefCell;
 use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
@@ -13,11 +13,11 @@ use super::layout::Layout;
 use super::net;
 use super::process::{Proc, only_child};
 
-/// Ended when dropped, with all that it forked.
+/// The drop ends it, with all that it forked.
 pub(crate) struct Fixture {
     channel: RefCell<Channel>,
     pub(super) process: Proc,
-    /// Its own pid as it sees it: another one inside a pid namespace.
+    /// Its own pid, as it sees it. Inside a pid namespace this is another one.
     pub(super) inner_pid: u32,
     workers: Vec<Proc>,
     pub(super) child: RefCell<Option<Child>>,
@@ -26,8 +26,8 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
-    /// An instance: `<tmp>/bin/node <tmp>/openclaw/dist/index.js gateway --port 18789` with both markers and
-    /// package "openclaw", listening on 127.0.0.1:18789.
+    /// An instance: `<tmp>/bin/node <tmp>/openclaw/dist/index.js gateway --port 18789`. It has both markers and the
+    /// package "openclaw", and listens on 127.0.0.1:18789.
     pub(crate) fn gateway() -> Builder {
         Self::gateway_on("127.0.0.1:18789")
     }
@@ -36,17 +36,17 @@ impl Fixture {
         Self::silent().listen(address)
     }
 
-    /// The same without a socket. Add some with [`Builder::listen`] and its like.
+    /// The same without a socket. [`Builder::listen`] and its like add some.
     pub(crate) fn silent() -> Builder {
         Builder::new("gateway").package("openclaw").marked(true)
     }
 
-    /// An MCP server, as a gateway starts them: with its markers, of another package, without a socket.
+    /// An MCP server as a gateway starts it: it has the markers, another package, and no socket.
     pub(crate) fn mcp() -> Builder {
         Self::silent().package("mcp")
     }
 
-    /// Nothing of the service's, though node runs it: package "other", no marker.
+    /// A process that is none of the service's, though node runs it: package "other", no marker.
     pub(crate) fn other(address: &str) -> Builder {
         Builder::new("other").package("other").listen(address)
     }
@@ -77,12 +77,12 @@ impl Fixture {
         }
     }
 
-    /// As the test and the host see it.
+    /// The pid that the test and the host see.
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// As it sees itself, and portclear inside the same [`super::PidNs`].
+    /// The pid that it sees itself. portclear inside the same [`super::PidNs`] sees it, too.
     pub(crate) fn inner_pid(&self) -> u32 {
         self.inner_pid
     }
@@ -91,7 +91,7 @@ impl Fixture {
         &self.process
     }
 
-    /// Workers of a real node.
+    /// The workers of a real node.
     pub(crate) fn workers(&self) -> &[Proc] {
         &self.workers
     }
@@ -109,7 +109,7 @@ impl Fixture {
         &self.layout.script
     }
 
-    /// Its first address answers a real connection, and it is this process that does.
+    /// Its first address answers a real connection, and this process is the one that answers.
     #[track_caller]
     pub(crate) fn answers(&self) {
         self.answers_on(&self.address);
@@ -126,7 +126,7 @@ impl Fixture {
         self.process.is_alive()
     }
 
-    /// Waits for its end. It stays a zombie until [`Fixture::status`] or the drop: nobody else reaps it.
+    /// Waits for its end. It stays a zombie until [`Fixture::status`] or the drop, because nobody else reaps it.
     #[track_caller]
     pub(crate) fn has_ended(&self) {
         self.process.has_ended();
@@ -140,7 +140,7 @@ impl Fixture {
         child.as_mut().expect("a child of the test").wait().unwrap()
     }
 
-    /// The signals it has got, by name without SIG ("TERM"), in order. SIGKILL, STOP and CONT leave no trace.
+    /// The signals that it got, in order, by name without SIG ("TERM"). SIGKILL, STOP and CONT leave no trace.
     pub(crate) fn signals(&self) -> Vec<String> {
         if self.is_alive() {
             self.command(&json!({ "do": "signals" }), COMMAND);
@@ -148,7 +148,7 @@ impl Fixture {
         self.signals_of(self.inner_pid)
     }
 
-    /// Of a forked child, by the pid the fixture gave. Complete once the child has ended.
+    /// The signals that a forked child got, by the pid that the fixture gave. Complete once the child has ended.
     pub(crate) fn signals_of(&self, pid: u32) -> Vec<String> {
         let mut channel = self.channel.borrow_mut();
         let all = channel.signals().iter();
@@ -172,10 +172,10 @@ impl Fixture {
 
 impl Drop for Fixture {
     fn drop(&mut self) {
-        // Forked children see this, and end.
+        // Forked children see the end of the pipe, and end.
         self.channel.borrow_mut().close();
         let mut child = self.child.take();
-        // A wrapper first, which would only report the end of the other.
+        // The wrapper first: it would only report the end of the other.
         if let Some(child) = &mut child {
             let _ = child.kill();
         }

@@ -13,7 +13,7 @@ class Fixture(Server):
         return pid
 
     def do_heir(self, at, gate):
-        """A restart that takes its time: the fork executes when something can be read from the gate."""
+        """A slow restart: the fork executes when it can read something from the gate."""
         pid = os.fork()
         if pid:
             return pid
@@ -44,7 +44,7 @@ class Fixture(Server):
         self.sockets.append(bound(at, kind))
 
     def do_connect(self, source, to):
-        # As clients do: without SO_REUSEADDR.
+        # As in most clients, there is no SO_REUSEADDR.
         connection = bound(source, "exclusive")
         host, port = to.rsplit(":", 1)
         connection.connect((host.strip("[]"), int(port)))
@@ -54,12 +54,12 @@ class Fixture(Server):
         self.close_sockets()
 
     def do_leader_exits(self):
-        # The system call of a thread's end, not of a process's; ctypes lets go of the interpreter meanwhile.
+        # This ends a thread, not the process. ctypes lets go of the interpreter meanwhile.
         self.jobs.put(lambda: libc.syscall(60 if os.uname().machine == "x86_64" else 93, 0))
 
     def do_own_table(self):
         system(libc.unshare(CLONE_FILES))
-        # The numbers are the same in both tables: raw, or this thread's would be closed too.
+        # Both tables have the same numbers. The objects are not closed, or this thread's sockets would be closed, too.
         numbers = [sock.fileno() for sock in self.sockets]
         self.on_leader(lambda: [os.close(number) for number in numbers])
 
@@ -81,7 +81,7 @@ class Fixture(Server):
         os.execve(argv[0], argv, {**env, "FIXTURE": json.dumps(inherited)})
 
     def do_comm(self, name):
-        # The leader's, whichever thread writes.
+        # This is the leader's name, whichever thread writes it.
         with open("/proc/self/comm", "wb", buffering=0) as file:
             file.write(bytes(name))
 
@@ -101,20 +101,20 @@ class Fixture(Server):
         system(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 
     def do_vast(self, what, size):
-        """Lets its arguments or environment seem to be that large. Nothing of it is ever written."""
+        """Lets its arguments or its environment seem so large. Nothing of that is ever written."""
         region = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
         self.kept.append(region)
         start = ctypes.addressof(ctypes.c_char.from_buffer(region))
         places = {"arguments": stat_fields(48, 49), "environment": stat_fields(50, 51), what: [start, start + size - 1]}
         libc.sbrk.restype = ctypes.c_void_p
         layout = [*stat_fields(26, 27, 45, 46, 47), libc.sbrk(0), *stat_fields(28)]
-        # struct prctl_mm_map, without an auxiliary vector and another executable.
+        # struct prctl_mm_map, without an auxiliary vector and without another executable.
         layout = struct.pack("=12QII", *layout, *places["arguments"], *places["environment"], 0, 0, 2**32 - 1)
         size = ctypes.c_ulong(len(layout))
         system(libc.prctl(PR_SET_MM, PR_SET_MM_MAP, ctypes.create_string_buffer(layout, size.value), size, 0))
 
     def do_spawn(self, argv, env, stdin, stdout):
-        # Opening blocks until the test has opened its side.
+        # The open blocks until the test has opened its side.
         with open(stdin, "rb", buffering=0) as source, open(stdout, "wb", buffering=0) as sink:
             child = subprocess.Popen(argv, env=env, stdin=source, stdout=sink, preexec_fn=unblock)
         child.command = {"argv": argv, "env": env, "stdin": stdin, "stdout": stdout}
@@ -136,7 +136,7 @@ class Fixture(Server):
         }
 
     def do_run_reparented(self, argv, env):
-        """What runs it has lost its parent: the way up no longer leads here."""
+        """The process that runs it has lost its parent, so this fixture is no ancestor of it."""
         middle = os.fork()
         if middle:
             os.waitpid(middle, 0)
@@ -154,7 +154,7 @@ if config["dies_with_parent"]:
     system(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
 server = Fixture()
 server.have_children()
-# After an exec or a hand-over nobody waits for it: it would be taken for the reply to the next command.
+# After an exec or a hand-over nobody waits for it: the test would take it for the reply to its next command.
 if "inherit" not in config:
     say(reply={"pid": os.getpid()})
 notify_ready()

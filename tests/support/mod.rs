@@ -1,29 +1,7 @@
-//! What a test is written with.
+//! What a test is written with. ../README.md says how.
 //!
-//! ```text
-//! use crate::support::*;
-//!
-//! pub(crate) fn cases() -> Vec<Case> {
-//!     vec![case!(b01_node_is_found), case!(d06_other_user, Needs::Root)]
-//! }
-//!
-//! fn b01_node_is_found() {
-//!     let bystander = Bystander::start();
-//!     let gateway = Fixture::gateway().start();
-//!     let run = portclear(&["18789"]);
-//!     assert_eq!(run.status, 0, "{run}");
-//!     gateway.has_ended();
-//!     bystander.answers();
-//! }
-//! ```
-//!
-//! The same in units of a real systemd is [`Sd`]'s.
-//!
-//! Every process is ended when its value is dropped; a value is for the thread that made it (the kernel
-//! delivers a parent's death, and a tracer's requests, by thread).
-
-// A helper waits here for the module that uses it.
-#![allow(dead_code, unused_imports, unused_macros)]
+//! The drop of a value ends its processes. A value belongs to the thread that made it: the kernel ends children and
+//! answers tracers by thread.
 
 pub(crate) mod builder;
 pub(crate) mod bystander;
@@ -66,6 +44,6 @@ pub(crate) use run::{JSON, Portclear, Run, Running, TREE, portclear, portclear_j
 pub(crate) use sd::{Manager, Sd, both};
 pub(crate) use server::Server;
 pub(crate) use terminal::Terminal;
-pub(crate) use tracer::{Call, Hold, Traced, hold_at_exit};
-pub(crate) use unit::{Line, Unit, UnitBystander};
+pub(crate) use tracer::{Call, Traced, hold_at_exit};
+pub(crate) use unit::Unit;
 pub(crate) use wait::{DEADLINE, tick_after, until};

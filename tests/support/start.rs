@@ -16,7 +16,7 @@ use super::layout::Layout;
 use super::libc;
 
 impl Builder {
-    /// Starts it, and returns when it serves and a clock tick has passed.
+    /// Starts it. Returns when it serves and a clock tick has passed.
     #[track_caller]
     pub(crate) fn start(self) -> Fixture {
         let layout = self.layout(&std::env::temp_dir());
@@ -27,7 +27,7 @@ impl Builder {
         self.ready(layout, channel, Some(child), None)
     }
 
-    /// The same as a child of another fixture: a launcher's worker, an agent's program.
+    /// The same, as a child of another fixture: a launcher's worker, or an agent's program.
     #[track_caller]
     pub(crate) fn start_below(self, parent: &Fixture) -> Fixture {
         let layout = self.layout(&std::env::temp_dir());
@@ -35,7 +35,7 @@ impl Builder {
         let [input, output] = ["stdin", "stdout"].map(|name| layout.root().join(name));
         for path in [&input, &output] {
             nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
-            // The umask has no say: the parent may be another user's.
+            // The parent may be another user's, so the umask must have no say.
             fs::set_permissions(path, Permissions::from_mode(0o666)).unwrap();
         }
         let text = |text: &OsStr| text.to_str().expect("plain text").to_owned();
@@ -43,7 +43,7 @@ impl Builder {
             std::iter::once(command.get_program()).chain(command.get_args()).map(text).collect();
         let environment: Map<String, Value> =
             command.get_envs().map(|(key, value)| (text(key), json!(value.map(text)))).collect();
-        // Neither end waits here for the other: one is open for both ways, one does not block.
+        // Neither end waits here for the other: the one is open both ways, the other does not block.
         let source = OpenOptions::new().read(true).write(true).open(&input);
         let sink = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&output);
         let (source, sink): (File, File) = (source.unwrap(), sink.unwrap());
@@ -108,7 +108,7 @@ impl Builder {
     }
 }
 
-/// A wrapper that becomes another user and then the program, in the same process.
+/// A wrapper that becomes another user, and then the program in the same process.
 pub(super) fn run_as(uid: u32) -> Vec<OsString> {
     let user = [format!("--reuid={uid}"), format!("--regid={uid}")];
     let words = ["setpriv", &user[0], &user[1], "--clear-groups", "--"];
