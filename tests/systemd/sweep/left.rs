@@ -11,6 +11,8 @@ pub(super) const PAGE: &str = include_str!("../../../docs/sweep.md");
 
 /// How many MCP servers each of the three runs left behind.
 const LEFT: [usize; 3] = [29, 29, 28];
+
+/// How many the run after them has.
 pub(super) const LIVE: usize = 14;
 
 /// A unit whose three runs have ended, and all that they left.
