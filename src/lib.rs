@@ -72,7 +72,8 @@ mod end;
 mod judge;
 #[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
 mod read;
-#[cfg(all(target_os = "linux", not(portclear_elsewhere), test))]
+#[cfg(test)]
+#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
 mod testing;
 
 #[cfg_attr(all(target_os = "linux", not(portclear_elsewhere)), path = "system.rs")]
