@@ -45,6 +45,7 @@ mod f_sweep;
 mod f_tree;
 mod f_units;
 mod g_guest;
+mod golden;
 mod h_places;
 mod harness_self;
 mod harness_world;
@@ -114,6 +115,7 @@ fn main() -> ExitCode {
         f_review::cases(),
         examples::cases(),
         g_guest::cases(),
+        golden::cases(),
         program::cases(),
         program_json::cases(),
         program_library::cases(),
