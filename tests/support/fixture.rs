@@ -256,6 +256,7 @@ impl Fixture {
 
     /// Runs the program under test as its child, with its environment and these variables.
     pub(crate) fn portclear(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
+        super::witness::of_child(self, arguments, environment);
         self.run(&[&[PROGRAM], arguments].concat(), environment, false)
     }
 

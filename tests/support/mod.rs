@@ -19,6 +19,9 @@
 //!
 //! The same in units of a real systemd is [`Sd`]'s.
 //!
+//! `PORTCLEAR_WITNESS=/path/to/another/portclear cargo test --locked --test main` compares the program with another
+//! one, as with the version before a change that must change nothing: see [`witness`].
+//!
 //! Every process is ended when its value is dropped; a value is for the thread that made it (the kernel
 //! delivers a parent's death, and a tracer's requests, by thread).
 
@@ -29,6 +32,7 @@ pub(crate) mod builder;
 pub(crate) mod bystander;
 pub(crate) mod case;
 pub(crate) mod channel;
+pub(crate) mod diff;
 pub(crate) mod fixture;
 pub(crate) mod installed;
 pub(crate) mod layout;
@@ -46,6 +50,7 @@ pub(crate) mod terminal;
 pub(crate) mod tracer;
 pub(crate) mod unit;
 pub(crate) mod wait;
+pub(crate) mod witness;
 
 pub(crate) use builder::{Builder, MARKERS, OnTerm};
 pub(crate) use bystander::Bystander;
