@@ -3,8 +3,9 @@
 //! `PORTCLEAR_WITNESS` is the path of it. Each call by [`portclear`](super::portclear),
 //! [`Portclear`](super::Portclear), [`Fixture::portclear`] or [`Sd::portclear`] then has both programs look first,
 //! with the same arguments, variables and user, and with `-n --json` in addition. The test fails where they say
-//! anything else, but for what is another thing at each moment. Arguments that are refused are not compared, nor is
-//! `unit`, nor a call under a tracer or on a terminal, nor what a unit or a shell calls.
+//! anything else, but for what is another thing at each moment; the order of fields is for the golden files. Not
+//! compared are arguments that are refused, `unit`, a call under a tracer or on a terminal, and what a unit or a
+//! shell calls.
 //!
 //! Such a run is for comparing: it takes longer, and a test that measures time may say so.
 
