@@ -9,6 +9,7 @@
 )]
 
 mod ending;
+mod golden;
 mod harness;
 mod holders;
 mod house;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         holders::cases(),
         ending::cases(),
         instance::cases(),
+        golden::cases(),
         program::cases(),
         library::cases(),
         harness::cases(),

@@ -116,6 +116,7 @@ impl Fixture {
 
     /// Runs the program under test as its child, with its environment and with these variables.
     pub(crate) fn portclear(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
+        super::witness::of_child(self, arguments, environment);
         self.run(&[&[PROGRAM], arguments].concat(), environment, false)
     }
 

@@ -9,6 +9,7 @@ pub(crate) mod case;
 pub(crate) mod channel;
 pub(crate) mod claims;
 pub(crate) mod commands;
+pub(crate) mod diff;
 pub(crate) mod fixture;
 pub(crate) mod installed;
 pub(crate) mod layout;
@@ -27,6 +28,7 @@ pub(crate) mod terminal;
 pub(crate) mod tracer;
 pub(crate) mod unit;
 pub(crate) mod wait;
+pub(crate) mod witness;
 
 pub(crate) use builder::{Builder, MARKERS, OnTerm};
 pub(crate) use bystander::Bystander;

@@ -19,6 +19,7 @@ use super::pidns::PidNs;
 use super::process::{Proc, only_child};
 use super::start::run_as;
 use super::tracer::Traced;
+use super::witness;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_portclear");
 
@@ -50,12 +51,12 @@ pub(crate) fn portclear_json(more: &[&str]) -> Run {
 
 /// A run that needs more than arguments: variables, a user, a namespace, a tracer.
 pub(crate) struct Portclear {
-    arguments: Vec<OsString>,
-    environment: Vec<(OsString, OsString)>,
-    wrapper: Vec<OsString>,
-    prefix: Vec<OsString>,
-    output: [Option<Stdio>; 2],
-    uid: Option<u32>,
+    pub(super) arguments: Vec<OsString>,
+    pub(super) environment: Vec<(OsString, OsString)>,
+    pub(super) wrapper: Vec<OsString>,
+    pub(super) prefix: Vec<OsString>,
+    pub(super) output: [Option<Stdio>; 2],
+    pub(super) uid: Option<u32>,
 }
 
 impl Portclear {
@@ -125,10 +126,11 @@ impl Portclear {
     /// Starts it. The test does something meanwhile.
     #[track_caller]
     pub(crate) fn spawn(self) -> Running {
+        witness::of_call(&self);
         if self.wrapper.is_empty() {
-            return self.start(&[], Stdio::null());
+            return self.start(PROGRAM.as_ref(), &[], Stdio::null());
         }
-        let mut running = self.spawn_gated();
+        let mut running = self.spawn_gated(PROGRAM.as_ref());
         running.open_gate();
         running
     }
@@ -141,20 +143,20 @@ impl Portclear {
 
     /// Starts a shell that becomes the program in the same process when the gate opens. Before that, there is time to
     /// find the process below a wrapper, and to seize it.
-    pub(super) fn spawn_gated(self) -> Running {
+    pub(super) fn spawn_gated(self, program: &Path) -> Running {
         let gate = ["/bin/sh", "-c", r#"read -r line; exec "$0" "$@" </dev/null"#];
-        self.start(&gate, Stdio::piped())
+        self.start(program, &gate, Stdio::piped())
     }
 
-    fn start(self, gate: &[&str], stdin: Stdio) -> Running {
+    fn start(self, program: &Path, gate: &[&str], stdin: Stdio) -> Running {
         // Another user may have no access to the folder where the program was built.
         let folder = self.uid.map(|_| {
             let all = Permissions::from_mode(0o755);
             tempfile::Builder::new().permissions(all).tempdir().unwrap()
         });
         let program = match &folder {
-            Some(folder) => copy(Path::new(PROGRAM), &folder.path().join("portclear")),
-            None => PROGRAM.into(),
+            Some(folder) => copy(program, &folder.path().join("portclear")),
+            None => program.to_owned(),
         };
         let forks = !self.wrapper.is_empty();
         let mut argv = self.wrapper;

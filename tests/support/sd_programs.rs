@@ -53,6 +53,7 @@ impl Sd {
     /// Runs portclear by hand, as root or as the user, in no unit.
     #[track_caller]
     pub(crate) fn portclear(&self, arguments: &[&str]) -> Run {
+        super::witness::of_sd(self, arguments);
         self.enter(&[&[&self.program()[..]], arguments].concat())
     }
 

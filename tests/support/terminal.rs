@@ -1,6 +1,6 @@
 //! Runs the program under test on a real terminal.
 
-use super::run::{Portclear, Run};
+use super::run::{PROGRAM, Portclear, Run};
 
 /// Which of its two streams are terminals. The other one is a pipe.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,10 @@ impl Portclear {
             Terminal::Stderr => "stderr",
         };
         let script = include_str!("terminal.py");
-        let run = self.env("TERM", "xterm").through(&["/usr/bin/python3", "-Ic", script, streams]).run();
+        let run = self.env("TERM", "xterm").through(&["/usr/bin/python3", "-Ic", script, streams]);
+        let mut running = run.spawn_gated(PROGRAM.as_ref());
+        running.open_gate();
+        let run = running.finish();
         assert!(run.status == 0 && run.stderr.is_empty(), "the terminal failed: {run}");
         let shown = run.json();
         let text = |key: &str| {

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use super::channel::RUN;
 use super::fixture::Fixture;
 use super::process::Proc;
-use super::run::{Portclear, Run, Running};
+use super::run::{PROGRAM, Portclear, Run, Running};
 use super::wait::{DEADLINE, until};
 use super::{Signal, libc};
 
@@ -26,7 +26,7 @@ impl Traced {
     /// [`Portclear::traced`] calls it.
     #[track_caller]
     pub(super) fn start(program: Portclear) -> Self {
-        let mut running = program.spawn_gated();
+        let mut running = program.spawn_gated(PROGRAM.as_ref());
         let pid = pid_of(running.process());
         let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_EXITKILL;
         ptrace::seize(pid, options).expect("ptrace");

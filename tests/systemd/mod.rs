@@ -16,7 +16,7 @@ mod recipes;
 mod records;
 mod rivals;
 mod scopes;
-mod service;
+pub(crate) mod service;
 mod shells;
 mod sockets;
 mod sweep;

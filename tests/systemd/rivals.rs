@@ -64,7 +64,9 @@ fn c07_a_system_and_a_user_unit_do_not_end_each_other() {
 fn c07_a_unit_of_root_is_out_of_a_users_reach() {
     let [system, user] = [Manager::System, Manager::User].map(Sd::new);
     let port = user.port();
-    rivals((&system, ""), &user, port, |_, _| "held by a process of uid 0 that cannot be seen from here".to_owned());
+    rivals((&system, ""), &user, port, |_, _| {
+        format!("held by a process of uid 0 that cannot be seen from here; this would work: sudo portclear {port}")
+    });
 }
 
 fn d06_another_users_gateway_is_out_of_reach() {

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::support::*;
 
 /// Its package and its marker bear the name of the test.
-pub(super) struct Service<'a> {
+pub(crate) struct Service<'a> {
     sd: &'a Sd,
-    pub(super) name: String,
+    pub(crate) name: String,
 }
 
 impl<'a> Service<'a> {
@@ -39,19 +39,19 @@ impl<'a> Service<'a> {
 }
 
 /// Adds stand-ins for MCP servers. They have the gateway's environment, and nothing ends them.
-pub(super) fn with_servers(builder: Builder, count: usize) -> Builder {
+pub(crate) fn with_servers(builder: Builder, count: usize) -> Builder {
     (0..count).fold(builder, |builder, _| builder.spawns(&["/bin/sleep", "infinity"]))
 }
 
-pub(super) fn pids(unit: &Unit<'_>) -> BTreeSet<u32> {
+pub(crate) fn pids(unit: &Unit<'_>) -> BTreeSet<u32> {
     unit.pids().into_iter().collect()
 }
 
 /// The main process ends alone. Its child, and what that started, are left over as a tree.
-pub(super) const LAUNCHER: [&str; 4] = ["/bin/sh", "-c", r#""$@" & wait"#, "sh"];
+pub(crate) const LAUNCHER: [&str; 4] = ["/bin/sh", "-c", r#""$@" & wait"#, "sh"];
 
 /// A shell in `ExecStart=` is like this: marked, of no package of the service, and the parent of these.
-pub(super) fn shell(service: &Service<'_>, port: u16, below: &[&Installed]) -> Builder {
+pub(crate) fn shell(service: &Service<'_>, port: u16, below: &[&Installed]) -> Builder {
     let shell = service.gateway(port).package("shell");
     below.iter().fold(shell, |shell, one| {
         let command = one.command();
