@@ -18,8 +18,7 @@ fn parts(criterion: &mut Criterion) {
     let holder = bench::holder(pid, &inodes, &service).unwrap().unwrap();
     criterion.bench_function("table", |bencher| bencher.iter(|| bench::table(black_box(spec)).unwrap()));
     criterion.bench_function("scan", |bencher| bencher.iter(|| bench::scan(black_box(&inodes)).unwrap()));
-    criterion
-        .bench_function("facts", |bencher| bencher.iter(|| bench::facts(black_box(pid), &service).unwrap()));
+    criterion.bench_function("facts", |bencher| bencher.iter(|| bench::facts(black_box(pid), &service).unwrap()));
     criterion.bench_function("facts and ancestors", |bencher| {
         bencher.iter(|| bench::holder(black_box(pid), &inodes, &service).unwrap());
     });

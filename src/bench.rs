@@ -20,7 +20,7 @@ pub fn scan(inodes: &[u64]) -> Result<BTreeSet<u32>, Error> {
 /// The facts of a process. `None`: it is gone.
 pub fn facts(pid: u32, service: &Service) -> Result<Option<Facts>, Error> {
     match Pinned::open(pid)? {
-        Some(pinned) => pinned.facts(service),
+        Some(pinned) => read::facts(&pinned, service),
         None => Ok(None),
     }
 }

@@ -1,11 +1,12 @@
 //! The eight steps: probe, listeners, holders, facts, judge, plan, end, prove. One way through; a second round only for
 //! what the first one left behind.
 
-use crate::answer::Answers;
+use crate::answer::{Answer, Answers};
 use crate::end::{self, Mode};
-use crate::judge::{Asked, plan};
+use crate::judge::Asked;
+use crate::judge::plan::{self, Group};
 use crate::model::{Error, Policy, PortReport, PortSpec, Report};
-use crate::read::{self, Lines, Processes};
+use crate::read::{self, Lines, Look, Processes};
 
 /// A process that forks while it is ended leaves a child that holds the same socket, and a process that changes while
 /// it is judged is looked at again. Neither is chased for ever.
@@ -40,24 +41,26 @@ fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>) -> Res
     let mut clock = None;
     for _ in 0..ROUNDS {
         // 2 listeners, 3 holders, 4 facts
-        let (world, mut pins) = read::world(&answers.open(), &policy.service, std::mem::take(&mut lines))?;
+        let Look { world, mut pins } = read::look(&answers.open_ports(), &policy.service, std::mem::take(&mut lines))?;
         // 5 judge, 6 plan
-        let mut groups = Vec::new();
-        for spec in answers.open() {
-            groups.extend(answers.take(plan::port(spec, &world, &asked), &world, &asked));
-        }
+        let take = |answer: &mut Answer| answer.take(plan::port(answer.spec(), &world, &asked), &world, &asked);
+        let mut groups: Vec<Group> = answers.open().filter_map(take).collect();
         // Before the first signal: afterwards children have another parent.
         let mut processes = Processes::default();
         for group in &mut groups {
             end::gather(group, &pins, &mut processes, &asked)?;
         }
         plan::all_or_nothing(&mut groups);
-        if answers.are_to_be_swept() {
-            groups.push(answers.sweep(end::sweep(&answers.holders(), &mut pins, &mut processes, &asked)));
+        for group in groups.iter_mut().filter(|group| group.refused.is_none()) {
+            end::pin_members(group, &mut pins)?;
         }
-        end::pin_members(&mut groups, &mut pins)?;
+        let swept = answers.are_to_be_swept().then(|| {
+            let swept = end::sweep(&answers.holders(), &mut pins, &mut processes, &asked);
+            groups.push(swept.found);
+            swept.status
+        });
         let targets = end::targets(&groups, &pins)?;
-        answers.expect(&groups, &targets, &mode);
+        answers.expect(&groups, swept, &targets);
         // 7 end; nothing in a dry run
         let done = end::all(targets, &asked, &mut clock, &mut mode);
         answers.record(&done);
@@ -66,7 +69,7 @@ fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>) -> Res
             asked.remember(&target.judged.process, target.has_changed());
         }
         // 8 prove
-        answers.prove();
+        answers.prove(matches!(mode, Mode::Look));
         if answers.are_complete() {
             return Ok(());
         }

@@ -2,23 +2,22 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
 
 use crate::BindError;
-use crate::model::{Connections, Error, Memory, Policy, PortReport, PortSpec, Progress, Report, Service, SweepReport};
+use crate::model::{Error, Observer, Policy, PortReport, PortSpec, Report, Service, SweepReport};
 
 pub(crate) fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
     let mut reports: Vec<PortReport> = Vec::with_capacity(ports.len());
     for spec in ports {
         if !reports.iter().any(|report| report.spec == *spec) {
-            reports.push(port(*spec));
+            reports.push(PortReport::new(*spec, Err(unsupported())));
         }
     }
     let swept = || SweepReport { status: Err(unsupported()), ..SweepReport::default() };
     Report { ports: reports, swept: policy.ends.sweep.then(swept) }
 }
 
-pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, _: Option<&mut dyn FnMut(&Progress)>) -> Report {
+pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, _: Option<Observer<'_>>) -> Report {
     inspect(ports, policy)
 }
 
@@ -49,21 +48,6 @@ pub(crate) fn service_of_current_exe() -> io::Result<Service> {
     let path = std::env::current_exe()?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Service::new(name).executable(path))
-}
-
-fn port(spec: PortSpec) -> PortReport {
-    PortReport {
-        spec,
-        status: Err(unsupported()),
-        listeners: Vec::new(),
-        holders: Vec::new(),
-        members: Vec::new(),
-        remainder: Memory::default(),
-        connections: Connections::default(),
-        unreadable: 0,
-        asker: None,
-        elapsed: Duration::ZERO,
-    }
 }
 
 fn unsupported() -> Error {

@@ -53,6 +53,8 @@
 
 // What a report is made of is the same on every system, and Linux alone uses all of it.
 #![cfg_attr(any(not(target_os = "linux"), portclear_elsewhere), allow(dead_code, unused_imports))]
+// The tables of the unit tests.
+#![cfg_attr(test, allow(clippy::too_many_lines, clippy::type_complexity))]
 
 use std::net::{TcpListener, ToSocketAddrs};
 
@@ -75,8 +77,8 @@ mod end;
 mod judge;
 #[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
 mod read;
-#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
 #[cfg(test)]
+#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
 mod testing;
 
 #[cfg_attr(all(target_os = "linux", not(portclear_elsewhere)), path = "system.rs")]
@@ -97,9 +99,9 @@ pub use model::{Error, Policy, PortSpec, Report, Service};
 pub mod report {
     pub use crate::model::{
         Ancestry, Asker, Blind, Cgroup, Connections, Ending, Environ, Evidence, Exe, Facts, Fate, FileId, Identity,
-        Judgement, Listener, Liveness, Manager, Memory, Outcome, PortReport, Process, ProcessId, ProcessReport,
-        Progress, Protection, Record, Role, Script, Seen, Sent, Supervisor, SweepReport, Trace, Unit, Verdict, Why,
-        WhyHeld, WhyNot, WhySurvived, WhyUnseen, escape,
+        Judgement, Listener, Liveness, Manager, Memory, Observer, Outcome, PortReport, Process, ProcessId,
+        ProcessReport, Progress, Protection, Record, Role, Script, Seen, Sent, Supervisor, SweepReport, Trace, Unit,
+        Verdict, Why, WhyHeld, WhyNot, WhySurvived, WhyUnseen, escape,
     };
 }
 
@@ -169,7 +171,7 @@ pub fn clear(ports: &[PortSpec], policy: &Policy) -> Report {
 /// });
 /// # Ok::<(), portclear::policy::PortSpecError>(())
 /// ```
-pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: &mut dyn FnMut(&report::Progress)) -> Report {
+pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Observer<'_>) -> Report {
     system::clear(ports, policy, Some(observe))
 }
 

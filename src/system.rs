@@ -4,14 +4,14 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use crate::end::Mode;
-use crate::model::{Policy, PortSpec, Progress, Report, Runtime, Service, escape};
+use crate::model::{Observer, Policy, PortSpec, Report, Runtime, Service, escape};
 use crate::{BindError, bind as binds, clear as clears, read};
 
 pub(crate) fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
     clears::run(ports, policy, Mode::Look)
 }
 
-pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, observer: Option<&mut dyn FnMut(&Progress)>) -> Report {
+pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, observer: Option<Observer<'_>>) -> Report {
     clears::run(ports, policy, Mode::Act(observer))
 }
 

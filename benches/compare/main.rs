@@ -3,9 +3,7 @@
 //!
 //! Needs root, cc, lsof, fuser (psmisc), ss and ip (iproute2), unshare (util-linux), and crates.io for killport.
 
-#![allow(
-    clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
 
 mod page;
 mod tools;

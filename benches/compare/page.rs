@@ -72,9 +72,7 @@ pub(crate) fn lines(looks: &[Look]) -> String {
 
 pub(crate) fn parse(lines: &str) -> Vec<Look> {
     let look = |line: &str| {
-        let [held, load, program, millis, memory] = line.split('\t').collect::<Vec<_>>()[..] else {
-            panic!("{line}")
-        };
+        let [held, load, program, millis, memory] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
         Look {
             held: held == "true",
             load: load.to_owned(),
@@ -99,8 +97,7 @@ impl Page {
         let (_, after) = rest.split_once(END).expect("the second mark");
         let tables = self.tables();
         eprintln!("{tables}");
-        std::fs::write(path, format!("{before}{BEGIN}\n{tables}\n{END}{after}"))
-            .expect("docs/performance.md");
+        std::fs::write(path, format!("{before}{BEGIN}\n{tables}\n{END}{after}")).expect("docs/performance.md");
     }
 
     fn tables(&self) -> String {
@@ -119,10 +116,7 @@ impl Page {
             let Ending { case, program, millis, after, memory, freed } = ending;
             let after = if is_stubborn(case) { "-".to_owned() } else { format!("{after:.2}") };
             let memory = megabytes(*memory);
-            let _ = writeln!(
-                text,
-                "| {case} | {program} | {millis:.2} | {after} | {freed} of {ROUNDS} | {memory} |"
-            );
+            let _ = writeln!(text, "| {case} | {program} | {millis:.2} | {after} | {freed} of {ROUNDS} | {memory} |");
         }
         text.push('\n');
         self.goals(&mut text);
@@ -130,12 +124,8 @@ impl Page {
     }
 
     fn table(&self, text: &mut String, cell: impl Fn(&Look, &Look) -> String) {
-        let _ = write!(
-            text,
-            "| port | machine | {} |\n|---|---|{}\n",
-            PROGRAMS.join(" | "),
-            "--:|".repeat(PROGRAMS.len())
-        );
+        let _ =
+            write!(text, "| port | machine | {} |\n|---|---|{}\n", PROGRAMS.join(" | "), "--:|".repeat(PROGRAMS.len()));
         for case in self.looks.chunk_by(|one, two| (one.held, &one.load) == (two.held, &two.load)) {
             let of = |program: &str| case.iter().find(|look| look.program == program).unwrap();
             let cells = PROGRAMS.map(|program| cell(of(program), of("bare")));
@@ -146,8 +136,7 @@ impl Page {
 
     fn goals(&self, text: &mut String) {
         let of = |held: bool, load: &str, program: &str| {
-            let look =
-                |look: &&Look| look.held == held && look.load.contains(load) && look.program == program;
+            let look = |look: &&Look| look.held == held && look.load.contains(load) && look.program == program;
             self.looks.iter().find(look).unwrap().millis
         };
         let to_bare = |held, load| of(held, load, "portclear") / of(held, load, "bare");
@@ -170,10 +159,7 @@ impl Page {
             ("free, 200,000 descriptors: times bare", most(to_bare(false, descriptors), 1.5)),
             ("free, 50,000 sockets: times bare", most(to_bare(false, sockets), 1.5)),
             ("free, idle: the fastest peer, times portclear", least(peers(false, idle), 8.0)),
-            (
-                "free, 200,000 descriptors: the fastest peer, times portclear",
-                least(peers(false, descriptors), 8.0),
-            ),
+            ("free, 200,000 descriptors: the fastest peer, times portclear", least(peers(false, descriptors), 8.0)),
             ("free, 50,000 sockets: the fastest peer, times portclear", least(peers(false, sockets), 8.0)),
             ("held, 200,000 descriptors: times bare", most(to_bare(true, descriptors), 0.7)),
             (

@@ -59,8 +59,7 @@ impl Tools {
     }
 
     fn portclear(&self, options: &[&str]) -> Vec<String> {
-        let mut command =
-            vec![env!("CARGO_BIN_EXE_portclear").to_owned(), "--exe".to_owned(), text(&self.load)];
+        let mut command = vec![env!("CARGO_BIN_EXE_portclear").to_owned(), "--exe".to_owned(), text(&self.load)];
         command.extend(options.iter().map(|option| (*option).to_owned()));
         command.push(PORT.to_owned());
         command

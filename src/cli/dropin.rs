@@ -100,14 +100,8 @@ fn user_folders() -> Vec<PathBuf> {
 
 fn system_folders() -> Vec<PathBuf> {
     let folders = [
-        "/etc/systemd/system.control",
-        "/run/systemd/system.control",
-        "/run/systemd/transient",
-        "/etc/systemd/system",
-        "/run/systemd/system",
-        "/run/systemd/generator",
-        "/usr/local/lib/systemd/system",
-        "/usr/lib/systemd/system",
+        "/etc/systemd/system.control", "/run/systemd/system.control", "/run/systemd/transient", "/etc/systemd/system",
+        "/run/systemd/system", "/run/systemd/generator", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
         "/lib/systemd/system",
     ];
     folders.map(PathBuf::from).to_vec()

@@ -1,25 +1,23 @@
 //! Processes that differ in nothing a reader asks about, shown together: a gateway starts MCP servers by the dozen.
 
-use std::time::Duration;
-
 use portclear::report::{Fate, ProcessReport, Sent};
 
-use crate::cli::text::{exe, millis, time, unit, user};
+use crate::cli::words::{exe, millis, span, time, unit, user};
 
 /// More pids are counted: the line is for recognising the processes.
 const PIDS: usize = 8;
 
 /// In the order of their first, alike together; each for itself where all is wanted.
 pub(crate) fn groups(processes: &[ProcessReport], each: bool) -> Vec<Vec<&ProcessReport>> {
-    let mut groups: Vec<(String, Vec<&ProcessReport>)> = Vec::new();
+    let mut groups: Vec<Vec<&ProcessReport>> = Vec::new();
     for process in processes {
-        let key = key(process);
-        match groups.iter_mut().find(|(known, _)| !each && *known == key) {
-            Some((_, group)) => group.push(process),
-            None => groups.push((key, vec![process])),
+        let alike = |group: &&mut Vec<&ProcessReport>| group.first().is_some_and(|first| key(first) == key(process));
+        match groups.iter_mut().find(|group| !each && alike(group)) {
+            Some(group) => group.push(process),
+            None => groups.push(vec![process]),
         }
     }
-    groups.into_iter().map(|(_, group)| group).collect()
+    groups
 }
 
 fn key(process: &ProcessReport) -> String {
@@ -79,11 +77,7 @@ pub(crate) fn ending(group: &[&ProcessReport]) -> Option<String> {
     parts.push(match first.ending.fate {
         Fate::Untouched => return None,
         Fate::Ended(_) => {
-            let after = group.iter().filter_map(|process| match process.ending.fate {
-                Fate::Ended(after) => Some(after),
-                _ => None,
-            });
-            format!("gone after {}", span(after, millis))
+            format!("gone after {}", span(group.iter().filter_map(|process| process.ending.ended_after()), millis))
         }
         Fate::EndedByItself(_) => "ended before a signal reached it".to_owned(),
         Fate::Changed => "became another program, and was spared".to_owned(),
@@ -93,12 +87,4 @@ pub(crate) fn ending(group: &[&ProcessReport]) -> Option<String> {
         _ => return None,
     });
     Some(parts.join(", "))
-}
-
-/// `1 ms`, or `1 ms to 14 ms`.
-pub(crate) fn span(times: impl Iterator<Item = Duration>, show: fn(Duration) -> String) -> String {
-    let times: Vec<Duration> = times.collect();
-    let shown = |time: Option<&Duration>| show(time.copied().unwrap_or_default());
-    let (least, most) = (shown(times.iter().min()), shown(times.iter().max()));
-    if least == most { most } else { format!("{least} to {most}") }
 }

@@ -1,5 +1,8 @@
 //! The program: arguments → policy, report → text or JSON, exit status.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+#![cfg_attr(test, allow(clippy::type_complexity))]
+
 mod advice;
 mod args;
 mod dropin;
@@ -8,6 +11,7 @@ mod group;
 mod journal;
 mod live;
 mod text;
+mod words;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -17,6 +21,7 @@ use anyhow::Context;
 use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use portclear::Report;
+use portclear::report::{PortReport, SweepReport};
 
 use crate::cli::args::{Args, Command, Request};
 use crate::cli::exit::Exit;
@@ -73,30 +78,57 @@ fn show(request: &Request, report: &Report) -> io::Result<()> {
         writeln!(out, "{}", report.to_json())?;
         return out.flush();
     }
-    // The journal is read by the line, however much is asked for.
-    let (out_is_journal, err_is_journal) = (journal::is_journal(io::stdout()), journal::is_journal(io::stderr()));
-    let block = !out_is_journal && (request.verbose || io::stdout().is_terminal());
+    let shown = Shown::new(request);
     let mut out = AutoStream::new(io::stdout(), request.color).lock();
     for port in &report.ports {
-        let prefix = |journal: bool| if journal { journal::prefix(Exit::of_port(port)) } else { "" };
-        // Where nobody reads standard error, the rest of the report is still wanted.
-        let mut err = io::stderr();
-        if port.status.is_err() {
-            let _ = writeln!(err, "{}portclear: port {}: {}", prefix(err_is_journal), port.spec, port.sentence());
-        }
-        if request.quiet {
-            continue;
-        }
-        if err_is_journal && !out_is_journal {
-            let _ = text::lines(&mut err, port, prefix(true), request.verbose);
-        }
-        if block {
-            text::block(&mut out, port, request.verbose)?;
-        } else {
-            text::lines(&mut out, port, prefix(out_is_journal), request.verbose)?;
-        }
+        shown.port(&mut out, port)?;
     }
     if let Some(swept) = &report.swept {
+        shown.sweep(&mut out, swept)?;
+    }
+    out.flush()
+}
+
+/// How the report is shown on which stream.
+struct Shown {
+    quiet: bool,
+    verbose: bool,
+    /// The journal is read by the line, however much is asked for.
+    block: bool,
+    out_is_journal: bool,
+    err_is_journal: bool,
+}
+
+impl Shown {
+    fn new(request: &Request) -> Self {
+        let Request { quiet, verbose, .. } = *request;
+        let (out_is_journal, err_is_journal) = (journal::is_journal(io::stdout()), journal::is_journal(io::stderr()));
+        let block = !out_is_journal && (verbose || io::stdout().is_terminal());
+        Self { quiet, verbose, block, out_is_journal, err_is_journal }
+    }
+
+    /// Where nobody reads standard error, the rest of the report is still wanted.
+    fn port(&self, out: &mut impl Write, port: &PortReport) -> io::Result<()> {
+        let prefix = |journal: bool| if journal { journal::prefix(Exit::of_port(port)) } else { "" };
+        let mut err = io::stderr();
+        if port.status.is_err() {
+            let _ = writeln!(err, "{}portclear: port {}: {}", prefix(self.err_is_journal), port.spec, port.sentence());
+        }
+        if self.quiet {
+            return Ok(());
+        }
+        if self.err_is_journal && !self.out_is_journal {
+            let _ = text::lines(&mut err, port, prefix(true), self.verbose);
+        }
+        if self.block {
+            text::block(out, port, self.verbose)
+        } else {
+            text::lines(out, port, prefix(self.out_is_journal), self.verbose)
+        }
+    }
+
+    /// The same for what was swept.
+    fn sweep(&self, out: &mut impl Write, swept: &SweepReport) -> io::Result<()> {
         let prefix = |journal: bool| match (journal, &swept.status) {
             (false, _) => "",
             (true, Ok(())) if swept.is_whole() => journal::prefix(Exit::Free),
@@ -105,18 +137,20 @@ fn show(request: &Request, report: &Report) -> io::Result<()> {
         };
         let mut err = io::stderr();
         if swept.status.is_err() {
-            let _ = writeln!(err, "{}portclear: sweep: {}", prefix(err_is_journal), swept.sentence());
+            let _ = writeln!(err, "{}portclear: sweep: {}", prefix(self.err_is_journal), swept.sentence());
         }
-        if !request.quiet && err_is_journal && !out_is_journal {
-            let _ = text::swept_lines(&mut err, swept, prefix(true), request.verbose);
+        if self.quiet {
+            return Ok(());
         }
-        if !request.quiet && block {
-            text::swept_block(&mut out, swept, request.verbose)?;
-        } else if !request.quiet {
-            text::swept_lines(&mut out, swept, prefix(out_is_journal), request.verbose)?;
+        if self.err_is_journal && !self.out_is_journal {
+            let _ = text::swept_lines(&mut err, swept, prefix(true), self.verbose);
+        }
+        if self.block {
+            text::swept_block(out, swept, self.verbose)
+        } else {
+            text::swept_lines(out, swept, prefix(self.out_is_journal), self.verbose)
         }
     }
-    out.flush()
 }
 
 #[cfg(test)]

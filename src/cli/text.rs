@@ -2,14 +2,14 @@
 
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use portclear::report::{Facts, Outcome, PortReport, ProcessReport, SweepReport, escape};
+use portclear::report::{Outcome, PortReport, ProcessReport, SweepReport, escape};
 
 use crate::cli::advice::advice;
 use crate::cli::exit::Exit;
-use crate::cli::group::{ending, groups, pids, span, what};
+use crate::cli::group::{ending, groups, pids, what};
+use crate::cli::words::{exe, span, time, user};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -18,7 +18,7 @@ fn style(port: &PortReport) -> Style {
     let color = match Exit::of_port(port) {
         Exit::Free => AnsiColor::Green,
         Exit::Held | Exit::Unseen => AnsiColor::Yellow,
-        _ => AnsiColor::Red,
+        Exit::Error | Exit::Usage | Exit::Survived | Exit::Respawned => AnsiColor::Red,
     };
     color.on_default().bold()
 }
@@ -130,28 +130,6 @@ fn verdict(holder: &ProcessReport) -> &'static str {
     if holder.judgement.verdict.is_stale() { "stale" } else { "spared" }
 }
 
-pub(crate) fn user(holder: &ProcessReport) -> String {
-    match (holder.process.facts.uid.value(), &holder.user) {
-        (Some(uid), Some(name)) => format!("uid {uid} {}", escape(name.as_bytes())),
-        (Some(uid), None) => format!("uid {uid}"),
-        (None, _) => "uid unreadable".to_owned(),
-    }
-}
-
-pub(crate) fn exe(facts: &Facts) -> String {
-    match facts.exe.value() {
-        Some(exe) if exe.replaced => {
-            format!("{} (replaced on disk)", escape(exe.path.as_os_str().as_bytes()))
-        }
-        Some(exe) => escape(exe.path.as_os_str().as_bytes()),
-        None => "unreadable".to_owned(),
-    }
-}
-
-pub(crate) fn unit(facts: &Facts) -> String {
-    facts.unit().map_or_else(|| "-".to_owned(), |unit| unit.to_string())
-}
-
 fn addresses(port: &PortReport, holder: &ProcessReport) -> String {
     let held = port.listeners.iter().filter(|listener| holder.process.inodes.contains(&listener.inode));
     held.map(|listener| listener.local.to_string()).collect::<Vec<_>>().join(", ")
@@ -173,15 +151,4 @@ fn markers(holder: &ProcessReport) -> String {
         format!("{}={}", escape(marker.key.as_bytes()), escape(marker.value.as_bytes()))
     };
     holder.markers.iter().map(pair).collect::<Vec<_>>().join(" ")
-}
-
-pub(crate) fn millis(duration: Duration) -> String {
-    format!("{} ms", duration.as_millis())
-}
-
-/// The two largest units: nobody asks for the milliseconds of a day.
-pub(crate) fn time(duration: Duration) -> String {
-    let seconds = Duration::from_secs(duration.as_secs());
-    let text = humantime::format_duration(seconds).to_string();
-    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }

@@ -3,81 +3,32 @@
 mod late;
 mod next_signal;
 mod recheck;
+mod target;
 mod whom;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::iter::successors;
 use std::time::{Duration, Instant};
 
-use crate::judge::instance::Member;
+use crate::judge::Asked;
 use crate::judge::plan::Purpose;
-use crate::judge::{Asked, Judged};
-use crate::model::{Ending, Error, Fate, ProcessId, Progress, Role, Sent, Signal};
-use crate::read::{self, Delivery, PidFd, Pinned};
+use crate::model::{Error, Fate, Observer, ProcessId, Progress, Role, Sent, Signal};
+use crate::read::{self, Delivery, PidFd};
 use crate::say::event;
 use next_signal::{Phase, Standing, next_signal};
 use recheck::{Recheck, recheck};
 
 pub(crate) use next_signal::{Clock, KILL_WAIT};
+pub(crate) use target::Target;
 pub(crate) use whom::{gather, pin_members, sweep, targets};
 
 /// Between two looks at the progress, where somebody watches it.
 const TICK: Duration = Duration::from_millis(250);
 
-pub(crate) type Observer<'o> = &'o mut dyn FnMut(&Progress);
-
 /// Whether anything is done.
 pub(crate) enum Mode<'o> {
     Look,
     Act(Option<Observer<'o>>),
-}
-
-/// A process that is to be ended.
-#[derive(Debug)]
-pub(crate) struct Target {
-    pub(crate) judged: Judged,
-    pub(crate) role: Role,
-    pub(crate) purpose: Purpose,
-    /// The target that is asked before it.
-    pub(crate) above: Option<ProcessId>,
-    pub(crate) ending: Ending,
-    pinned: Rc<Pinned>,
-    /// It was read again a moment ago, together with all other holders.
-    rechecked: bool,
-}
-
-impl Target {
-    fn new(pinned: Rc<Pinned>, purpose: Purpose, role: Role, judged: Judged) -> Self {
-        let ending = Ending::new(Fate::Survived('?'));
-        Self { judged, role, purpose, above: None, ending, pinned, rechecked: false }
-    }
-
-    fn of_member(pinned: Rc<Pinned>, purpose: Purpose, member: Member) -> Self {
-        Self { above: member.below, ..Self::new(pinned, purpose, member.role, member.judged) }
-    }
-
-    pub(crate) fn id(&self) -> ProcessId {
-        self.judged.id()
-    }
-
-    pub(crate) const fn is_open(&self) -> bool {
-        matches!(self.ending.fate, Fate::Survived(_))
-    }
-
-    /// It has executed something since it was signalled.
-    pub(crate) fn has_changed(&self) -> bool {
-        self.ending.fate == Fate::Changed
-    }
-
-    fn was_sent(&self, signal: Signal) -> bool {
-        self.ending.signals.iter().any(|sent| sent.signal == signal)
-    }
-
-    fn has_ended(&mut self, clock: &Clock) {
-        let after = clock.start.elapsed();
-        let asked = !self.ending.signals.is_empty();
-        self.ending.fate = if asked { Fate::Ended(after) } else { Fate::EndedByItself(after) };
-    }
 }
 
 /// What came of the targets.
@@ -165,8 +116,11 @@ impl Round<'_, '_> {
 
     /// Signals every target that is due, after it was read again. Whether there was one.
     fn signal(&mut self, phase: Phase) -> bool {
-        let above: BTreeMap<ProcessId, (Option<ProcessId>, bool)> =
-            self.targets.iter().map(|target| (target.id(), (target.above, target.is_open()))).collect();
+        let above: BTreeMap<ProcessId, ProcessId> =
+            self.targets.iter().filter_map(|target| Some((target.id(), target.above?))).collect();
+        let open: BTreeSet<ProcessId> = self.targets.iter().filter(|target| target.is_open()).map(Target::id).collect();
+        // Bounded, for a pid that was reused while the tree was read could close a circle.
+        let line = |of: &Target| successors(of.above, |id| above.get(id).copied()).take(above.len());
         let past_half = Instant::now() >= self.clock.half;
         let mut signalled = false;
         for target in &mut self.targets {
@@ -174,7 +128,7 @@ impl Round<'_, '_> {
                 ended: !target.is_open(),
                 asked: !target.ending.signals.is_empty(),
                 killed: target.was_sent(Signal::KILL),
-                somebody_above: is_anybody_open(target.above, &above),
+                somebody_above: line(target).any(|id| open.contains(&id)),
             };
             let rechecked = std::mem::take(&mut target.rechecked);
             let Some(signal) = next_signal(phase, standing, past_half, self.asked.policy) else { continue };
@@ -218,10 +172,10 @@ impl Round<'_, '_> {
             return false;
         }
         match late::forks(&self.targets, self.asked, self.clock.end) {
-            Ok((new, missed)) => {
-                let any = !new.is_empty();
-                self.targets.extend(new);
-                self.missed.extend(missed);
+            Ok(forks) => {
+                let any = !forks.targets.is_empty();
+                self.targets.extend(forks.targets);
+                self.missed.extend(forks.missed);
                 any
             }
             Err(error) => {
@@ -264,19 +218,6 @@ impl Round<'_, '_> {
         let left = if asks { grace } else { end }.saturating_duration_since(now);
         observe(&Progress { pids, elapsed: start.elapsed(), left, then });
     }
-}
-
-/// Whether one of those above has not ended.
-fn is_anybody_open(mut next: Option<ProcessId>, above: &BTreeMap<ProcessId, (Option<ProcessId>, bool)>) -> bool {
-    // Bounded, for a pid that was reused while the tree was read could close a circle.
-    for _ in 0..above.len() {
-        match next.and_then(|id| above.get(&id)) {
-            Some((_, true)) => return true,
-            Some((further, false)) => next = *further,
-            None => return false,
-        }
-    }
-    false
 }
 
 fn send(target: &mut Target, signal: Signal, clock: &Clock) -> Result<(), Error> {

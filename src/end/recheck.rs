@@ -2,7 +2,7 @@
 
 use crate::judge::{Asked, Judged};
 use crate::model::{Identity, Judgement, Liveness, Process, Seen, Verdict, Why, WhyNot};
-use crate::read::Pinned;
+use crate::read::{self, Pinned};
 
 /// What the facts of a target say when they are read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) enum Recheck {
 
 /// Reads the same process by its pidfd.
 pub(crate) fn recheck(pinned: &Pinned, before: &Judged, asked: &Asked<'_>) -> Recheck {
-    let facts = match pinned.facts(&asked.policy.service) {
+    let facts = match read::facts(pinned, &asked.policy.service) {
         Ok(Some(facts)) if facts.exe == Seen::Gone => return Recheck::Ending,
         Ok(Some(facts)) => facts,
         Ok(None) => return Recheck::Gone,

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Target;
+use super::target::Target;
 use crate::judge::instance::Family;
 use crate::judge::plan::{Group, Purpose};
 use crate::judge::{Asked, Judged};
 use crate::model::{Environ, Error, Process, ProcessId, Role, Unit, Verdict, Why};
-use crate::read::{self, Pinned, PinnedOf, Pins, Processes};
+use crate::read::{self, Partly, Pinned, Pins, Processes};
 
 /// Reads the processes around a group, and takes from them the group's members.
 pub(crate) fn gather(
@@ -82,57 +82,51 @@ fn serving(group: &mut Group, pins: &Pins) -> Result<(), Error> {
     Ok(())
 }
 
-/// What there is to sweep, and what went wrong: that is no reason to leave a port alone. The `holders` of the ports are
-/// judged with their port.
+/// What there is to sweep. An error is no reason to leave a port alone. The `holders` of the ports are judged with their
+/// port.
 pub(crate) fn sweep(
     holders: &BTreeSet<ProcessId>, pins: &mut Pins, processes: &mut Processes, asked: &Asked<'_>,
-) -> (Group, Result<(), Error>) {
-    let swept = leftovers(holders, processes, asked).and_then(|(found, status)| {
-        let mut group = Group::new(Purpose::Sweep);
-        group.left = found.rest.iter().map(Judged::id).collect();
-        for (pinned, judged) in found.pinned {
-            pins.add(judged.id(), pinned);
-            group.base.push(judged);
-        }
+) -> Partly<Group> {
+    let Partly { found, status } = leftovers(holders, processes, asked);
+    let mut group = Group::new(Purpose::Sweep);
+    let pinned = pins.pin(found.into_iter(), Judged::id).and_then(|held| {
+        (group.base, group.left) = (held.pinned, held.rest.iter().map(Judged::id).collect());
         gather(&mut group, pins, processes, asked)?;
-        Ok((group, status))
+        pin_members(&mut group, pins)
     });
-    swept.unwrap_or_else(|error| (Group::new(Purpose::Sweep), Err(error)))
+    match pinned {
+        Ok(()) => Partly { found: group, status },
+        Err(error) => Partly { found: Group::new(Purpose::Sweep), status: Err(error) },
+    }
 }
 
-/// Processes that ended runs of the service left behind anywhere, and an error about one of them, which does not keep
-/// the others from being found.
+/// Processes that ended runs of the service left behind anywhere.
 ///
 /// A marker tells them, or the caller's own unit. A gateway that cron.service started, whose run may have ended long
 /// ago, is nothing that a run of the service left.
-fn leftovers(
-    holders: &BTreeSet<ProcessId>, processes: &mut Processes, asked: &Asked<'_>,
-) -> Result<(PinnedOf<Judged>, Result<(), Error>), Error> {
+fn leftovers(holders: &BTreeSet<ProcessId>, processes: &mut Processes, asked: &Asked<'_>) -> Partly<Vec<Judged>> {
     let service = &asked.policy.service;
     let wanted = |unit: &Unit, environ: &Environ| service.is_marked(environ) || asked.caller.owns(unit);
-    let (found, status) = read::in_services(processes.get()?, service, wanted);
+    let Partly { found, status } = match processes.get() {
+        Ok(snapshot) => read::in_services(snapshot, service, wanted),
+        Err(error) => Partly { found: Vec::new(), status: Err(error) },
+    };
     let is_left_over = |judged: &Judged| match judged.judgement.verdict {
         Verdict::Stale(Why::OwnUnit) => true,
         Verdict::Stale(Why::Leftover) => !asked.is_another_instance(&judged.process.facts),
-        _ => false,
+        Verdict::Stale(_) | Verdict::Spared(_) => false,
     };
     let others = found.into_iter().filter(|process| !holders.contains(&process.id()));
-    let stale = others.map(|process| asked.judge(process.into())).filter(is_left_over);
-    Ok((read::pin(stale, Judged::id)?, status))
+    let found = others.map(|process| asked.judge(process.into())).filter(is_left_over).collect();
+    Partly { found, status }
 }
 
-/// Pins the members of the groups that are to be ended. Where the descriptors do not suffice for all of them, the rest
-/// is left.
-pub(crate) fn pin_members(groups: &mut [Group], pins: &mut Pins) -> Result<(), Error> {
-    for group in groups.iter_mut().filter(|group| group.refused.is_none()) {
-        let members = std::mem::take(&mut group.members);
-        let found = read::pin(members.into_iter(), |member| member.judged.id())?;
-        group.left.extend(found.rest.iter().map(|member| member.judged.id()));
-        for (pinned, member) in found.pinned {
-            pins.add(member.judged.id(), pinned);
-            group.members.push(member);
-        }
-    }
+/// Pins the members of a group that is to be ended. Where the descriptors do not suffice for all of them, the rest is
+/// left.
+pub(crate) fn pin_members(group: &mut Group, pins: &mut Pins) -> Result<(), Error> {
+    let held = pins.pin(std::mem::take(&mut group.members).into_iter(), |member| member.judged.id())?;
+    group.members = held.pinned;
+    group.left.extend(held.rest.iter().map(|member| member.judged.id()));
     Ok(())
 }
 

@@ -2,18 +2,17 @@
 //! its name. Pure.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::model::{
-    Ancestry, Environ, Evidence, Exe, Facts, FileId, Identity, OffspringSign, Record, Script, Seen, Service, Trace,
+    Ancestry, Environ, Evidence, Exe, Executable, Facts, Identity, OffspringSign, Record, Script, Seen, Service, Trace,
 };
 
-/// A service, with its executables looked up: path, and device and inode where the path exists.
+/// A service, with its executables looked up.
 #[derive(Debug)]
 pub(crate) struct Resolved<'a> {
     pub(crate) service: &'a Service,
-    pub(crate) executables: Vec<(PathBuf, Option<FileId>)>,
+    pub(crate) executables: Vec<Executable>,
 }
 
 /// The one identity function: what protects and what ends is told by it.
@@ -65,9 +64,9 @@ fn marked_without_lineage(facts: &Facts, exe: &Exe, ancestry: &Ancestry, service
             Identity::Offspring(Trace::OtherPackage(name.clone()))
         }
         Script::At { package: Some(_), .. } => worker_of().unwrap_or(Identity::Offspring(Trace::OtherCommand)),
-        Script::At { package: None, .. } | Script::Hidden => worker_of().unwrap_or(match &facts.record {
-            Record::Outside(unit) if unit.is_scope() => Identity::Offspring(Trace::Scope),
-            _ => Identity::Instance(Evidence::MarkedRuntime),
+        Script::At { package: None, .. } | Script::Hidden => worker_of().unwrap_or_else(|| {
+            let in_a_scope = matches!(&facts.record, Record::Outside(unit) if unit.is_scope());
+            if in_a_scope { Identity::Offspring(Trace::Scope) } else { Identity::Instance(Evidence::MarkedRuntime) }
         }),
     }
 }
@@ -75,10 +74,8 @@ fn marked_without_lineage(facts: &Facts, exe: &Exe, ancestry: &Ancestry, service
 /// Lineage by the process's own executable or script, without its ancestors.
 pub(crate) fn own_lineage(facts: &Facts, service: &Resolved<'_>) -> Option<Evidence> {
     let exe = facts.exe.value()?;
-    let same = |(path, file): &(PathBuf, Option<FileId>)| {
-        // A file replaced by an upgrade has another inode; the path it had is then the sign.
-        *file == Some(exe.file) || (exe.replaced && *path == exe.path)
-    };
+    // A file replaced by an upgrade has another inode; the path it had is then the sign.
+    let same = |own: &Executable| own.file == Some(exe.file) || (exe.replaced && own.path == exe.path);
     if service.executables.iter().any(same) {
         return Some(Evidence::Executable);
     }
@@ -105,7 +102,7 @@ mod tests {
     use crate::model::Cgroup;
     use crate::testing::{ancestors, facts, file};
     use std::ffi::OsString;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     /// Short words for the cells: what the process executes and what its script is.
     fn process(exe: &str, entry: &str, variables: &str) -> Facts {
@@ -142,7 +139,10 @@ mod tests {
 
     fn judged(process: &Facts, ancestry: &Ancestry) -> Identity {
         let service = service();
-        let resolved = Resolved { service: &service, executables: vec![("/opt/gw".into(), Some(file(9)))] };
+        let resolved = Resolved {
+            service: &service,
+            executables: vec![Executable { path: "/opt/gw".into(), file: Some(file(9)) }],
+        };
         identity(process, ancestry, &resolved)
     }
 

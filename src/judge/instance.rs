@@ -77,9 +77,8 @@ impl<'a> Found<'a> {
     }
 
     /// Takes a relative in. `false`: it was in already.
-    fn add(&mut self, judged: &Judged, role: Role, of: ProcessId, below: Option<ProcessId>) -> bool {
-        let member = Member { judged: judged.clone(), role, of, below };
-        self.members.insert(judged.id(), member).is_none()
+    fn add(&mut self, member: Member) -> bool {
+        self.members.insert(member.judged.id(), member).is_none()
     }
 
     /// Takes in the launchers above a process.
@@ -88,7 +87,7 @@ impl<'a> Found<'a> {
         let mut child = of;
         while let Some(parent) = self.by_pid.get(&child.process.facts.ppid).copied()
             && self.ties.is_launcher(parent, child)
-            && self.add(parent, Role::Launcher, of.id(), None)
+            && self.add(Member { judged: parent.clone(), role: Role::Launcher, of: of.id(), below: None })
         {
             launchers.push(parent);
             child = parent;
@@ -113,7 +112,7 @@ impl<'a> Found<'a> {
                 } else {
                     continue;
                 };
-                self.add(child, role, of, Some(id));
+                self.add(Member { judged: child.clone(), role, of, below: Some(id) });
                 queue.push(Top { process: child, part, of });
             }
         }
@@ -133,7 +132,8 @@ impl<'a> Found<'a> {
             }
             let by_run = self.ties.is_orphan(orphan, of) && !self.run_is_shared(of);
             if by_run || self.ties.is_late_fork(orphan, of) {
-                self.add(orphan, Role::Offspring, of.id(), (!above).then_some(of.id()));
+                let below = (!above).then_some(of.id());
+                self.add(Member { judged: orphan.clone(), role: Role::Offspring, of: of.id(), below });
                 self.descend(vec![Top { process: orphan, part: Part::Offspring, of: of.id() }]);
             }
         }

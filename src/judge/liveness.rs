@@ -39,7 +39,7 @@ fn in_no_unit(facts: &Facts, by_lineage: bool) -> Liveness {
         Record::Denied => Liveness::Unknown,
         // Nobody looks after a process in a scope.
         Record::Outside(unit) if !unit.is_scope() => Liveness::Live(Supervisor::Unit(unit.clone())),
-        _ => Liveness::Unsupervised,
+        Record::Outside(_) | Record::None | Record::Inactive | Record::Current { .. } => Liveness::Unsupervised,
     }
 }
 

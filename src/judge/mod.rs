@@ -1,5 +1,7 @@
 //! What is decided, by what was read and by who asks. Pure: no system call, and tables for tests.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 mod identity;
 pub(crate) mod instance;
 mod liveness;
@@ -9,13 +11,12 @@ mod rules;
 mod ties;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::model::{
-    Ancestry, Caller, ExecMark, Facts, FileId, Identity, Judgement, Liveness, Policy, Process, ProcessId, Protection,
-    Seen,
+    Ancestry, Caller, ExecMark, Executable, Facts, Identity, Judgement, Liveness, Policy, Process, ProcessId,
+    Protection, Seen,
 };
 use identity::{Resolved, identity};
 use rules::Situation;
@@ -53,8 +54,8 @@ impl Judged {
 }
 
 impl<'a> Asked<'a> {
-    /// `executables`: the service's own, with the file where there is one at the path.
-    pub(crate) fn new(policy: &'a Policy, executables: Vec<(PathBuf, Option<FileId>)>, mut caller: Caller) -> Self {
+    /// `executables`: the service's own, with the files.
+    pub(crate) fn new(policy: &'a Policy, executables: Vec<Executable>, mut caller: Caller) -> Self {
         let service = Resolved { service: &policy.service, executables };
         caller.since = since(&caller, &service);
         Self { policy, caller, service, past: Past::default() }
@@ -145,7 +146,7 @@ mod tests {
         let id = ProcessId { pid: 500, start_ticks: 5_000 };
         let (ancestors, service_pid) = (vec![400, 1], None);
         let caller = Caller { id, ancestors, service_pid, unit: None, ..caller() };
-        let mut asked = Asked::new(policy, vec![("/opt/gw".into(), Some(file(9)))], caller);
+        let mut asked = Asked::new(policy, vec![Executable { path: "/opt/gw".into(), file: Some(file(9)) }], caller);
         asked.past.inherited.push((7, ExecMark { stack: 7, environ_end: 0x7ffc_0000_0000 }));
         asked
     }

@@ -122,7 +122,7 @@ impl Group {
         let base = self.base.iter().map(|judged| (judged, !self.ended.contains(&judged.id()))).collect();
         let all = Family { base, relatives: &self.relatives }.members(asked);
         let wanted = |member: &Member| asked.policy.ends.tree || member.role != Role::Offspring;
-        let (members, left): (Vec<Member>, Vec<Member>) = all.into_iter().partition(wanted);
+        let (members, left): (Vec<_>, Vec<_>) = all.into_iter().partition(wanted);
         self.left.extend(left.iter().map(|member| member.judged.id()));
         self.members = members.into_iter().map(Member::ended_with_its_instance).collect();
     }
@@ -130,30 +130,17 @@ impl Group {
     /// Relatives that may serve another port: members, and processes that the launchers started beside the holders. A
     /// process that an ended run left is stale, whatever it serves.
     pub(crate) fn may_serve_elsewhere(&self) -> Vec<ProcessId> {
-        let current = |member: &&Member| member.judged.judgement.liveness != Liveness::Leftover;
-        let members: Vec<ProcessId> = self.members.iter().filter(current).map(|member| member.judged.id()).collect();
-        let is_launcher = |member: &&Member| current(member) && member.role == Role::Launcher;
-        let launchers = self.members.iter().filter(is_launcher).map(|member| member.judged.id().pid);
-        let beside = self.beside(launchers.collect());
-        members.into_iter().chain(beside).collect()
-    }
-
-    /// Relatives below the launchers that are neither holders, nor below one, nor members.
-    fn beside(&self, launchers: BTreeSet<u32>) -> Vec<ProcessId> {
-        let holders: BTreeSet<u32> = self.base.iter().map(|judged| judged.id().pid).collect();
-        let mut below = launchers;
-        loop {
-            let known = below.len();
-            let child = |relative: &&Judged| below.contains(&relative.process.facts.ppid);
-            let new: Vec<u32> = self.relatives.iter().filter(child).map(|child| child.id().pid).collect();
-            below.extend(new.into_iter().filter(|pid| !holders.contains(pid)));
-            if below.len() == known {
-                break;
-            }
-        }
+        let is_current = |member: &&Member| member.judged.judgement.liveness != Liveness::Leftover;
+        let current: Vec<&Member> = self.members.iter().filter(is_current).collect();
+        let launcher = |pid| current.iter().any(|m| m.role == Role::Launcher && m.judged.id().pid == pid);
+        let holder = |pid| self.base.iter().any(|judged| judged.id().pid == pid);
+        let is_beside = |relative: &&Judged| {
+            let mut above = relative.process.ancestry.parents().map(|facts| facts.id.pid);
+            above.find(|pid| launcher(*pid) || holder(*pid)).is_some_and(launcher)
+        };
         let is_member = |id| self.members.iter().any(|member| member.judged.id() == id);
-        let ids = self.relatives.iter().map(Judged::id);
-        ids.filter(|id| below.contains(&id.pid) && !is_member(*id)).collect()
+        let beside = self.relatives.iter().filter(is_beside).map(Judged::id).filter(|id| !is_member(*id));
+        current.iter().map(|member| member.judged.id()).chain(beside).collect()
     }
 
     fn refusal(&mut self, cleared: &[PortSpec]) -> Option<Refused> {
@@ -265,7 +252,7 @@ mod tests {
             assert_eq!(decide(&listeners, &holders, true), expected, "{inodes:?} {holders:?}");
             let unsettled = match expected {
                 Held | NobodyListens => expected,
-                _ => Unseen(WhyUnseen::Unsettled),
+                Clear | Unseen(_) => Unseen(WhyUnseen::Unsettled),
             };
             assert_eq!(decide(&listeners, &holders, false), unsettled, "{inodes:?} {holders:?}");
         }

@@ -61,10 +61,11 @@ pub use port::{Listener, PortSpec, PortSpecError};
 pub(crate) use process::ExecMark;
 pub use process::{Ancestry, Environ, Exe, Facts, FileId, Process, ProcessId, Script, Seen};
 pub use report::{
-    Asker, Connections, Ending, Fate, Memory, Outcome, PortReport, ProcessReport, Progress, Report, Role, Sent,
-    SweepReport, WhyHeld, WhySurvived, WhyUnseen,
+    Asker, Connections, Ending, Fate, Memory, Observer, Outcome, PortReport, ProcessReport, Progress, Report, Role,
+    Sent, SweepReport, WhyHeld, WhySurvived, WhyUnseen,
 };
 pub use runtime::Runtime;
+pub(crate) use service::Executable;
 pub use service::{Marker, OffspringSign, Service};
 pub use signal::{Signal, SignalError};
 pub use unit::{Cgroup, Manager, Record, Unit};

@@ -50,6 +50,21 @@ pub struct PortReport {
 }
 
 impl PortReport {
+    pub(crate) fn new(spec: PortSpec, status: Result<Outcome, Error>) -> Self {
+        Self {
+            spec,
+            status,
+            listeners: Vec::new(),
+            holders: Vec::new(),
+            members: Vec::new(),
+            remainder: Memory::default(),
+            connections: Connections::default(),
+            unreadable: 0,
+            asker: None,
+            elapsed: Duration::ZERO,
+        }
+    }
+
     /// A bind proved that the port is free.
     #[must_use]
     pub const fn is_free(&self) -> bool {
@@ -191,6 +206,15 @@ impl Ending {
     pub(crate) const fn new(fate: Fate) -> Self {
         Self { fate, signals: Vec::new() }
     }
+
+    /// When its end was seen: counted from the first signal of the call.
+    #[must_use]
+    pub const fn ended_after(&self) -> Option<Duration> {
+        match self.fate {
+            Fate::Ended(after) | Fate::EndedByItself(after) => Some(after),
+            _ => None,
+        }
+    }
 }
 
 /// A signal that was sent.
@@ -267,6 +291,9 @@ pub struct Memory {
     /// At least one of them counts with its Rss.
     pub resident: bool,
 }
+
+/// Is told what is waited for.
+pub type Observer<'o> = &'o mut dyn FnMut(&Progress);
 
 /// What is waited for, while it is waited for.
 #[derive(Clone, Debug)]

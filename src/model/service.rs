@@ -39,6 +39,22 @@ pub enum OffspringSign {
     OtherPid(OsString),
 }
 
+/// An executable of the service's own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Executable {
+    pub(crate) path: PathBuf,
+    /// The file itself, where it is known.
+    pub(crate) file: Option<FileId>,
+}
+
+/// An argument that tells one instance of the service from another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct InstanceOption {
+    pub(crate) name: OsString,
+    /// The value that it stands for. `None`: it takes one.
+    pub(crate) stands_for: Option<OsString>,
+}
+
 /// What an instance of the service looks like: its markers, its executables, its runtimes and package.
 ///
 /// ```
@@ -57,9 +73,7 @@ pub struct Service {
     pub(crate) name: String,
     /// Any of these sets, whole.
     pub(crate) markers: Vec<Vec<Marker>>,
-    pub(crate) executables: Vec<PathBuf>,
-    /// Executables that are known as files, too, whatever their path.
-    pub(crate) files: Vec<(PathBuf, FileId)>,
+    pub(crate) executables: Vec<Executable>,
     pub(crate) runtimes: Vec<Runtime>,
     pub(crate) packages: Vec<String>,
     pub(crate) subcommand: Option<OsString>,
@@ -68,9 +82,8 @@ pub struct Service {
     pub(crate) offspring: Vec<OffspringSign>,
     /// Variables that tell one instance of the service from another.
     pub(crate) instance_keys: Vec<OsString>,
-    /// Arguments that do what setting an instance key does, and win over the variable: what they stand for, or
-    /// `None` where they take a value.
-    pub(crate) instance_options: Vec<(OsString, Option<OsString>)>,
+    /// Arguments that do what setting an instance key does, and win over the variable.
+    pub(crate) instance_options: Vec<InstanceOption>,
     /// Which key that is, by the package whose script takes them.
     pub(crate) option_keys: Vec<(String, OsString)>,
 }
@@ -86,7 +99,6 @@ impl Service {
             name: name.into(),
             markers: Vec::new(),
             executables: Vec::new(),
-            files: Vec::new(),
             runtimes: Vec::new(),
             packages: Vec::new(),
             subcommand: None,
@@ -127,7 +139,10 @@ impl Service {
             service.instance_keys.push(format!("{prefix}_STATE_DIR").into());
         }
         service.value_options = ["--profile", "--log-level", "--container"].map(OsString::from).to_vec();
-        service.instance_options = vec![("--profile".into(), None), ("--dev".into(), Some("dev".into()))];
+        service.instance_options = vec![
+            InstanceOption { name: "--profile".into(), stands_for: None },
+            InstanceOption { name: "--dev".into(), stands_for: Some("dev".into()) },
+        ];
         service.option_keys = [("openclaw", "OPENCLAW"), ("clawdbot", "CLAWDBOT"), ("moltbot", "CLAWDBOT")]
             .map(|(package, prefix)| (package.to_owned(), format!("{prefix}_PROFILE").into()))
             .to_vec();
@@ -160,13 +175,13 @@ impl Service {
     /// Adds an executable that is the service's own, by its absolute path. No check keeps a
     /// [runtime](Runtime::is_known) out: with one, every script that it runs is an instance.
     pub fn executable(mut self, path: impl Into<PathBuf>) -> Self {
-        self.executables.push(path.into());
+        self.executables.push(Executable { path: path.into(), file: None });
         self
     }
 
     /// Adds an executable that is known as a file, whatever its path.
     pub(crate) fn file(mut self, path: PathBuf, file: FileId) -> Self {
-        self.files.push((path, file));
+        self.executables.push(Executable { path, file: Some(file) });
         self
     }
 

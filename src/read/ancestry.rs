@@ -7,6 +7,7 @@ use std::sync::Arc;
 use procfs::process::Stat;
 use procfs::{FromRead, ProcError};
 
+use super::facts::facts;
 use super::pinned::Pinned;
 use super::proc::{Miss, read_all, told};
 use crate::model::{Ancestry, Error, Facts, ProcessId, Service};
@@ -37,18 +38,17 @@ pub(crate) fn line(pid: u32) -> Result<Line, Error> {
 
 fn read(pid: u32) -> Result<Line, Error> {
     let mut line = Line::default();
-    let Some((mut child, mut parent)) = stat(pid)? else { return Ok(line) };
-    while parent != 0 {
-        match stat(parent)? {
+    let Some(mut child) = stat(pid)? else { return Ok(line) };
+    while child.parent != 0 {
+        match stat(child.parent)? {
             // Younger than its child: the parent has ended and its pid is somebody else's.
-            Some((id, _)) if id.start_ticks > child.start_ticks => return Ok(line),
-            Some((id, next)) => {
-                line.ids.push(id);
-                child = id;
-                parent = next;
+            Some(parent) if parent.id.start_ticks > child.id.start_ticks => return Ok(line),
+            Some(parent) => {
+                line.ids.push(parent.id);
+                child = parent;
             }
             // hidepid and ProtectProc= hide PID 1 like any other; nothing is above it to be read.
-            None if parent == 1 => {
+            None if child.parent == 1 => {
                 line.ids.push(ProcessId { pid: 1, start_ticks: 0 });
                 break;
             }
@@ -59,13 +59,19 @@ fn read(pid: u32) -> Result<Line, Error> {
     Ok(line)
 }
 
+/// A process, and the pid of its parent.
+pub(super) struct Place {
+    pub(super) id: ProcessId,
+    parent: u32,
+}
+
 /// `None`: it is gone or hidden. What else goes wrong is an error, and no ancestry that ends early.
-pub(crate) fn stat(pid: u32) -> Result<Option<(ProcessId, u32)>, Error> {
+pub(super) fn stat(pid: u32) -> Result<Option<Place>, Error> {
     let stat = File::open(format!("/proc/{pid}/stat")).and_then(read_all);
     let stat = stat.map_err(ProcError::from).and_then(|bytes| Stat::from_read(&bytes[..]));
     let parsed = |stat: Stat| {
         let parent = u32::try_from(stat.ppid).ok()?;
-        Some((ProcessId { pid, start_ticks: stat.starttime }, parent))
+        Some(Place { id: ProcessId { pid, start_ticks: stat.starttime }, parent })
     };
     match told(stat, pid) {
         Ok(stat) => Ok(parsed(stat)),
@@ -78,21 +84,28 @@ pub(crate) fn stat(pid: u32) -> Result<Option<(ProcessId, u32)>, Error> {
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     facts: BTreeMap<ProcessId, Arc<Facts>>,
-    lines: BTreeMap<u32, (Arc<Facts>, Ancestry)>,
+    parents: BTreeMap<u32, Parent>,
+}
+
+#[derive(Debug)]
+struct Parent {
+    facts: Arc<Facts>,
+    ancestry: Ancestry,
 }
 
 impl Lines {
     /// The line of parents of a process whose facts were just read, with the facts of each.
     pub(crate) fn ancestry(&mut self, facts: &Facts, service: &Service) -> Result<Ancestry, Error> {
-        let parent = self.lines.get(&facts.ppid).filter(|(parent, _)| parent.id.start_ticks <= facts.id.start_ticks);
-        let ancestry = match parent {
-            Some((parent, above)) => {
-                let line = std::iter::once(parent).chain(&above.line).cloned().collect();
+        let parent = self.parents.get(&facts.ppid);
+        let ancestry = match parent.filter(|parent| parent.facts.id.start_ticks <= facts.id.start_ticks) {
+            Some(Parent { facts, ancestry: above }) => {
+                let line = std::iter::once(facts).chain(&above.line).cloned().collect();
                 Ancestry { line, complete: above.complete }
             }
             None => self.parents(&line(facts.id.pid)?, service)?,
         };
-        self.lines.insert(facts.id.pid, (Arc::new(facts.clone()), ancestry.clone()));
+        let parent = Parent { facts: Arc::new(facts.clone()), ancestry: ancestry.clone() };
+        self.parents.insert(facts.id.pid, parent);
         Ok(ancestry)
     }
 
@@ -104,7 +117,7 @@ impl Lines {
                 continue;
             }
             let facts = match Pinned::open(id.pid)? {
-                Some(pinned) => pinned.facts(service)?,
+                Some(pinned) => facts(&pinned, service)?,
                 None => None,
             };
             match facts {

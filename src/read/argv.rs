@@ -28,23 +28,9 @@ const TAKES_VALUE: [&str; 17] = [
 
 /// Options that take none, by their beginning.
 const FLAGS: [&str; 17] = [
-    "--no-",
-    "--inspect",
-    "--enable-",
-    "--expose",
-    "--harmony",
-    "--preserve-symlinks",
-    "--abort-on-",
-    "--trace-warnings",
-    "--trace-deprecation",
-    "--trace-uncaught",
-    "--trace-exit",
-    "--throw-deprecation",
-    "--pending-deprecation",
-    "--experimental-strip-types",
-    "--experimental-transform-types",
-    "--smol",
-    "--allow-",
+    "--no-", "--inspect", "--enable-", "--expose", "--harmony", "--preserve-symlinks", "--abort-on-",
+    "--trace-warnings", "--trace-deprecation", "--trace-uncaught", "--trace-exit", "--throw-deprecation",
+    "--pending-deprecation", "--experimental-strip-types", "--experimental-transform-types", "--smol", "--allow-",
 ];
 
 /// The script of a runtime at `exe`, started with `argv`.
@@ -125,9 +111,10 @@ pub(crate) fn instance_option(args: &[OsString], service: &Service) -> Option<Os
     while let Some(arg) = args.next().filter(|arg| *arg != "--") {
         let mut halves = arg.as_bytes().splitn(2, |b| *b == b'=').map(OsStr::from_bytes);
         let (name, value) = (halves.next().unwrap_or_default(), halves.next());
-        match service.instance_options.iter().find(|(option, _)| option == name) {
-            Some((_, None)) => found = value.map(OsStr::to_owned).or_else(|| args.next().cloned()).or(found),
-            Some((_, stands_for)) if value.is_none() && !subcommand => found.clone_from(stands_for),
+        let option = service.instance_options.iter().find(|option| option.name == name);
+        match option.map(|option| &option.stands_for) {
+            Some(None) => found = value.map(OsStr::to_owned).or_else(|| args.next().cloned()).or(found),
+            Some(stands_for) if value.is_none() && !subcommand => found.clone_from(stands_for),
             Some(_) => {}
             None if service.value_options.contains(arg) => drop(args.next()),
             None => subcommand |= !arg.as_bytes().starts_with(b"-"),

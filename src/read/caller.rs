@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use super::ancestry::{Lines, line, stat};
+use super::ancestry::{Lines, Place, line, stat};
 use super::proc::read_all;
 use super::{parse, run};
 use crate::model::{Blind, Caller, Cgroup, Environ, Error, ProcessId, Record, Service};
@@ -16,10 +16,10 @@ pub(crate) fn caller(service: &Service, lines: &mut Lines) -> Result<Caller, Err
     if own.as_os_str() != pid.to_string().as_str() {
         return Err(fail(std::io::Error::other("/proc belongs to another pid namespace")));
     }
-    let Some((id, _)) = stat(pid)? else {
+    let Some(Place { id, .. }) = stat(pid)? else {
         return Err(fail(std::io::ErrorKind::NotFound.into()));
     };
-    let cgroup = parse::cgroup(&File::open("/proc/self/cgroup").and_then(read_all).map_err(fail)?);
+    let cgroup = parse::cgroup(&File::open("/proc/self/cgroup").and_then(read_all).map_err(fail)?).map(Cgroup::new);
     let variable = |key: &std::ffi::OsStr| Some((key.to_owned(), std::env::var_os(key)?));
     let environ = Environ(service.variables().filter_map(variable).collect());
     let line = line(pid)?;
@@ -67,5 +67,5 @@ fn blind() -> Option<Blind> {
 /// another one with its pid.
 fn service_pid(environ: &Environ, service: &Service, caller: ProcessId) -> Result<Option<u32>, Error> {
     let Some(pid) = service.pid_in(environ) else { return Ok(None) };
-    Ok(stat(pid)?.filter(|(id, _)| id.start_ticks < caller.start_ticks).map(|(id, _)| id.pid))
+    Ok(stat(pid)?.map(|place| place.id).filter(|id| id.start_ticks < caller.start_ticks).map(|id| id.pid))
 }

@@ -19,7 +19,7 @@ use crate::model::{Cgroup, Environ, Error, Exe, ExecMark, Facts, ProcessId, Reco
 const ATTEMPTS: usize = 5;
 
 /// `None`: the process has ended, or is about to.
-pub(super) fn facts(pinned: &Pinned, service: &Service) -> Result<Option<Facts>, Error> {
+pub(crate) fn facts(pinned: &Pinned, service: &Service) -> Result<Option<Facts>, Error> {
     for _ in 0..ATTEMPTS {
         let Some(stat) = pinned.stat()? else { return Ok(None) };
         let before = mark(&stat);
@@ -41,13 +41,9 @@ fn read_facts(pinned: &Pinned, stat: &Stat, service: &Service) -> Result<Option<
     let (pid, root) = (pinned.pid, &pinned.root);
     let image = image(pinned, service)?;
     let status = seen(read(root, "status", pid))?;
-    let cgroup = seen(read(root, "cgroup", pid))?.and_then(|bytes| parse::cgroup(bytes));
-    let uid = status.and_then(|status| parse::status_uid(status));
-    // After the environment: systemd puts a run on record before its first process starts.
-    let record = record(&cgroup, &image, stat, &uid, service);
     let Seen::Value(comm) = seen(read(root, "comm", pid))? else { return Ok(None) };
     let age = age(stat.starttime);
-    Ok(Some(Facts {
+    let mut facts = Facts {
         id: ProcessId { pid, start_ticks: stat.starttime },
         age,
         started: SystemTime::now().checked_sub(age),
@@ -55,19 +51,22 @@ fn read_facts(pinned: &Pinned, stat: &Stat, service: &Service) -> Result<Option<
         comm: OsString::from_vec(comm.strip_suffix(b"\n").unwrap_or(&comm).to_vec()),
         state: stat.state,
         rss: resident(stat),
-        uid,
+        uid: status.and_then(|status| parse::status_uid(status)),
         nested: status.and_then(|status| parse::status_nested(status)),
         exe: image.exe,
         argv: image.argv,
         environ: image.environ,
         run: image.run,
-        cgroup,
+        cgroup: seen(read(root, "cgroup", pid))?.and_then(|bytes| parse::cgroup(bytes).map(Cgroup::new)),
         script: image.script,
-        record,
+        record: Record::None,
         signalable: false,
         mark: ExecMark::default(),
         only_forked: stat.flags & PF_FORKNOEXEC != 0,
-    }))
+    };
+    // After the environment: systemd puts a run on record before its first process starts.
+    facts.record = record(&facts, service);
+    Ok(Some(facts))
 }
 
 /// What a process executes, and what it was started with.
@@ -81,14 +80,11 @@ struct Image {
 
 fn image(pinned: &Pinned, service: &Service) -> Result<Image, Error> {
     let pid = pinned.pid;
-    let (thread, exe) = match seen(read_exe(&pinned.root, pid))? {
-        Seen::Gone => exe_of_a_thread(pinned)?,
-        exe => (None, exe),
-    };
+    let Executing { thread, exe } = executing(pinned)?;
     let root = thread.as_ref().unwrap_or(&pinned.root);
     let argv = seen(read(root, "cmdline", pid).map(|bytes| parse::argv(&bytes)))?;
     let (mut environ, run) = match seen(environ(root, pid, service))? {
-        Seen::Value((environ, run)) => (Seen::Value(environ), run),
+        Seen::Value(Started { environ, run }) => (Seen::Value(environ), run),
         Seen::Denied => (Seen::Denied, None),
         Seen::Gone => (Seen::Gone, None),
     };
@@ -107,44 +103,65 @@ fn image(pinned: &Pinned, service: &Service) -> Result<Image, Error> {
     Ok(Image { exe, argv, environ, run, script })
 }
 
-/// The variables that identity is read from, and the run.
-pub(super) fn environ(root: &Process, pid: u32, service: &Service) -> Result<(Environ, Option<String>), Miss> {
+/// The variables of a process's environment that identity is read from, and nothing else: tells at little cost whose
+/// facts are worth reading.
+pub(super) fn environ_of(pinned: &Pinned, service: &Service) -> Result<Seen<Environ>, Error> {
+    seen(environ(&pinned.root, pinned.pid, service).map(|started| started.environ))
+}
+
+/// The variables that a process was started with.
+struct Started {
+    /// Those that identity is read from.
+    environ: Environ,
+    run: Option<String>,
+}
+
+fn environ(root: &Process, pid: u32, service: &Service) -> Result<Started, Miss> {
     const RUN: &str = "INVOCATION_ID";
     let wanted = service.variables().chain(["PWD", RUN].map(AsRef::as_ref));
     let environ = parse::environ(&read(root, "environ", pid)?, wanted);
     let run = environ.get(RUN).and_then(parse::run).map(str::to_owned);
-    Ok((environ, run))
+    Ok(Started { environ, run })
 }
 
-fn record(cgroup: &Seen<Cgroup>, image: &Image, stat: &Stat, uid: &Seen<u32>, service: &Service) -> Record {
+fn record(facts: &Facts, service: &Service) -> Record {
     // Outside of the caller's cgroup namespace the path begins with `/..`, and the part that is left out may be the one
     // that tells its manager (cgroup_namespaces(7)).
-    let in_foreign_cgroup_ns = |cgroup: &Cgroup| cgroup.path.components().any(|part| part == Component::ParentDir);
-    let is_marked = || image.environ.value().is_some_and(|environ| service.is_marked(environ));
-    match (cgroup.value(), &image.run) {
-        (Some(cgroup), run) if cgroup.unit.is_some() => match &cgroup.unit {
-            Some(unit) if !in_foreign_cgroup_ns(cgroup) => run::record(unit, run.as_deref()),
-            _ => Record::Denied,
-        },
+    let in_foreign_cgroup_ns =
+        facts.cgroup.value().is_some_and(|cgroup| cgroup.path.components().any(|part| part == Component::ParentDir));
+    let is_marked = || facts.environ.value().is_some_and(|environ| service.is_marked(environ));
+    match (facts.unit(), &facts.run) {
+        (Some(_), _) if in_foreign_cgroup_ns => Record::Denied,
+        (Some(unit), run) => run::record(unit, run.as_deref()),
         // Whoever wrote the marker wrote the run, and systemd that of its own child.
-        (_, Some(run)) if stat.ppid == 1 || is_marked() => run::elsewhere(run, uid.value().copied()),
-        _ => Record::None,
+        (None, Some(run)) if facts.ppid == 1 || is_marked() => run::elsewhere(run, facts.uid.value().copied()),
+        (None, _) => Record::None,
     }
+}
+
+/// The executable of a process, and the thread that showed it where the leader did not.
+struct Executing {
+    thread: Option<Process>,
+    exe: Seen<Exe>,
 }
 
 /// Through a thread, where the leader has exited and left its threads running. The leader's own place then
 /// shows neither an executable nor an environment, as if it had none.
-fn exe_of_a_thread(pinned: &Pinned) -> Result<(Option<Process>, Seen<Exe>), Error> {
+fn executing(pinned: &Pinned) -> Result<Executing, Error> {
+    let exe = seen(read_exe(&pinned.root, pinned.pid))?;
+    if exe != Seen::Gone {
+        return Ok(Executing { thread: None, exe });
+    }
     let threads = pinned.directory()?.map(|directory| descriptors::threads(&directory));
     for tid in threads.unwrap_or_default() {
         let path = PathBuf::from(format!("/proc/{}/task/{tid}", pinned.pid));
         if let Ok(thread) = Process::new_with_root(path)
             && let exe @ Seen::Value(_) = seen(read_exe(&thread, pinned.pid))?
         {
-            return Ok((Some(thread), exe));
+            return Ok(Executing { thread: Some(thread), exe });
         }
     }
-    Ok((None, Seen::Gone))
+    Ok(Executing { thread: None, exe })
 }
 
 /// include/linux/sched.h: forked, and nothing executed since.

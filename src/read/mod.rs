@@ -22,16 +22,17 @@ mod world;
 
 pub(crate) use ancestry::Lines;
 pub(crate) use caller::caller;
+pub(crate) use facts::facts;
 #[cfg(feature = "bench")]
 pub(crate) use holders::scan;
 pub(crate) use memory::{memory, remainder};
 pub(crate) use pidfd::{Delivery, PidFd, pause, wait};
-pub(crate) use pinned::{Pinned, PinnedOf, Pins, pin};
+pub(crate) use pinned::{Pinned, Pins};
 pub(crate) use probe::{Probe, probe, v6only_by_default};
 pub(crate) use proc::{executables, own_exe};
-pub(crate) use relatives::{has_another_child, in_services, newcomers, relatives};
+pub(crate) use relatives::{Partly, has_another_child, in_services, newcomers, relatives};
 pub(crate) use snapshot::{Processes, user_names};
 pub(crate) use table::all_listeners;
 #[cfg(feature = "bench")]
 pub(crate) use table::table;
-pub(crate) use world::world;
+pub(crate) use world::{Look, look};

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::model::{Cgroup, Environ};
 
@@ -66,22 +66,29 @@ fn status_numbers<'a>(bytes: &'a [u8], field: &[u8]) -> Option<impl Iterator<Ite
 /// The path that systemd manages in /proc/PID/cgroup: the `0::` line of the unified hierarchy, or where a
 /// machine has none in use, the line of systemd's own. With neither there is no systemd, and all are in the root:
 /// the unified hierarchy has a line from its first mount on (kernel/cgroup/cgroup.c, cgrp_dfl_visible).
-pub(crate) fn cgroup(bytes: &[u8]) -> Option<Cgroup> {
-    // ID:CONTROLLERS:PATH (cgroups(7)); no path has a newline in it.
+pub(crate) fn cgroup(bytes: &[u8]) -> Option<PathBuf> {
     let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
-    let hierarchies: Vec<(&[u8], &Path)> = lines
-        .map(|line| {
-            let mut parts = line.splitn(3, |b| *b == b':').skip(1);
-            Some((parts.next()?, Path::new(OsStr::from_bytes(parts.next()?))))
-        })
-        .collect::<Option<_>>()?;
-    let of = |name: &[u8]| hierarchies.iter().find(|(names, _)| *names == name).map(|(_, path)| *path);
-    let contained = || hierarchies.iter().map(|(_, path)| *path).find(|path| Cgroup::new(*path).container.is_some());
+    let hierarchies: Vec<Hierarchy<'_>> = lines.map(Hierarchy::of).collect::<Option<_>>()?;
+    let of = |name: &[u8]| hierarchies.iter().find(|one| one.controllers == name).map(|one| one.path);
+    let contained = || hierarchies.iter().map(|one| one.path).find(|path| Cgroup::new(*path).container.is_some());
     let path = match of(b"") {
         Some(path) if path != Path::new("/") => path,
         unified => of(b"name=systemd").or(unified).or_else(contained).unwrap_or(Path::new("/")),
     };
-    Some(Cgroup::new(path))
+    Some(path.to_owned())
+}
+
+/// A line of /proc/PID/cgroup: ID:CONTROLLERS:PATH (cgroups(7)). No path has a newline in it.
+struct Hierarchy<'a> {
+    controllers: &'a [u8],
+    path: &'a Path,
+}
+
+impl<'a> Hierarchy<'a> {
+    fn of(line: &'a [u8]) -> Option<Self> {
+        let mut parts = line.splitn(3, |b| *b == b':').skip(1);
+        Some(Self { controllers: parts.next()?, path: Path::new(OsStr::from_bytes(parts.next()?)) })
+    }
 }
 
 /// A systemd run, as INVOCATION_ID names it: 32 hexadecimal digits (systemd.exec(5)). Anything else is some
@@ -150,7 +157,7 @@ mod tests {
             (b"nothing of the kernel's\n", None),
         ];
         for (bytes, path) in table {
-            assert_eq!(cgroup(bytes), path.map(Cgroup::new));
+            assert_eq!(cgroup(bytes), path.map(PathBuf::from));
         }
     }
 

@@ -9,10 +9,10 @@ use procfs::process::{Process, Stat};
 use procfs::{FromRead, ProcError};
 use rustix::fs::OFlags;
 
+use super::holders;
 use super::pidfd::PidFd;
 use super::proc::{Miss, attempt, fail, read, seen, told};
-use super::{facts, holders};
-use crate::model::{Environ, Error, Facts, ProcessId, Seen, Service};
+use crate::model::{Error, ProcessId, Seen};
 
 /// A process, held by its pidfd and by its open /proc/PID.
 #[derive(Debug)]
@@ -54,17 +54,6 @@ impl Pinned {
         }
     }
 
-    /// The variables of its environment that identity is read from, and nothing else: tells at little cost whose
-    /// facts are worth reading.
-    pub(crate) fn environ(&self, service: &Service) -> Result<Seen<Environ>, Error> {
-        seen(facts::environ(&self.root, self.pid, service).map(|(environ, _)| environ))
-    }
-
-    /// `None`: it has ended, or is about to.
-    pub(crate) fn facts(&self, service: &Service) -> Result<Option<Facts>, Error> {
-        facts::facts(self, service)
-    }
-
     /// The state's letter, for a process that would not end.
     pub(crate) fn state(&self) -> char {
         self.stat().ok().flatten().map_or('?', |stat| stat.state)
@@ -94,47 +83,52 @@ impl Pinned {
 #[derive(Debug, Default)]
 pub(crate) struct Pins(BTreeMap<ProcessId, Rc<Pinned>>);
 
-impl Pins {
-    pub(crate) fn add(&mut self, id: ProcessId, pinned: Rc<Pinned>) {
-        self.0.insert(id, pinned);
-    }
-
-    /// It is an error of this crate to ask for a process that was never pinned, and no process is skipped for it.
-    pub(crate) fn get(&self, id: ProcessId) -> Result<&Rc<Pinned>, Error> {
-        let missing = || Error::new(format!("process {} was not pinned", id.pid), io::Error::other("a mix-up"));
-        self.0.get(&id).ok_or_else(missing)
-    }
-}
-
-/// Things of processes that were pinned, and those of processes that the descriptors did not suffice for.
+/// Things of processes that are pinned now, and those of processes that the descriptors did not suffice for.
 #[derive(Debug)]
-pub(crate) struct PinnedOf<T> {
-    pub(crate) pinned: Vec<(Rc<Pinned>, T)>,
+pub(crate) struct Held<T> {
+    pub(crate) pinned: Vec<T>,
     pub(crate) rest: Vec<T>,
 }
 
 /// So many are let go of again, with two descriptors each, for the steps that follow.
 pub(super) const SPARE: usize = 8;
 
-/// Pins those of the processes that have not ended. Where the descriptors do not suffice for all, the first of them:
-/// the port is to be freed all the same.
-pub(crate) fn pin<T>(mut wanted: impl Iterator<Item = T>, id: impl Fn(&T) -> ProcessId) -> Result<PinnedOf<T>, Error> {
-    let mut found = PinnedOf { pinned: Vec::new(), rest: Vec::new() };
-    while let Some(next) = wanted.next() {
-        match Pinned::again(id(&next)) {
-            Ok(Some(pinned)) => found.pinned.push((Rc::new(pinned), next)),
-            Ok(None) => {}
-            Err(error) if is_out_of_descriptors(&error) => {
-                let spare = found.pinned.len().saturating_sub(SPARE);
-                found.rest.extend(found.pinned.drain(spare..).map(|(_, one)| one));
-                found.rest.push(next);
-                found.rest.extend(wanted);
-                break;
-            }
-            Err(error) => return Err(error),
-        }
+impl Pins {
+    pub(super) fn add(&mut self, id: ProcessId, pinned: Pinned) {
+        self.0.insert(id, Rc::new(pinned));
     }
-    Ok(found)
+
+    /// To ask for a process that was never pinned is a mistake of this crate. It is told, and no process is skipped.
+    pub(crate) fn get(&self, id: ProcessId) -> Result<&Rc<Pinned>, Error> {
+        let missing = || Error::new(format!("process {} was not pinned", id.pid), io::Error::other("a mix-up"));
+        self.0.get(&id).ok_or_else(missing)
+    }
+
+    /// Pins those of the processes that have not ended. Where the descriptors do not suffice for all, the first of
+    /// them: the port is to be freed all the same.
+    pub(crate) fn pin<T>(
+        &mut self, mut wanted: impl Iterator<Item = T>, id: impl Fn(&T) -> ProcessId,
+    ) -> Result<Held<T>, Error> {
+        let mut held = Held { pinned: Vec::new(), rest: Vec::new() };
+        while let Some(next) = wanted.next() {
+            match Pinned::again(id(&next)) {
+                Ok(Some(pinned)) => {
+                    self.add(id(&next), pinned);
+                    held.pinned.push(next);
+                }
+                Ok(None) => {}
+                Err(error) if is_out_of_descriptors(&error) => {
+                    held.rest.extend(held.pinned.drain(held.pinned.len().saturating_sub(SPARE)..));
+                    held.rest.iter().for_each(|one| drop(self.0.remove(&id(one))));
+                    held.rest.push(next);
+                    held.rest.extend(wanted);
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(held)
+    }
 }
 
 /// The process, or the machine, has no file descriptor left.

@@ -10,7 +10,7 @@ use procfs::{ProcError, ProcResult};
 use rustix::fs::OFlags;
 
 use super::parse;
-use crate::model::{Cgroup, Error, Exe, FileId, Seen, Service};
+use crate::model::{Error, Exe, Executable, FileId, Seen, Service};
 
 /// No exec takes more than 6 MiB of arguments and environment (execve(2)). A process can let them seem to be
 /// gigabytes (PR_SET_MM), and is then not read to the end.
@@ -40,8 +40,8 @@ pub(crate) fn seen<T>(result: Result<T, Miss>) -> Result<Seen<T>, Error> {
     }
 }
 
-/// The cgroup of a process, where it can be read: tells at little cost which processes are not worth pinning.
-pub(crate) fn cgroup(pid: u32) -> Option<Cgroup> {
+/// The path of a process's cgroup, where it can be read: tells at little cost which processes are not worth pinning.
+pub(crate) fn cgroup(pid: u32) -> Option<PathBuf> {
     File::open(format!("/proc/{pid}/cgroup")).and_then(read_all).ok().and_then(|bytes| parse::cgroup(&bytes))
 }
 
@@ -60,10 +60,9 @@ pub(crate) fn own_exe() -> Result<Exe, Error> {
 }
 
 /// The service's own executables, with the file where there is one at the path.
-pub(crate) fn executables(service: &Service) -> Vec<(PathBuf, Option<FileId>)> {
-    let paths = service.executables.iter().map(|path| (path.clone(), file_id(path)));
-    let files = service.files.iter().map(|(path, file)| (path.clone(), Some(*file)));
-    paths.chain(files).collect()
+pub(crate) fn executables(service: &Service) -> Vec<Executable> {
+    let known = |own: &Executable| Executable { file: own.file.or_else(|| file_id(&own.path)), ..own.clone() };
+    service.executables.iter().map(known).collect()
 }
 
 fn file_id(path: &Path) -> Option<FileId> {

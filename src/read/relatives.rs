@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::ancestry::Lines;
 use super::descriptors;
+use super::facts::{environ_of, facts};
 use super::pinned::Pinned;
 use super::proc::{cgroup, read_all};
 use super::snapshot::Snapshot;
@@ -74,27 +76,34 @@ pub(crate) fn newcomers(
     Ok(look.found)
 }
 
+/// What was found, and an error about another process, which did not keep it from being found.
+#[derive(Debug)]
+pub(crate) struct Partly<T> {
+    pub(crate) found: T,
+    pub(crate) status: Result<(), Error>,
+}
+
 /// The processes that are `wanted`, by unit and environment, of all that are in a systemd service and in no cgroup of
-/// their own below it. And an error about one of them: the others are found all the same.
+/// their own below it.
 pub(crate) fn in_services(
     snapshot: &Snapshot, service: &Service, wanted: impl Fn(&Unit, &Environ) -> bool,
-) -> (Vec<Process>, Result<(), Error>) {
+) -> Partly<Vec<Process>> {
     let mut look = Look::new(&[], service);
     let mut status = Ok(());
     for pid in &snapshot.pids {
-        if let Some(cgroup) = cgroup(*pid).filter(|cgroup| !cgroup.is_below_its_unit())
+        if let Some(cgroup) = cgroup(*pid).map(Cgroup::new).filter(|cgroup| !cgroup.is_below_its_unit())
             && let Some(unit) = cgroup.unit
-            && let Err(error) = look.read_if(*pid, &|environ| wanted(&unit, environ))
+            && let Err(error) = look.read_if(*pid, |environ| wanted(&unit, environ))
         {
             status = status.and(Err(error));
         }
     }
-    (look.found, status)
+    Partly { found: look.found, status }
 }
 
 struct Look<'a> {
     service: &'a Service,
-    cgroups: Vec<&'a Cgroup>,
+    cgroups: BTreeSet<&'a PathBuf>,
     seen: BTreeSet<u32>,
     lines: Lines,
     found: Vec<Process>,
@@ -102,31 +111,32 @@ struct Look<'a> {
 
 impl<'a> Look<'a> {
     fn new(base: &[&'a Process], service: &'a Service) -> Self {
-        let cgroups = base.iter().filter_map(|process| process.facts.cgroup.value()).collect();
+        let cgroups = base.iter().filter_map(|process| process.facts.cgroup.value());
+        let cgroups = cgroups.map(|cgroup| &cgroup.path).collect();
         let seen = base.iter().map(|process| process.facts.id.pid).collect();
         Self { service, cgroups, seen, lines: Lines::default(), found: Vec::new() }
     }
 
     /// Takes the process in, if it is in one of the cgroups.
     fn at(&mut self, pid: u32) -> Result<(), Error> {
-        if cgroup(pid).is_some_and(|cgroup| self.cgroups.contains(&&cgroup)) {
-            self.read_if(pid, &|_| true)
+        if cgroup(pid).is_some_and(|cgroup| self.cgroups.contains(&cgroup)) {
+            self.read_if(pid, |_| true)
         } else {
             Ok(())
         }
     }
 
-    fn read_if(&mut self, pid: u32, wanted: &dyn Fn(&Environ) -> bool) -> Result<(), Error> {
+    fn read_if(&mut self, pid: u32, wanted: impl Fn(&Environ) -> bool) -> Result<(), Error> {
         if !self.seen.insert(pid) {
             return Ok(());
         }
         let Some(pinned) = Pinned::open(pid)? else { return Ok(()) };
-        if let Seen::Value(environ) = pinned.environ(self.service)?
+        if let Seen::Value(environ) = environ_of(&pinned, self.service)?
             && !wanted(&environ)
         {
             return Ok(());
         }
-        let Some(facts) = pinned.facts(self.service)?.filter(|facts| facts.exe != Seen::Gone) else {
+        let Some(facts) = facts(&pinned, self.service)?.filter(|facts| facts.exe != Seen::Gone) else {
             return Ok(());
         };
         let ancestry = self.lines.ancestry(&facts, self.service)?;
@@ -146,7 +156,7 @@ mod tests {
         let mut child = child();
         let own = std::process::id();
         let mut base = process(facts(u32::MAX, 0), ancestors(&[], true));
-        base.facts.cgroup = Seen::Value(cgroup(own).unwrap());
+        base.facts.cgroup = Seen::Value(Cgroup::new(cgroup(own).unwrap()));
         let found = |until| -> Vec<u32> {
             let newcomers = newcomers(&[&base], 0, until, &Service::new("gw")).unwrap();
             newcomers.iter().map(|process| process.facts.id.pid).collect()

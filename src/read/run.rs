@@ -44,7 +44,7 @@ pub(crate) fn elsewhere(run: &str, uid: Option<u32>) -> Record {
         let of_user = format!("user@{}.service", uid.unwrap_or_default());
         match current(&folder) {
             Ok(all) => {
-                if let Some(current) = all.into_iter().find(|current| current.run == run) {
+                if let Some(current) = all.into_iter().find(|current| current.run.run == run) {
                     return Record::Outside(Unit { name: current.name, manager });
                 }
             }
@@ -71,10 +71,8 @@ fn read(folder: &Path, unit: &OsStr, run: Option<&str>) -> Option<Record> {
     let mut name = OsStr::from_bytes(LINK).to_owned();
     name.push(unit);
     let named = match link(&folder.join(name)) {
-        Ok(Some((current, since))) if run.is_none_or(|run| run == current) => {
-            return Some(Record::Current { run: current, since });
-        }
-        Ok(Some((current, since))) => Record::Current { run: current, since },
+        Ok(Some(current)) if run.is_none_or(|run| run == current.run) => return Some(current.into()),
+        Ok(Some(current)) => current.into(),
         // A user's folder is the user's: what is no record there is as good as unreadable, and no error of the call.
         Ok(None) => return Some(Record::Denied),
         Err(error) if error.kind() == ErrorKind::NotFound => Record::Inactive,
@@ -92,14 +90,25 @@ fn read(folder: &Path, unit: &OsStr, run: Option<&str>) -> Option<Record> {
     }
     // What is left of a run keeps the cgroup under the unit's name of that time. When the unit has got another name
     // since, its next run is in that cgroup, too, and on record by the new one.
-    let renamed = all.into_iter().find(|current| run == Some(current.run.as_str()));
-    Some(renamed.map_or(named, |Current { run, since, .. }| Record::Current { run, since }))
+    let renamed = all.into_iter().find(|current| run == Some(current.run.run.as_str()));
+    Some(renamed.map_or(named, |current| current.run.into()))
 }
 
 struct Current {
     name: OsString,
+    run: Run,
+}
+
+/// The run that a link names, and since when.
+struct Run {
     run: String,
     since: SystemTime,
+}
+
+impl From<Run> for Record {
+    fn from(Run { run, since }: Run) -> Self {
+        Self::Current { run, since }
+    }
 }
 
 /// Every current run that is on record in a folder.
@@ -112,7 +121,7 @@ fn current(folder: &Path) -> io::Result<Vec<Current>> {
             continue;
         };
         match link(&entry.path()) {
-            Ok(Some((run, since))) => all.push(Current { name, run, since }),
+            Ok(Some(run)) => all.push(Current { name, run }),
             // It has become inactive meanwhile, or is no record, as a user may put there.
             Ok(None) => {}
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {}
@@ -122,18 +131,18 @@ fn current(folder: &Path) -> io::Result<Vec<Current>> {
     Ok(all)
 }
 
-/// The run that a link names, and since when. `None`: it names none.
-fn link(path: &Path) -> io::Result<Option<(String, SystemTime)>> {
+/// `None`: the link names no run.
+fn link(path: &Path) -> io::Result<Option<Run>> {
     let since = fs::symlink_metadata(path)?.modified()?;
     let target = fs::read_link(path)?;
-    Ok(parse::run(target.as_os_str()).map(|run| (run.to_owned(), since)))
+    Ok(parse::run(target.as_os_str()).map(|run| Run { run: run.to_owned(), since }))
 }
 
 /// PID 1 is in init.scope at the root of what it manages; from below, its path begins with `/..`. Where /proc
 /// hides it, the caller is a unit's, and units are not below (systemd before 257 gives them no namespace).
 fn below_systemd() -> bool {
     let path = fs::read("/proc/1/cgroup").ok().and_then(|bytes| parse::cgroup(&bytes));
-    path.is_some_and(|cgroup| cgroup.path.components().any(|part| part == Component::ParentDir))
+    path.is_some_and(|path| path.components().any(|part| part == Component::ParentDir))
 }
 
 #[cfg(test)]

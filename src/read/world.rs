@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::ancestry::Lines;
+use super::facts::facts;
 use super::pidfd::wait;
 use super::pinned::{Pinned, Pins};
 use super::{holders, table};
@@ -16,22 +17,29 @@ const ATTEMPTS: usize = 5;
 /// How long a process that has begun to end may take to go before the next look.
 const EXIT: Duration = Duration::from_secs(1);
 
-/// What the machine shows of the ports, and the holders pinned. `lines`: the ancestors that were read just before it.
-pub(crate) fn world(specs: &[PortSpec], service: &Service, mut lines: Lines) -> Result<(World, Pins), Error> {
-    let mut look = (World::default(), Pins::default());
+/// What the machine shows of the ports, and the holders pinned.
+#[derive(Default)]
+pub(crate) struct Look {
+    pub(crate) world: World,
+    pub(crate) pins: Pins,
+}
+
+/// Looks at the ports. `lines`: the ancestors that were read just before it.
+pub(crate) fn look(specs: &[PortSpec], service: &Service, mut lines: Lines) -> Result<Look, Error> {
+    let mut look = Look::default();
     if specs.is_empty() {
         return Ok(look);
     }
     for _ in 0..ATTEMPTS {
         look = read(specs, service, std::mem::take(&mut lines))?;
-        if look.0.settled {
+        if look.world.settled {
             break;
         }
     }
     Ok(look)
 }
 
-fn read(specs: &[PortSpec], service: &Service, mut lines: Lines) -> Result<(World, Pins), Error> {
+fn read(specs: &[PortSpec], service: &Service, mut lines: Lines) -> Result<Look, Error> {
     let mut world = table::table(specs)?;
     let mut pins = Pins::default();
     let in_the_way = |listener: &&Listener| specs.iter().any(|spec| spec.is_refused_by(listener));
@@ -40,7 +48,7 @@ fn read(specs: &[PortSpec], service: &Service, mut lines: Lines) -> Result<(Worl
     inodes.dedup();
     world.settled = true;
     if inodes.is_empty() {
-        return Ok((world, pins));
+        return Ok(Look { world, pins });
     }
     let scan = holders::scan(&inodes)?;
     world.unreadable = scan.unreadable;
@@ -51,7 +59,7 @@ fn read(specs: &[PortSpec], service: &Service, mut lines: Lines) -> Result<(Worl
         };
         // Asked of the pinned process: the pid may be another's since the scan.
         let held = pinned.held(&inodes)?;
-        let facts = pinned.facts(service)?;
+        let facts = facts(&pinned, service)?;
         let Some(facts) = facts.filter(|facts| !held.is_empty() && facts.exe != Seen::Gone) else {
             // A process that has lost its executable is about to lose its descriptors.
             wait(&[((), pinned.pidfd())], EXIT)?;
@@ -59,13 +67,13 @@ fn read(specs: &[PortSpec], service: &Service, mut lines: Lines) -> Result<(Worl
             continue;
         };
         let ancestry = lines.ancestry(&facts, service)?;
-        pins.add(facts.id, Rc::new(pinned));
+        pins.add(facts.id, pinned);
         world.holders.push(Rc::new(Process { facts, inodes: held, ancestry }));
     }
     if world.settled {
         world.settled = !has_closed(&inodes, &world, specs)?;
     }
-    Ok((world, pins))
+    Ok(Look { world, pins })
 }
 
 /// A listener without a holder was closed meanwhile, or its holder is out of sight. Closed, it is no longer in the table.

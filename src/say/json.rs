@@ -67,11 +67,7 @@ fn process(report: &ProcessReport) -> Value {
     let (verdict, rule) = words::verdict(report.judgement.verdict);
     let shown = |text: &std::ffi::OsStr| escape(text.as_encoded_bytes());
     let marker = |marker: &Marker| (shown(&marker.key), Value::from(shown(&marker.value)));
-    let (state, ended_after) = match report.ending.fate {
-        Fate::Survived(state) => (Some(state.to_string()), None),
-        Fate::Ended(after) | Fate::EndedByItself(after) => (None, Some(millis(after))),
-        _ => (None, None),
-    };
+    let state = if let Fate::Survived(state) = report.ending.fate { Some(state.to_string()) } else { None };
     json!({
         "role": words::role(report.role),
         "pid": facts.id.pid,
@@ -103,7 +99,7 @@ fn process(report: &ProcessReport) -> Value {
         })).collect::<Vec<_>>(),
         "outcome": words::fate(report.ending.fate),
         "state": state,
-        "ms": ended_after,
+        "ms": report.ending.ended_after().map(millis),
     })
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn refusal(port: &PortReport) -> String {
     let is_there = |holder: &&ProcessReport| match holder.ending.fate {
         Fate::Ended(_) | Fate::EndedByItself(_) => false,
         Fate::Untouched => !holder.judgement.verdict.is_stale(),
-        _ => true,
+        Fate::Changed | Fate::Unread | Fate::NotPermitted | Fate::Survived(_) => true,
     };
     let holder = |holder: &ProcessReport| format!("{}: {}", named(holder, ", pid "), holder.reason());
     let mut holders: Vec<String> = port.holders.iter().filter(is_there).map(holder).collect();
@@ -214,12 +214,12 @@ impl fmt::Display for Memory {
 
 /// The unit that runs a holder, where that is why it is spared.
 fn live_unit(holder: &ProcessReport) -> Option<&Unit> {
-    match &holder.judgement.liveness {
-        Liveness::Live(Supervisor::Unit(unit)) if holder.judgement.verdict == Verdict::Spared(WhyNot::Live) => {
-            Some(unit)
-        }
-        _ => None,
+    if let Liveness::Live(Supervisor::Unit(unit)) = &holder.judgement.liveness
+        && holder.judgement.verdict == Verdict::Spared(WhyNot::Live)
+    {
+        return Some(unit);
     }
+    None
 }
 
 /// `node, pid 7`, with the text in between.

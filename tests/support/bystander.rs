@@ -15,7 +15,7 @@ impl Bystander {
         Self(Fixture::other(address).start())
     }
 
-    /// The one process is alive, unsignalled, and serves.
+    /// It is the same process, has got no signal, and serves.
     #[track_caller]
     pub(crate) fn answers(&self) {
         self.0.answers();

@@ -8,14 +8,14 @@ use libtest_mimic::{Completion, Failed, Trial};
 use super::needs::{self, Needs};
 use super::net;
 
-/// Made by [`case!`].
+/// [`case!`] makes it.
 pub(crate) struct Case {
     pub(crate) path: &'static str,
     pub(crate) needs: &'static [Needs],
     pub(crate) run: fn(),
 }
 
-/// `case!(function)` or `case!(function, Needs::Root, Needs::Node)`. Namespaces are needed by all.
+/// `case!(function)` or `case!(function, Needs::Root, Needs::Node)`. Every test needs namespaces.
 macro_rules! case {
     ($function:ident $(, $need:expr)*) => {
         $crate::support::Case {
@@ -40,8 +40,8 @@ impl Case {
         })
     }
 
-    /// A thread of its own: its namespace goes with it, and so does every process that was started from it
-    /// with a parent death signal, whatever became of the value that should have ended it.
+    /// Runs the test in a thread of its own. When the thread ends, its network goes, and the kernel kills every
+    /// process that it started with a parent death signal, even if the value that should have ended it was lost.
     fn isolated(self, name: &str) -> Result<(), Failed> {
         let body = move || {
             net::isolate();

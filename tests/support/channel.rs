@@ -10,11 +10,11 @@ use serde_json::Value;
 use super::wait::{DEADLINE, readable};
 
 pub(crate) struct Channel {
-    /// Closed, it ends the fixture.
+    /// The end of this pipe ends the fixture.
     input: Option<File>,
     output: File,
     buffer: Vec<u8>,
-    /// Every signal that was reported so far: to which pid (as the fixture sees it), and its name.
+    /// Every signal that was reported so far: the pid that got it, as the fixture sees it, and its name.
     signals: Vec<(u32, String)>,
 }
 
@@ -38,11 +38,11 @@ impl Channel {
 
     pub(crate) fn send(&mut self, command: &Value) {
         let input = self.input.as_mut().expect("an open fixture");
-        // A fixture that has ended is told from the reply that does not come.
+        // A fixture that has ended is known by the reply that does not come.
         let _ = writeln!(input, "{command}");
     }
 
-    /// Skips over reported signals, which are kept.
+    /// Gives the next reply. Signals that are reported meanwhile are kept.
     pub(crate) fn reply(&mut self, within: Duration) -> Result<Value, &'static str> {
         let end = Instant::now() + within;
         loop {
@@ -61,7 +61,7 @@ impl Channel {
         }
     }
 
-    /// What was reported up to now.
+    /// What was reported so far.
     pub(crate) fn signals(&mut self) -> &[(u32, String)] {
         while readable(&self.output, Duration::ZERO) && self.fill() {}
         while let Some(line) = self.line() {

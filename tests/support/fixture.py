@@ -1,8 +1,10 @@
-"""A server that can look and behave like any instance. Told what to do by lines of JSON on stdin.
+"""A server that can look and behave like any instance. Lines of JSON on stdin tell it what to do.
 
-Two threads. The leader does only what is to happen to a leader (exit, spin); the other one does everything
-else in one loop: it serves, reads commands and takes signals from a signalfd, so that the answer to a command
-comes after every signal that was sent before it.
+It has two threads. The leader does only what must happen to a leader: exit, spin. The other one does everything else
+in one loop: it serves, reads commands and takes signals from a signalfd. So the answer to a command comes after every
+signal that was sent before it.
+
+`fixture_commands.py` is the second half of this program.
 """
 
 import array
@@ -52,7 +54,7 @@ def signal_descriptor():
 
 
 def stat_fields(*numbers):
-    """By their numbers in proc_pid_stat(5)."""
+    """The fields with these numbers in proc_pid_stat(5)."""
     with open("/proc/self/stat", "rb") as file:
         fields = file.read().rpartition(b") ")[2].split()
     return [int(fields[number - 3]) for number in numbers]
@@ -63,7 +65,7 @@ def unblock():
 
 
 def notify_ready():
-    """For a unit of Type=notify."""
+    """A unit of Type=notify waits for this."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
@@ -71,7 +73,7 @@ def notify_ready():
 
 
 def bound(at, kind):
-    """kind: listen, v6only, reuseport, rigid (without SO_REUSEADDR), bound (without listen), exclusive (without both)"""
+    """kind: listen, v6only, reuseport, rigid (no SO_REUSEADDR), bound (no listen), exclusive (neither)"""
     host, port = at.rsplit(":", 1)
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -90,7 +92,7 @@ def bound(at, kind):
 class Server:
     def __init__(self):
         self.signals = signal_descriptor()
-        # A unit has /dev/null there.
+        # In a unit, standard input is /dev/null.
         self.commanded = config.get("commanded", True)
         self.input = b""
         self.drained_at = None
@@ -100,7 +102,7 @@ class Server:
         self.sockets += [bound(**one) for one in config["sockets"]]
 
     def run(self):
-        # Not shared with a parent: after a fork the old one may be locked by a thread that is not there.
+        # It is not shared with a parent: after a fork, a thread that is not there may hold the old one's lock.
         self.jobs = SimpleQueue()
         threading.Thread(target=self.loop, daemon=True).start()
         while True:
@@ -111,13 +113,13 @@ class Server:
             while True:
                 self.turn()
         except BaseException:
-            # A thread's traceback alone would leave a process that does nothing for ever.
+            # A traceback of the thread alone would leave a process that does nothing for ever.
             sys.excepthook(*sys.exc_info())
             os._exit(70)
 
     def turn(self):
         poller = select.poll()
-        # Only one of several processes on the same pipe may take the commands; all of them see its end.
+        # Several processes may share the pipe, and only one may take the commands. All of them see its end.
         poller.register(0, select.POLLIN if self.commanded else 0)
         poller.register(self.signals, select.POLLIN)
         listening = [s for s in self.sockets if s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)]
@@ -169,7 +171,7 @@ class Server:
                 self.on_signal(signal.Signals(number).name.removeprefix("SIG"))
 
     def reap(self):
-        """Only a PID 1 has to; elsewhere a zombie is what some tests want."""
+        """Only a PID 1 reaps. Elsewhere some tests want the zombie."""
         try:
             while os.getpid() == 1 and os.waitpid(-1, os.WNOHANG) != (0, 0):
                 pass
@@ -192,7 +194,7 @@ class Server:
             return self.leave_fork()
         if config["on_term"] == "forward":
             self.forward(name)
-        # Like many servers: the second signal means "at once".
+        # As in many servers, the second signal means "at once".
         if config["on_term"] == "exit" or self.drained_at is not None:
             os._exit(0 if self.drained_at is None else 1)
         self.drained_at = time.monotonic() + config["on_term"] / 1000
@@ -200,13 +202,13 @@ class Server:
     def hand_over(self):
         numbers = [sock.fileno() for sock in self.sockets]
         successor = {**config, "sockets": [], "inherit": numbers, "on_term": "exit", "dies_with_parent": False}
-        # As long as it was: the kernel then puts its stack where this one's is, but for chance.
+        # Text of the same length: the kernel then puts the successor's stack where this one's is, but for chance.
         text = json.dumps(successor).ljust(len(os.environ["FIXTURE"]))
-        # LC_CTYPE is the interpreter's own (PEP 538).
+        # The interpreter sets LC_CTYPE itself (PEP 538).
         environment = {**os.environ, "FIXTURE": text}
         environment.pop("LC_CTYPE", None)
         argv = [os.readlink("/proc/self/exe"), *sys.orig_argv[1:]]
-        # Returns when the successor has executed.
+        # This returns when the successor has executed.
         subprocess.Popen(argv, env=environment, pass_fds=numbers, preexec_fn=unblock)
         os._exit(0)
 
@@ -215,7 +217,7 @@ class Server:
         for child in children:
             child.send_signal(signal.Signals["SIG" + name])
         failed = [child for child in children if child.wait() != 0]
-        # What came meanwhile is reported.
+        # It still reports the signals that came meanwhile.
         config["on_term"] = "ignore"
         self.take_signals()
         os._exit(1 if failed else 0)
@@ -239,7 +241,7 @@ class Server:
                 say(reply=reply)
 
     def have_children(self):
-        """Before the first thread starts."""
+        """Must come before the first thread starts."""
         for argv in config.get("spawns", []):
             self.kept.append(subprocess.Popen(argv, preexec_fn=unblock))
         if "forks" not in config:
@@ -263,164 +265,3 @@ class Server:
         done = threading.Event()
         self.jobs.put(lambda: (job(), done.set()))
         done.wait()
-
-    # The commands.
-
-    def do_signals(self):
-        self.take_signals()
-
-    def do_fork(self):
-        pid = os.fork()
-        if pid == 0:
-            self.commanded = False
-            self.leave_connections()
-            self.run()
-        return pid
-
-    def do_heir(self, at, gate):
-        """A restart that takes its time: the fork executes when something can be read from the gate."""
-        pid = os.fork()
-        if pid:
-            return pid
-        self.close_sockets()
-        unblock()
-        with open(gate, "rb", buffering=0) as file:
-            if not file.read(1):
-                os._exit(0)
-        sockets = [{"at": at, "kind": "listen"}]
-        heir = {**config, "sockets": sockets, "inherit": [], "commanded": False, "dies_with_parent": False}
-        argv = [os.readlink("/proc/self/exe"), *sys.orig_argv[1:]]
-        os.execve(argv[0], argv, {**os.environ, "FIXTURE": json.dumps(heir)})
-
-    def do_orphan(self):
-        parent = os.pidfd_open(os.getpid())
-        if os.fork():
-            os._exit(0)
-        select.select([parent], [], [])
-        os.close(parent)
-        self.leave_connections()
-        say(reply=os.getpid())
-        self.run()
-
-    def do_dup(self):
-        self.kept += [os.dup(sock.fileno()) for sock in self.sockets]
-
-    def do_listen(self, at, kind):
-        self.sockets.append(bound(at, kind))
-
-    def do_connect(self, source, to):
-        # As clients do: without SO_REUSEADDR.
-        connection = bound(source, "exclusive")
-        host, port = to.rsplit(":", 1)
-        connection.connect((host.strip("[]"), int(port)))
-        self.kept.append(connection)
-
-    def do_close(self):
-        self.close_sockets()
-
-    def do_leader_exits(self):
-        # The system call of a thread's end, not of a process's; ctypes lets go of the interpreter meanwhile.
-        self.jobs.put(lambda: libc.syscall(60 if os.uname().machine == "x86_64" else 93, 0))
-
-    def do_own_table(self):
-        system(libc.unshare(CLONE_FILES))
-        # The numbers are the same in both tables: raw, or this thread's would be closed too.
-        numbers = [sock.fileno() for sock in self.sockets]
-        self.on_leader(lambda: [os.close(number) for number in numbers])
-
-    def do_spin(self):
-        def spin():
-            while True:
-                pass
-
-        self.jobs.put(spin)
-
-    def do_exec(self, argv, env):
-        if not os.access(argv[0], os.X_OK):
-            raise FileNotFoundError(argv[0])
-        for sock in self.sockets:
-            sock.set_inheritable(True)
-        inherited = {**config, "sockets": [], "inherit": [sock.fileno() for sock in self.sockets]}
-        say(reply=None)
-        unblock()
-        os.execve(argv[0], argv, {**env, "FIXTURE": json.dumps(inherited)})
-
-    def do_comm(self, name):
-        # The leader's, whichever thread writes.
-        with open("/proc/self/comm", "wb", buffering=0) as file:
-            file.write(bytes(name))
-
-    def do_title(self, title):
-        start, end = stat_fields(48, 49)
-        with open("/proc/self/mem", "r+b", buffering=0) as memory:
-            memory.seek(start)
-            memory.write(bytes(title)[: end - start - 1].ljust(end - start, b"\0"))
-
-    def do_flight(self):
-        self.kept += socket.socketpair(socket.AF_UNIX)
-        numbers = array.array("i", [sock.fileno() for sock in self.sockets])
-        self.kept[-1].sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)])
-        self.close_sockets()
-
-    def do_undumpable(self):
-        system(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
-
-    def do_vast(self, what, size):
-        """Lets its arguments or environment seem to be that large. Nothing of it is ever written."""
-        region = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
-        self.kept.append(region)
-        start = ctypes.addressof(ctypes.c_char.from_buffer(region))
-        places = {"arguments": stat_fields(48, 49), "environment": stat_fields(50, 51), what: [start, start + size - 1]}
-        libc.sbrk.restype = ctypes.c_void_p
-        layout = [*stat_fields(26, 27, 45, 46, 47), libc.sbrk(0), *stat_fields(28)]
-        # struct prctl_mm_map, without an auxiliary vector and another executable.
-        layout = struct.pack("=12QII", *layout, *places["arguments"], *places["environment"], 0, 0, 2**32 - 1)
-        size = ctypes.c_ulong(len(layout))
-        system(libc.prctl(PR_SET_MM, PR_SET_MM_MAP, ctypes.create_string_buffer(layout, size.value), size, 0))
-
-    def do_spawn(self, argv, env, stdin, stdout):
-        # Opening blocks until the test has opened its side.
-        with open(stdin, "rb", buffering=0) as source, open(stdout, "wb", buffering=0) as sink:
-            child = subprocess.Popen(argv, env=env, stdin=source, stdout=sink, preexec_fn=unblock)
-        child.command = {"argv": argv, "env": env, "stdin": stdin, "stdout": stdout}
-        self.kept.append(child)
-        return child.pid
-
-    def do_run(self, argv, env, reparented):
-        if reparented:
-            return self.do_run_reparented(argv, env)
-        start = time.monotonic()
-        done = subprocess.run(
-            argv, env={**os.environ, **env}, stdin=subprocess.DEVNULL, capture_output=True, preexec_fn=unblock
-        )
-        return {
-            "status": done.returncode,
-            "stdout": done.stdout.decode(errors="replace"),
-            "stderr": done.stderr.decode(errors="replace"),
-            "elapsed": time.monotonic() - start,
-        }
-
-    def do_run_reparented(self, argv, env):
-        """What runs it has lost its parent: the way up no longer leads here."""
-        middle = os.fork()
-        if middle:
-            os.waitpid(middle, 0)
-            return NO_REPLY
-        parent = os.pidfd_open(os.getpid())
-        if os.fork():
-            os._exit(0)
-        select.select([parent], [], [])
-        self.close_sockets()
-        say(reply=self.do_run(argv, env, reparented=False))
-        os._exit(0)
-
-
-if config["dies_with_parent"]:
-    system(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
-server = Server()
-server.have_children()
-# After an exec or a hand-over nobody waits for it: it would be taken for the reply to the next command.
-if "inherit" not in config:
-    say(reply={"pid": os.getpid()})
-notify_ready()
-server.run()

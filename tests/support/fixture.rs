@@ -1,7 +1,6 @@
-//! A running instance, or what looks like one, and the commands it takes.
+//! A running fixture: an instance, or what looks like one.
 
-use std::cell::{Ref, RefCell};
-use std::fs::{File, OpenOptions};
+use std::cell::RefCell;
 use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
@@ -9,28 +8,26 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::builder::Builder;
-use super::channel::{COMMAND, Channel, RUN};
+use super::channel::{COMMAND, Channel};
 use super::layout::Layout;
 use super::net;
 use super::process::{Proc, only_child};
-use super::run::{PROGRAM, Run};
-use super::wait::until;
 
-/// Ended when dropped, with all that it forked.
+/// The drop ends it, with all that it forked.
 pub(crate) struct Fixture {
     channel: RefCell<Channel>,
-    process: Proc,
-    /// Its own pid as it sees it: another one inside a pid namespace.
-    inner_pid: u32,
+    pub(super) process: Proc,
+    /// Its own pid, as it sees it. Inside a pid namespace this is another one.
+    pub(super) inner_pid: u32,
     workers: Vec<Proc>,
-    child: RefCell<Option<Child>>,
+    pub(super) child: RefCell<Option<Child>>,
     address: String,
-    layout: Layout,
+    pub(super) layout: Layout,
 }
 
 impl Fixture {
-    /// An instance: `<tmp>/bin/node <tmp>/openclaw/dist/index.js gateway --port 18789` with both markers and
-    /// package "openclaw", listening on 127.0.0.1:18789.
+    /// An instance: `<tmp>/bin/node <tmp>/openclaw/dist/index.js gateway --port 18789`. It has both markers and the
+    /// package "openclaw", and listens on 127.0.0.1:18789.
     pub(crate) fn gateway() -> Builder {
         Self::gateway_on("127.0.0.1:18789")
     }
@@ -39,23 +36,23 @@ impl Fixture {
         Self::silent().listen(address)
     }
 
-    /// The same without a socket. Add some with [`Builder::listen`] and its like.
+    /// The same without a socket. [`Builder::listen`] and its like add some.
     pub(crate) fn silent() -> Builder {
         Builder::new("gateway").package("openclaw").marked(true)
     }
 
-    /// Nothing of the service's, though node runs it: package "other", no marker.
+    /// An MCP server as a gateway starts it: it has the markers, another package, and no socket.
+    pub(crate) fn mcp() -> Builder {
+        Self::silent().package("mcp")
+    }
+
+    /// A process that is none of the service's, though node runs it: package "other", no marker.
     pub(crate) fn other(address: &str) -> Builder {
         Builder::new("other").package("other").listen(address)
     }
 
     pub(super) fn new(
-        layout: Layout,
-        channel: Channel,
-        child: Option<Child>,
-        forks: bool,
-        ready: &Value,
-        outer: impl Fn(u32) -> u32,
+        layout: Layout, channel: Channel, child: Option<Child>, forks: bool, ready: &Value, outer: impl Fn(u32) -> u32,
         address: &str,
     ) -> Self {
         let inner_pid = number(&ready["pid"]);
@@ -75,12 +72,12 @@ impl Fixture {
         }
     }
 
-    /// As the test and the host see it.
+    /// The pid that the test and the host see.
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
     }
 
-    /// As it sees itself, and portclear inside the same [`super::PidNs`].
+    /// The pid that it sees itself. portclear inside the same [`super::PidNs`] sees it, too.
     pub(crate) fn inner_pid(&self) -> u32 {
         self.inner_pid
     }
@@ -89,7 +86,7 @@ impl Fixture {
         &self.process
     }
 
-    /// Workers of a real node.
+    /// The workers of a real node.
     pub(crate) fn workers(&self) -> &[Proc] {
         &self.workers
     }
@@ -107,7 +104,7 @@ impl Fixture {
         &self.layout.script
     }
 
-    /// Its first address answers a real connection, and it is this process that does.
+    /// Its first address answers a real connection, and this process is the one that answers.
     #[track_caller]
     pub(crate) fn answers(&self) {
         self.answers_on(&self.address);
@@ -124,7 +121,7 @@ impl Fixture {
         self.process.is_alive()
     }
 
-    /// Waits for its end. It stays a zombie until [`Fixture::status`] or the drop: nobody else reaps it.
+    /// Waits for its end. It stays a zombie until [`Fixture::status`] or the drop, because nobody else reaps it.
     #[track_caller]
     pub(crate) fn has_ended(&self) {
         self.process.has_ended();
@@ -138,7 +135,7 @@ impl Fixture {
         child.as_mut().expect("a child of the test").wait().unwrap()
     }
 
-    /// The signals it has got, by name without SIG ("TERM"), in order. SIGKILL, STOP and CONT leave no trace.
+    /// The signals that it got, in order, by name without SIG ("TERM"). SIGKILL, STOP and CONT leave no trace.
     pub(crate) fn signals(&self) -> Vec<String> {
         if self.is_alive() {
             self.command(&json!({ "do": "signals" }), COMMAND);
@@ -146,136 +143,11 @@ impl Fixture {
         self.signals_of(self.inner_pid)
     }
 
-    /// Of a forked child, by the pid the fixture gave. Complete once the child has ended.
+    /// The signals that a forked child got, by the pid that the fixture gave. Complete once the child has ended.
     pub(crate) fn signals_of(&self, pid: u32) -> Vec<String> {
         let mut channel = self.channel.borrow_mut();
         let all = channel.signals().iter();
         all.filter(|(to, _)| *to == pid).map(|(_, name)| name.clone()).collect()
-    }
-
-    /// Forks without exec: a second process that shares the sockets and serves them. It ends like the first.
-    pub(crate) fn fork(&self) -> Proc {
-        Proc::of(self.outer(number(&self.order("fork"))))
-    }
-
-    /// Forks a child without the sockets that has executed nothing. It becomes the next server, of the same program
-    /// and environment, when a byte is written to the file, and ends when that is closed before.
-    pub(crate) fn fork_heir(&self, address: &str) -> (Proc, File) {
-        let gate = self.layout.root().join("gate");
-        nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
-        // For both ways, so that neither side waits here for the other.
-        let writer = OpenOptions::new().read(true).write(true).open(&gate).unwrap();
-        let pid = self.command(&json!({ "do": "heir", "at": address, "gate": gate }), COMMAND);
-        (Proc::of(self.outer(number(&pid))), writer)
-    }
-
-    /// Forks and exits, so that init becomes the child's parent. From here on this value is the child.
-    pub(crate) fn orphan(&mut self) {
-        self.inner_pid = number(&self.order("orphan"));
-        self.process.has_ended();
-        self.process = Proc::of(self.outer(self.inner_pid));
-        // Reaped, so that nothing but the orphan is left of it.
-        if let Some(mut child) = self.child.take() {
-            child.wait().unwrap();
-        }
-    }
-
-    /// Holds every socket by a second descriptor.
-    pub(crate) fn dup(&self) {
-        self.order("dup");
-    }
-
-    pub(crate) fn listen_also(&self, address: &str) {
-        self.command(&json!({ "do": "listen", "at": address, "kind": "listen" }), COMMAND);
-    }
-
-    /// Connects from this address (port 0: any) to that one, and stays connected.
-    pub(crate) fn connect(&self, from: &str, to: &str) {
-        self.command(&json!({ "do": "connect", "source": from, "to": to }), COMMAND);
-    }
-
-    /// Gives up its sockets and lives on.
-    pub(crate) fn close_sockets(&self) {
-        self.order("close");
-    }
-
-    /// Its first thread ends; the others live and serve.
-    pub(crate) fn leader_exits(&self) {
-        self.order("leader_exits");
-        until("the leader has exited", || self.process.state() == Some('Z'));
-    }
-
-    /// One thread takes a descriptor table of its own, and only that one has the sockets.
-    pub(crate) fn own_table(&self) {
-        self.order("own_table");
-    }
-
-    /// Uses a whole processor from here on. It still serves.
-    pub(crate) fn spin(&self) {
-        self.order("spin");
-    }
-
-    /// Becomes another program (absolute path) with exactly these variables; the sockets stay open.
-    /// As another fixture's `exe` and `script` it serves on and takes commands.
-    pub(crate) fn exec(&self, argv: &[&str], environment: &[(&str, &str)]) {
-        let before = self.process.stat();
-        let environment: Value = environment.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
-        self.command(&json!({ "do": "exec", "argv": argv, "env": environment }), COMMAND);
-        until("another program", || {
-            let now = self.process.stat();
-            (now.startstack, now.arg_start) != (before.startstack, before.arg_start)
-                && self.process.exe().as_deref() == Path::new(argv[0]).canonicalize().ok().as_deref()
-        });
-    }
-
-    /// Sets the name that `comm` shows, whatever the bytes; the kernel keeps fifteen.
-    pub(crate) fn set_comm(&self, name: &[u8]) {
-        self.command(&json!({ "do": "comm", "name": name }), COMMAND);
-    }
-
-    /// Overwrites its arguments with a title padded with NULs, as node does.
-    pub(crate) fn set_title(&self, title: &[u8]) {
-        self.command(&json!({ "do": "title", "title": title }), COMMAND);
-    }
-
-    /// Sends its sockets into a unix socket where nobody receives them, and closes them: they stay open, and
-    /// no descriptor anywhere is one of them.
-    pub(crate) fn sockets_in_flight(&self) {
-        self.order("flight");
-    }
-
-    /// PR_SET_DUMPABLE 0: /proc shows an ordinary user next to nothing of it.
-    pub(crate) fn undumpable(&self) {
-        self.order("undumpable");
-    }
-
-    /// Lets its "arguments" or "environment" seem to be so many bytes (PR_SET_MM_MAP).
-    pub(crate) fn seems_vast(&self, what: &str, bytes: u64) {
-        self.command(&json!({ "do": "vast", "what": what, "size": bytes }), COMMAND);
-    }
-
-    /// Runs the program under test as its child, with its environment and these variables.
-    pub(crate) fn portclear(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
-        self.run(&[&[PROGRAM], arguments].concat(), environment, false)
-    }
-
-    /// The same, but no way leads up from there to this fixture: what was in between has ended.
-    pub(crate) fn portclear_reparented(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
-        self.run(&[&[PROGRAM], arguments].concat(), environment, true)
-    }
-
-    /// Runs any program as its child. Meanwhile it neither serves nor acts on a signal.
-    pub(crate) fn run(&self, argv: &[&str], environment: &[(&str, &str)], reparented: bool) -> Run {
-        let environment: Value = environment.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
-        let command = json!({ "do": "run", "argv": argv, "env": environment, "reparented": reparented });
-        let reply = self.command(&command, RUN);
-        let text = |key: &str| reply[key].as_str().unwrap().to_owned();
-        Run {
-            status: reply["status"].as_i64().unwrap().try_into().unwrap(),
-            stdout: text("stdout"),
-            stderr: text("stderr"),
-            elapsed: Duration::from_secs_f64(reply["elapsed"].as_f64().unwrap()),
-        }
     }
 
     #[track_caller]
@@ -284,21 +156,21 @@ impl Fixture {
     }
 
     #[track_caller]
-    fn order(&self, word: &str) -> Value {
+    pub(super) fn order(&self, word: &str) -> Value {
         self.command(&json!({ "do": word }), COMMAND)
     }
 
-    fn outer(&self, inner: u32) -> u32 {
+    pub(super) fn outer(&self, inner: u32) -> u32 {
         super::pidns::outer(self.process.pid(), inner)
     }
 }
 
 impl Drop for Fixture {
     fn drop(&mut self) {
-        // Forked children see this, and end.
+        // Forked children see the end of the pipe, and end.
         self.channel.borrow_mut().close();
         let mut child = self.child.take();
-        // A wrapper first, which would only report the end of the other.
+        // The wrapper first: it would only report the end of the other.
         if let Some(child) = &mut child {
             let _ = child.kill();
         }
@@ -310,6 +182,6 @@ impl Drop for Fixture {
     }
 }
 
-fn number(value: &Value) -> u32 {
+pub(super) fn number(value: &Value) -> u32 {
     value.as_u64().and_then(|pid| pid.try_into().ok()).unwrap_or_else(|| panic!("no pid: {value}"))
 }

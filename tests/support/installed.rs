@@ -1,4 +1,4 @@
-//! A server laid out for a unit, or for a start by hand inside.
+//! A server that is laid out for a unit, or for a start by hand.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -13,22 +13,22 @@ use super::builder::Builder;
 use super::layout::Layout;
 use super::sd::text;
 
-/// Written into a unit it is the lines that start it. Its files go when it is dropped.
+/// Its text form is the lines of a unit that start it. The drop removes its files.
 pub(crate) struct Installed {
     argv: Vec<String>,
     environment: Vec<(String, String)>,
     notifies: bool,
-    /// One of them holds the files.
+    /// One of these holds the files.
     _files: (Option<Layout>, Option<TempDir>),
 }
 
-/// A service that knows nothing of markers: its child listens on 127.0.0.1 and answers as a fixture does,
-/// its main process waits for the child and ends at SIGTERM.
+/// A service that knows nothing of markers. Its child listens on 127.0.0.1 and answers as a fixture does. Its main
+/// process waits for the child, and ends at SIGTERM.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Plain {
     Python,
     Perl,
-    /// With socat, or with a python where there is none.
+    /// Runs socat, or a python where there is none.
     Shell,
 }
 
@@ -106,19 +106,19 @@ impl Installed {
         }
     }
 
-    /// The command line, without a variable.
+    /// The command line, without variables.
     pub(crate) fn argv(&self) -> &[String] {
         &self.argv
     }
 
-    /// A command line that sets the variables, too: for `scope`, `session`, `enter`, `transient`.
+    /// A command line that also sets the variables. For `scope`, `session`, `enter` and `transient`.
     pub(crate) fn command(&self) -> Vec<String> {
         let variables = self.environment.iter().map(|(key, value)| format!("{key}={value}"));
         std::iter::once("/usr/bin/env".to_owned()).chain(variables).chain(self.argv.iter().cloned()).collect()
     }
 }
 
-/// A fixture tells when it serves (`Type=notify`); for the others there is [`super::Sd::until_answers`].
+/// A fixture says when it serves (`Type=notify`). [`super::Sd::until_answers`] waits for the others.
 impl fmt::Display for Installed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Type={}", if self.notifies { "notify" } else { "exec" })?;

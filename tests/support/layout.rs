@@ -16,15 +16,9 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// In a new folder in `parent`. `exe` is copied under `name`, or used where it is when there is no name.
-    pub(crate) fn new(
-        parent: &Path,
-        exe: &Path,
-        name: Option<&OsStr>,
-        package: Option<&str>,
-        script: &str,
-    ) -> Self {
-        // Another user must be able to start what lies in it.
+    /// Lays out a new folder in `parent`. Copies `exe` there under `name`. Without a name it is used where it is.
+    pub(crate) fn new(parent: &Path, exe: &Path, name: Option<&OsStr>, package: Option<&str>, script: &str) -> Self {
+        // Another user must be able to start the files.
         let all = Permissions::from_mode(0o755);
         let dir = tempfile::Builder::new().prefix("portclear-").permissions(all).tempdir_in(parent);
         let dir = dir.expect("a temporary folder");
@@ -50,8 +44,8 @@ impl Layout {
     }
 }
 
-/// By a process of its own: a descriptor that is open for writing here would be inherited by whatever
-/// another test starts at that moment, and executing the copy would fail with ETXTBSY.
+/// A process of its own makes the copy. If this process had the copy open for writing, a child of another test could
+/// inherit that descriptor, and executing the copy would fail with ETXTBSY.
 pub(crate) fn copy(from: &Path, to: &Path) -> PathBuf {
     let status = Command::new("cp").arg(from).arg(to).status().expect("cp");
     assert!(status.success(), "cannot copy {}", from.display());

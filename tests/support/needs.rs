@@ -1,4 +1,4 @@
-//! What this machine lets a test do. Nothing is skipped in silence, and on CI nothing is skipped.
+//! What this machine lets a test do. Each skipped test says why, and CI skips none.
 
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::node;
 
-/// The user that owns nothing (nobody).
+/// The user nobody, who owns nothing.
 pub(crate) const NOBODY: u32 = 65534;
 
 /// What a test needs beyond namespaces and the tools of the harness.
@@ -23,11 +23,11 @@ pub(crate) enum Needs {
     Systemd,
 }
 
-/// Tells the second start of this program from the first.
+/// The second start of this program knows by this that it is the second.
 const ENTERED: &str = "PORTCLEAR_TESTS_IN_USER_NAMESPACE";
 
-/// An ordinary user may make namespaces inside a user namespace, which must be entered before the first
-/// thread starts. Does not return where it is.
+/// An ordinary user may make namespaces inside a user namespace. The process must enter that before its first thread
+/// starts. This does not return where it does.
 pub(crate) fn enter_user_namespace() {
     let enter = ["--user", "--map-root-user"];
     if nix::unistd::geteuid().is_root() || std::env::var_os(ENTERED).is_some() || !works(&enter) {
@@ -69,14 +69,14 @@ fn missing_one(need: Needs) -> Option<String> {
     }
 }
 
-/// The one that runs the tests.
+/// The cargo that runs the tests.
 pub(crate) fn cargo() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
 fn missing_systemd() -> Option<String> {
     let programs = ["dbus-daemon", "journalctl", "mount", "perl", "pivot_root", "runuser", "systemd-run"];
-    // The bus of a user, and what gives it a runtime directory.
+    // A user's manager needs a bus, and pam_systemd.so for its runtime directory.
     let files = ["/lib/systemd/systemd", "/usr/lib/systemd/user/dbus.socket"];
     let library = |folder: &str| Path::new(folder).join("security/pam_systemd.so").exists();
     let machine = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
@@ -87,7 +87,7 @@ fn missing_systemd() -> Option<String> {
     missing.map(|missing| format!("needs systemd to boot: no {missing}"))
 }
 
-/// Root in a user namespace of its own is nobody outside it.
+/// Root in a user namespace of its own has no rights outside it.
 fn is_root() -> bool {
     let identity = ["0", "0", "4294967295"];
     nix::unistd::geteuid().is_root()

@@ -1,5 +1,5 @@
 'use strict';
-// A gateway as node runs it. Speaks the wire of fixture.py, of its commands `signals` and `spawn` alone.
+// A gateway that node runs. It speaks the wire of fixture.py, and knows only the commands `signals` and `spawn`.
 const fs = require('node:fs');
 const net = require('node:net');
 const readline = require('node:readline');
@@ -8,7 +8,7 @@ const { fork, spawn } = require('node:child_process');
 const say = (line) => process.stdout.write(JSON.stringify(line) + '\n');
 
 if (process.argv[2] === 'worker') {
-  // The channel closes with the parent, however that ended.
+  // The channel closes when the parent ends, however that happens.
   process.on('disconnect', () => process.exit(0));
   process.send('up');
 } else {
@@ -40,7 +40,7 @@ if (process.argv[2] === 'worker') {
     const child = fork(__filename, ['worker'], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
     child.once('message', () => done(child.pid));
   });
-  // A unit has /dev/null there.
+  // In a unit, standard input is /dev/null.
   if (config.commanded ?? true) {
     const input = readline.createInterface({ input: process.stdin });
     input.on('line', (line) => {
@@ -50,7 +50,7 @@ if (process.argv[2] === 'worker') {
         spawn(argv[0], argv.slice(1), { env, stdio });
         stdio.slice(0, 2).forEach((fd) => fs.closeSync(fd));
       }
-      // A turn of the loop later: a signal that came before the command has then been seen.
+      // One turn of the loop later, a signal that came before the command has been seen.
       setImmediate(() => setImmediate(() => say({ reply: null })));
     });
     input.on('close', () => process.exit(0));
@@ -61,7 +61,7 @@ if (process.argv[2] === 'worker') {
     const workers = [];
     for (let i = 0; i < (config.workers ?? 0); i += 1) workers.push(await worker());
     for (const [program, ...argv] of config.spawns ?? []) spawn(program, argv, { stdio: 'inherit' });
-    // After an exec nobody waits for it.
+    // After an exec nobody waits for this.
     if (!config.inherit) say({ reply: { pid: process.pid, workers } });
   })();
 }

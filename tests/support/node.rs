@@ -1,4 +1,4 @@
-//! A real node, for what only node does: a process title over its arguments, threads, workers by fork.
+//! A real node, for what only node does: a title over its arguments, threads, workers by fork.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::builder::Builder;
 
-/// The machine's own.
+/// The node of this machine.
 pub(crate) fn binary() -> Option<PathBuf> {
     static BINARY: OnceLock<Option<PathBuf>> = OnceLock::new();
     let find = || {
@@ -21,8 +21,8 @@ pub(crate) fn binary() -> Option<PathBuf> {
 }
 
 impl Builder {
-    /// Run by node itself, from where it is installed. Of the commands of [`super::Fixture`] it knows
-    /// `signals` alone. For a case with `Needs::Node`.
+    /// node itself runs it, from where it is installed. Of the commands of [`super::Fixture`] it knows only
+    /// `signals`. Its case needs `Needs::Node`.
     pub(crate) fn real_node(mut self) -> Self {
         self.runtime = Some(binary().expect("node"));
         self.exe_name = None;
@@ -30,13 +30,13 @@ impl Builder {
         self
     }
 
-    /// `process.title`, which overwrites the arguments.
+    /// Sets `process.title`, which overwrites the arguments.
     pub(crate) fn title(mut self, title: &str) -> Self {
         self.config.insert("title".to_owned(), json!(title));
         self
     }
 
-    /// Workers by `child_process.fork`. They do not listen, and end with their parent.
+    /// Starts workers by `child_process.fork`. They do not listen, and end with their parent.
     pub(crate) fn workers(mut self, count: usize) -> Self {
         self.config.insert("workers".to_owned(), json!(count));
         self

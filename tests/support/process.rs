@@ -1,4 +1,4 @@
-//! A process that the test knows and ends, by its pidfd.
+//! A process that the test knows by its pidfd, and ends.
 
 use std::cell::Cell;
 use std::os::fd::OwnedFd;
@@ -11,7 +11,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 use super::wait::{DEADLINE, readable, tick_after, until};
 use super::{Signal, libc};
 
-/// Ended when dropped, unless [`Proc::keep`] was called.
+/// The drop ends it, unless [`Proc::keep`] was called.
 pub(crate) struct Proc {
     pid: u32,
     pidfd: OwnedFd,
@@ -19,7 +19,7 @@ pub(crate) struct Proc {
 }
 
 impl Proc {
-    /// Takes charge of a process. Its start lies a clock tick back when this returns.
+    /// Takes charge of a process. When this returns, its start lies a clock tick back.
     #[track_caller]
     pub(crate) fn of(pid: u32) -> Self {
         let process = Self::at_once(pid);
@@ -27,7 +27,7 @@ impl Proc {
         process
     }
 
-    /// The same without the wait, for what is timed.
+    /// The same without the wait, for measurements.
     #[track_caller]
     pub(super) fn at_once(pid: u32) -> Self {
         let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
@@ -36,7 +36,7 @@ impl Proc {
         Self { pid, pidfd, kept: Cell::new(false) }
     }
 
-    /// In the pid namespace of the test, which is the host's.
+    /// Its pid in the test's namespace, which is the host's.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
@@ -46,19 +46,19 @@ impl Proc {
         !readable(&self.pidfd, Duration::ZERO)
     }
 
-    /// Waits for its end, and fails the test without one.
+    /// Waits for its end, and fails the test if it does not end.
     #[track_caller]
     pub(crate) fn has_ended(&self) {
         let pid = self.pid;
         assert!(readable(&self.pidfd, DEADLINE), "process {pid} has not ended");
     }
 
-    /// Waits for its end. For callers that have something better to say.
+    /// Waits for its end. For callers that have a better message.
     pub(crate) fn ends_within(&self, time: Duration) -> bool {
         readable(&self.pidfd, time)
     }
 
-    /// To a process that has ended it is not sent, and that is no error.
+    /// Sends nothing to a process that has ended, which is no error.
     pub(crate) fn signal(&self, signal: Signal) {
         if let Some(signal) = rustix::process::Signal::from_named_raw(signal as libc::c_int) {
             let _ = pidfd_send_signal(&self.pidfd, signal);
@@ -78,7 +78,7 @@ impl Proc {
         self.has_ended();
     }
 
-    /// The letter of proc_pid_stat(5); `None`: reaped. Not pinned: right while nobody reaps it.
+    /// The letter of proc_pid_stat(5). `None`: it is reaped. Nobody else may reap it, or the pid may be another's.
     pub(crate) fn state(&self) -> Option<char> {
         Some(self.try_stat()?.state)
     }
@@ -95,7 +95,7 @@ impl Proc {
         std::fs::read_link(format!("/proc/{}/exe", self.pid)).ok()
     }
 
-    /// Leaves it running when the value is dropped: somebody else ends it.
+    /// The drop leaves it running: somebody else ends it.
     pub(crate) fn keep(&self) {
         self.kept.set(true);
     }

@@ -1,4 +1,4 @@
-"""Takes something away from itself, and becomes another program in the same process: WHAT PROGRAM ARGUMENT…"""
+"""Refuses something to itself, and becomes another program in the same process: WHAT PROGRAM ARGUMENT…"""
 
 import ctypes
 import os
@@ -21,7 +21,7 @@ LOAD, EQUAL, GIVE = 0x20, 0x15, 0x06
 
 
 def numbers(**of):
-    """The architecture, and its number of a system call."""
+    """The architecture, and the number that it has for a system call."""
     return {"x86_64": (0xC000003E, of["x86_64"]), "aarch64": (0xC00000B7, of["aarch64"])}[os.uname().machine]
 
 
@@ -33,7 +33,7 @@ def install(filters):
 
 
 def netlink():
-    """As a unit's RestrictAddressFamilies= without AF_NETLINK does."""
+    """Refuses netlink, as RestrictAddressFamilies= without AF_NETLINK does."""
     arch, number = numbers(x86_64=41, aarch64=198)
     install([
         (LOAD, 0, 0, 4),
@@ -53,7 +53,7 @@ def netlink():
 
 
 def listen():
-    """A listen(2) that says EADDRINUSE, whatever the bind before it said."""
+    """Lets listen(2) say EADDRINUSE, whatever the bind before it said."""
     arch, number = numbers(x86_64=50, aarch64=201)
     install([
         (LOAD, 0, 0, 4),
@@ -66,7 +66,7 @@ def listen():
 
 
 def tables():
-    """No socket table in /proc, in a mount namespace of its own."""
+    """Hides the socket tables of /proc, in a mount namespace of its own."""
     system(libc.unshare(CLONE_NEWNS))
     system(libc.mount(None, b"/", None, MS_REC_PRIVATE, None))
     pid = os.getpid()

@@ -13,18 +13,23 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::builder::run_as;
 use super::channel::RUN;
 use super::layout::copy;
 use super::pidns::PidNs;
 use super::process::{Proc, only_child};
+use super::start::run_as;
 use super::tracer::Traced;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_portclear");
 
+/// The arguments of most runs.
+pub(crate) const JSON: [&str; 2] = ["--json", "18789"];
+
+pub(crate) const TREE: [&str; 3] = ["--json", "18789", "--tree"];
+
 /// How a run ended.
 pub(crate) struct Run {
-    /// 128 and the number, where a signal ended it.
+    /// Where a signal ended it: 128 and the number.
     pub(crate) status: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -37,7 +42,13 @@ pub(crate) fn portclear(arguments: &[&str]) -> Run {
     Portclear::new(arguments).run()
 }
 
-/// A run with more to say about it.
+/// Runs `portclear --json 18789 MORE…`.
+#[track_caller]
+pub(crate) fn portclear_json(more: &[&str]) -> Run {
+    portclear(&[&JSON, more].concat())
+}
+
+/// A run that needs more than arguments: variables, a user, a namespace, a tracer.
 pub(crate) struct Portclear {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
@@ -51,7 +62,7 @@ impl Portclear {
     pub(crate) fn new(arguments: &[&str]) -> Self {
         Self {
             arguments: arguments.iter().map(OsString::from).collect(),
-            // Nothing of the environment of the test run: it may itself run in a unit.
+            // It gets nothing of the test run's environment, which may itself be a unit's.
             environment: vec![("PATH".into(), "/usr/sbin:/usr/bin:/sbin:/bin".into())],
             wrapper: Vec::new(),
             prefix: Vec::new(),
@@ -60,13 +71,13 @@ impl Portclear {
         }
     }
 
-    /// Adds an argument that is no UTF-8, maybe.
+    /// Adds an argument that may be no UTF-8.
     pub(crate) fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
-    /// By way of a program that becomes its arguments, in the same process: `prlimit …`, `sh -c 'exec "$0" …'`.
+    /// Starts through a program that becomes its arguments in the same process: `prlimit …`, `sh -c 'exec "$0" …'`.
     pub(crate) fn through(mut self, prefix: &[&str]) -> Self {
         self.prefix = prefix.iter().map(OsString::from).collect();
         self
@@ -89,7 +100,7 @@ impl Portclear {
         self
     }
 
-    /// No variable at all, not even PATH, but for those that follow.
+    /// Leaves no variable, not even PATH, except for those that follow.
     pub(crate) fn without_environment(mut self) -> Self {
         self.environment.clear();
         self
@@ -111,7 +122,7 @@ impl Portclear {
         self.spawn().finish()
     }
 
-    /// Starts it, for a test that does something meanwhile.
+    /// Starts it. The test does something meanwhile.
     #[track_caller]
     pub(crate) fn spawn(self) -> Running {
         if self.wrapper.is_empty() {
@@ -128,15 +139,15 @@ impl Portclear {
         Traced::start(self)
     }
 
-    /// A shell that becomes the program, in the same process, when the gate opens: until then there is time
-    /// to find it (below a wrapper) and to seize it.
+    /// Starts a shell that becomes the program in the same process when the gate opens. Before that, there is time to
+    /// find the process below a wrapper, and to seize it.
     pub(super) fn spawn_gated(self) -> Running {
         let gate = ["/bin/sh", "-c", r#"read -r line; exec "$0" "$@" </dev/null"#];
         self.start(&gate, Stdio::piped())
     }
 
     fn start(self, gate: &[&str], stdin: Stdio) -> Running {
-        // Where the program was built, another user may have no way to.
+        // Another user may have no access to the folder where the program was built.
         let folder = self.uid.map(|_| {
             let all = Permissions::from_mode(0o755);
             tempfile::Builder::new().permissions(all).tempdir().unwrap()
@@ -158,25 +169,22 @@ impl Portclear {
     }
 }
 
-/// Ended when dropped.
+/// The drop ends it.
 pub(crate) struct Running {
     process: Proc,
     child: Child,
     output: [File; 2],
     start: Instant,
-    folder: Option<TempDir>,
+    _folder: Option<TempDir>,
 }
 
 impl Running {
-    /// `forks`: a wrapper whose only child is the process in question.
+    /// `forks`: the command is a wrapper, and its only child is the process in question.
     #[track_caller]
     pub(super) fn start(
-        mut command: Command,
-        forks: bool,
-        folder: Option<TempDir>,
-        elsewhere: [Option<Stdio>; 2],
+        mut command: Command, forks: bool, folder: Option<TempDir>, elsewhere: [Option<Stdio>; 2],
     ) -> Self {
-        // Files: a pipe that nobody empties would make the program wait.
+        // The output goes to files: a pipe that nobody empties would make the program wait.
         let output = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
         let [stdout, stderr] = output.each_ref().map(|file| Stdio::from(file.try_clone().unwrap()));
         let [elsewhere_out, elsewhere_err] = elsewhere;
@@ -184,7 +192,7 @@ impl Running {
         let start = Instant::now();
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let pid = if forks { only_child(child.id()) } else { child.id() };
-        Self { process: Proc::at_once(pid), child, output, start, folder }
+        Self { process: Proc::at_once(pid), child, output, start, _folder: folder }
     }
 
     /// portclear itself, not a wrapper.
@@ -204,12 +212,7 @@ impl Running {
             file.read_to_end(&mut text).unwrap();
             String::from_utf8(text).expect("portclear writes UTF-8")
         });
-        Run {
-            status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap()),
-            stdout,
-            stderr,
-            elapsed,
-        }
+        Run { status: status.code().unwrap_or_else(|| 128 + status.signal().unwrap()), stdout, stderr, elapsed }
     }
 
     pub(super) fn open_gate(&mut self) {
@@ -238,14 +241,14 @@ impl Run {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self}"))
     }
 
-    /// What the document says of a holder or of what belongs to one, by the pid that portclear sees.
+    /// What the document says of a process, by the pid that portclear sees: a holder, or what belongs to one.
     #[track_caller]
     pub(crate) fn process(&self, pid: u32) -> Value {
         let found = self.processes().into_iter().find(|process| process["pid"] == pid);
         found.unwrap_or_else(|| panic!("no process {pid}: {self}"))
     }
 
-    /// All that the document speaks of: holders, what belongs to them, what was swept.
+    /// All processes in the document: holders, what belongs to them, and what was swept.
     pub(crate) fn processes(&self) -> Vec<Value> {
         let json = self.json();
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
@@ -257,7 +260,7 @@ impl Run {
         all
     }
 
-    /// The signals that the document says a holder was sent.
+    /// The signals that a process was sent, as the document says.
     #[track_caller]
     pub(crate) fn sent(&self, pid: u32) -> Vec<String> {
         let process = self.process(pid);
@@ -266,7 +269,7 @@ impl Run {
     }
 }
 
-/// For the message of an assertion.
+/// The message of an assertion.
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { status, stdout, stderr, elapsed } = self;

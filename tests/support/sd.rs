@@ -1,26 +1,5 @@
-//! What a test does with the systemd of the test run.
-//!
-//! ```text
-//! pub(crate) fn cases() -> Vec<Case> {
-//!     both![b13_a_python_service]
-//! }
-//!
-//! /// Runs twice: with system units, and with those of a user.
-//! fn b13_a_python_service(sd: &Sd) {
-//!     let bystander = sd.bystander();
-//!     let port = sd.port();
-//!     let server = sd.plain(Plain::Python, port);
-//!     let clear = format!("ExecStartPre={} {port}\n", sd.program());
-//!     let unit = sd.unit("web.service", &format!("[Service]\n{server}{clear}KillMode=process\n"));
-//!     unit.start();
-//!     let leftover = sd.until_answers(port);
-//!     unit.stop();
-//!     unit.start();
-//!     assert_ne!(sd.until_answers(port), leftover);
-//!     assert_eq!(unit.show("NRestarts"), "0");
-//!     bystander.answers();
-//! }
-//! ```
+//! What a test does with the systemd of the test run. The function of a test gets an [`Sd`], and runs once with units
+//! of the system and once with units of a user.
 
 use std::cell::RefCell;
 use std::fs;
@@ -41,14 +20,14 @@ use super::wait::{tick_after, until};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manager {
-    /// PID 1, used by root.
+    /// PID 1. Root uses it.
     System,
-    /// `systemd --user`, used by its user.
+    /// `systemd --user`. Its user uses it.
     User,
 }
 
-/// A manager, for one test. Its units bear the name of the test, and end when this is dropped; a panic shows
-/// what they wrote into the journal.
+/// A manager, for one test. Its units bear the name of the test, and the drop ends them. A panic shows what they
+/// wrote into the journal.
 pub(crate) struct Sd {
     pub(super) booted: &'static Booted,
     manager: Manager,
@@ -76,8 +55,8 @@ macro_rules! both {
 pub(crate) use both;
 
 impl Sd {
-    /// Boots systemd, if that is still to do. From here on the test's thread is in systemd's network: `ask`,
-    /// `can_bind` and all that it starts.
+    /// Boots systemd if nobody has yet. The test's thread is in systemd's network from here on, and so are `ask`,
+    /// `can_bind` and everything that it starts.
     #[track_caller]
     pub(crate) fn new(manager: Manager) -> Self {
         let booted = booted();
@@ -91,7 +70,7 @@ impl Sd {
         self.manager
     }
 
-    /// Whose units they are.
+    /// The user of the units.
     pub(crate) fn uid(&self) -> u32 {
         match self.manager {
             Manager::System => 0,
@@ -112,18 +91,18 @@ impl Sd {
         text(&self.booted.program())
     }
 
-    /// A path inside, as this process can read and write it.
+    /// A path inside, as this process can open it.
     pub(crate) fn path(&self, inside: &str) -> PathBuf {
         self.booted.root().join(inside.trim_start_matches('/'))
     }
 
-    /// One that no other test has.
+    /// A port that no other test has.
     pub(crate) fn port(&self) -> u16 {
         static NEXT: AtomicU16 = AtomicU16::new(20_000);
         NEXT.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Lays a fixture out. It has /dev/null for standard input and says to the journal what it did.
+    /// Lays a fixture out. Its standard input is /dev/null, and it reports its signals to the journal.
     pub(crate) fn install(&self, builder: Builder) -> Installed {
         Installed::of(builder, &self.booted.share)
     }
@@ -137,7 +116,7 @@ impl Sd {
         Installed::plain(language, port, &self.booted.share)
     }
 
-    /// Writes a unit file and makes it known. `gw.service` becomes `TEST-gw.service`.
+    /// Writes a unit file and loads it. `gw.service` becomes `TEST-gw.service`.
     #[track_caller]
     pub(crate) fn unit(&self, name: &str, text: &str) -> Unit<'_> {
         let unit = self.named(name);
@@ -145,7 +124,7 @@ impl Sd {
         unit
     }
 
-    /// A unit of this test, existing or not.
+    /// A unit of this test, which may not exist.
     pub(crate) fn named(&self, name: &str) -> Unit<'_> {
         self.named_exactly(&format!("{}-{name}", self.prefix))
     }
@@ -155,7 +134,7 @@ impl Sd {
         Unit { sd: self, name: name.to_owned() }
     }
 
-    /// The inner pid of the fixture or plain service that answers on 127.0.0.1. Waits until one does.
+    /// Waits until a fixture or a plain service answers on 127.0.0.1, and gives its inner pid.
     #[track_caller]
     pub(crate) fn until_answers(&self, port: u16) -> u32 {
         let mut line = String::new();
@@ -167,30 +146,30 @@ impl Sd {
         });
         let pid = line.split(' ').next().and_then(|pid| pid.parse().ok());
         let pid = pid.unwrap_or_else(|| panic!("no pid answers on {port}: {line}"));
-        // A run that begins within a tick or two of it cannot be told to be the later one.
+        // A run that begins within a tick or two of it could not be told from an earlier one.
         tick_after(self.process(pid).stat().starttime + 1);
         pid
     }
 
-    /// For a server that says nothing by itself.
+    /// Waits for a server that says nothing by itself.
     #[track_caller]
     pub(crate) fn until_listens(&self, port: u16) {
         until("a listener", || TcpStream::connect(("127.0.0.1", port)).is_ok());
     }
 
-    /// The test's pid for an inner one.
+    /// The outer pid for an inner one.
     pub(crate) fn outer(&self, inner: u32) -> u32 {
         super::pidns::outer(self.booted.leader, inner)
     }
 
-    /// A process by its inner pid, to watch or to signal. It is not ended with the value.
+    /// A process by its inner pid, to watch or to signal. The drop does not end it.
     pub(crate) fn process(&self, inner: u32) -> Proc {
         let process = Proc::of(self.outer(inner));
         process.keep();
         process
     }
 
-    /// Somebody else's server, which must live through whatever portclear does, in a unit of its own.
+    /// Somebody else's server, in a unit of its own. It must live through whatever portclear does.
     #[track_caller]
     pub(crate) fn bystander(&self) -> UnitBystander<'_> {
         UnitBystander::start(self)
@@ -200,13 +179,13 @@ impl Sd {
         if self.manager == Manager::User { "--user" } else { "--system" }.to_owned()
     }
 
-    /// What a journal field is called for this manager's units.
+    /// The journal fields for a unit of this manager.
     pub(super) fn journal_matches(&self, unit: &str) -> [String; 3] {
         let user = if self.manager == Manager::User { "USER_" } else { "" };
         [format!("_SYSTEMD_{user}UNIT={unit}"), "+".to_owned(), format!("{user}UNIT={unit}")]
     }
 
-    /// Where unit files are written.
+    /// The folder of the unit files.
     pub(crate) fn unit_folder(&self) -> PathBuf {
         self.path(match self.manager {
             Manager::System => "/etc/systemd/system",
@@ -214,7 +193,7 @@ impl Sd {
         })
     }
 
-    /// Ends every process in a unit of this test, whatever became of the unit.
+    /// Ends every process in the units of this test, whatever became of the units.
     fn end_processes(&self, folder: &Path, in_user: bool) {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -228,7 +207,7 @@ impl Sd {
         }
     }
 
-    /// Nothing in here may panic: a test that has failed is being cleaned up.
+    /// This cleans up after a test that has failed, so nothing in it may panic.
     fn quietly(&self, uid: u32, argv: &[String]) -> String {
         let argv = [&["timeout".to_owned(), "10".to_owned()], argv].concat();
         let output = self.command(uid, &argv).output();
@@ -240,8 +219,7 @@ impl Drop for Sd {
     fn drop(&mut self) {
         let units = self.units.take();
         if std::thread::panicking() {
-            let journal =
-                ["journalctl", "--no-pager", "--output=short-monotonic", "--priority=info", "--lines=100"];
+            let journal = ["journalctl", "--no-pager", "--output=short-monotonic", "--priority=info", "--lines=100"];
             let mut journal: Vec<String> = journal.map(str::to_owned).to_vec();
             for unit in &units {
                 journal.extend(self.journal_matches(unit));
@@ -250,7 +228,7 @@ impl Drop for Sd {
             journal.pop();
             eprintln!("{}:\n{}", self.prefix, self.quietly(0, &journal));
         }
-        // First, so that nothing is started again.
+        // This comes first, so that nothing is started again.
         let stop = ["systemctl".to_owned(), self.which(), "stop".to_owned(), "--no-block".to_owned()];
         self.quietly(self.uid(), &[&stop, &units[..]].concat());
         self.end_processes(&self.path("/sys/fs/cgroup"), false);

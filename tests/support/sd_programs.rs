@@ -2,14 +2,14 @@
 
 use std::process::{Command, Stdio};
 
-use super::builder::run_as;
 use super::run::{Run, Running};
 use super::sd::Sd;
+use super::start::run_as;
 use super::systemd::USER;
 use super::unit::Unit;
 
 impl Sd {
-    /// `systemd-run OPTIONS… ARGV…`: a unit without a file, already started.
+    /// `systemd-run OPTIONS… ARGV…`: starts a unit that has no file.
     #[track_caller]
     pub(crate) fn transient(&self, name: &str, options: &[&str], argv: &[impl AsRef<str>]) -> Unit<'_> {
         let unit = self.named(name);
@@ -21,7 +21,7 @@ impl Sd {
         unit
     }
 
-    /// Starts a program in a scope, as a child of nobody in there. Ended when dropped.
+    /// Starts a program in a scope. Its parent is outside. The drop ends it.
     #[track_caller]
     pub(crate) fn scope(&self, name: &str, argv: &[impl AsRef<str>]) -> Running {
         let unit = self.named(name);
@@ -31,11 +31,11 @@ impl Sd {
         self.spawn(self.uid(), &words)
     }
 
-    /// Starts a program as a person does who has logged in: in `session-N.scope`. Ended when dropped.
+    /// Starts a program in `session-N.scope`, like a person who has logged in. The drop ends it.
     #[track_caller]
     pub(crate) fn session(&self, argv: &[impl AsRef<str>]) -> Running {
         let user = if self.uid() == 0 { "root" } else { "portclear" };
-        // Runuser's end would not be its child's.
+        // The end of runuser would not end its child.
         let become_it = r#"exec setpriv --pdeathsig KILL -- "$@""#;
         let mut words = ["runuser", "-l", user, "-c", become_it, "--", "sh"].map(str::to_owned).to_vec();
         words.extend(argv.iter().map(|word| word.as_ref().to_owned()));
@@ -50,7 +50,7 @@ impl Sd {
         self.enter(&words)
     }
 
-    /// portclear by hand, as root or as the user, in no unit.
+    /// Runs portclear by hand, as root or as the user, in no unit.
     #[track_caller]
     pub(crate) fn portclear(&self, arguments: &[&str]) -> Run {
         self.enter(&[&[&self.program()[..]], arguments].concat())
@@ -67,7 +67,7 @@ impl Sd {
         self.spawn(uid, argv).finish()
     }
 
-    /// The same for a test that does something meanwhile. Ended when dropped.
+    /// The same, while the test does something else. The drop ends it.
     #[track_caller]
     pub(crate) fn spawn(&self, uid: u32, argv: &[impl AsRef<str>]) -> Running {
         Running::start(self.command(uid, argv), false, None, [None, None])
@@ -80,7 +80,7 @@ impl Sd {
         if uid != 0 {
             command.args(run_as(uid));
         }
-        // After the change of user, which would undo it.
+        // It follows the change of user, which would undo it.
         command.args(["setpriv", "--pdeathsig", "KILL", "--"]);
         command.args(argv.iter().map(AsRef::as_ref)).stdin(Stdio::null());
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LANG", "C.UTF-8");

@@ -1,4 +1,4 @@
-//! A server that is started like any program: it says a line when it serves, and why when it does not.
+//! A server that starts like any program. It prints a line when it serves, and says why when it does not.
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use super::process::Proc;
 use super::wait::{DEADLINE, readable};
 
-/// Ended when dropped, and with the test run.
+/// The drop ends it, and so does the end of the test run.
 pub(crate) struct Server {
     process: Proc,
     child: Child,
@@ -44,7 +44,7 @@ impl Server {
         self.process.stat().starttime
     }
 
-    /// Its next line. `None`: it has closed its output, as its end does.
+    /// Its next line. `None`: it has closed its output, or has ended.
     #[track_caller]
     pub(crate) fn line(&mut self) -> Option<String> {
         loop {
@@ -62,7 +62,7 @@ impl Server {
         }
     }
 
-    /// Lets it go on, where it waits for its standard input.
+    /// Lets a server go on that waits for its standard input.
     pub(crate) fn go(&mut self) {
         writeln!(self.child.stdin.as_mut().unwrap()).unwrap();
     }

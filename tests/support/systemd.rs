@@ -16,14 +16,14 @@ use super::wait::{DEADLINE, until};
 /// The user who has a manager of his own there.
 pub(crate) const USER: u32 = 4711;
 
-/// Every process in it has two pids. "Inner" ones are those that systemd knows.
+/// Every process in it has two pids. systemd knows the "inner" ones.
 pub(super) struct Booted {
     /// The outer pid of its PID 1.
     pub(super) leader: u32,
     /// A folder with the same path inside and outside.
     pub(super) share: PathBuf,
     pub(super) network: File,
-    /// Takes all down when its standard input ends, which it does at the latest with this process.
+    /// Takes all down when its standard input ends. This process's own end ends that, too.
     keeper: Mutex<Option<Child>>,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn booted() -> &'static Booted {
     }
 }
 
-/// To be called once, when no test runs any more. Returns when nothing is left.
+/// Must be called once, after the last test. Returns when nothing is left.
 pub(crate) fn take_down() {
     let Some(Ok(booted)) = BOOTED.get() else { return };
     if let Some(mut keeper) = booted.keeper.lock().ok().and_then(|mut keeper| keeper.take()) {
@@ -50,7 +50,7 @@ pub(crate) fn take_down() {
 }
 
 impl Booted {
-    /// Its own root, for this process.
+    /// Its root folder, as this process can open it.
     pub(super) fn root(&self) -> PathBuf {
         format!("/proc/{}/root", self.leader).into()
     }
@@ -59,7 +59,7 @@ impl Booted {
         self.share.join("portclear")
     }
 
-    /// The wrapper that runs its arguments in it, in no unit.
+    /// The wrapper that runs its arguments inside, in no unit.
     pub(super) fn entering(&self) -> Vec<String> {
         let target = format!("--target={}", self.leader);
         let nsenter = ["nsenter", &target, "-m", "-u", "-i", "-n", "-p", "-C", "--"];
@@ -88,7 +88,7 @@ impl Booted {
 
 fn boot() -> Result<Booted, String> {
     let start = Instant::now();
-    // Another user must be able to start what lies in it.
+    // Another user must be able to start the files.
     let all = Permissions::from_mode(0o755);
     let folder = tempfile::Builder::new().prefix("portclear-systemd-").permissions(all).tempdir();
     // The keeper removes it.
@@ -112,7 +112,7 @@ fn keep(folder: &Path) -> Result<(Child, u32), String> {
         let mut keeper = Command::new("unshare");
         keeper.args(["--mount", "--propagation", "private", "--", "sh"]).arg(&script);
         keeper.arg("keep").arg(folder).arg(USER.to_string());
-        // A Ctrl-C is for the test run: the keeper has to outlive it.
+        // A Ctrl-C is meant for the test run. The keeper has to outlive it.
         keeper.process_group(0);
         keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()
     };

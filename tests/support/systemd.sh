@@ -1,17 +1,17 @@
 #!/bin/sh
 # Boots systemd as PID 1 of namespaces of its own, over the root of this machine, and takes it down whole.
 #   sh systemd.sh keep DIR UID    in a mount namespace of its own; prints the pid of systemd before it boots
-# The standard input says for how long: at its end, however the writer ended, everything goes, DIR too.
-# What lies in DIR/share has the same path inside. All else that is written inside goes to a tmpfs.
+# It runs while its standard input is open. After that everything goes, DIR too, however the writer ended.
+# DIR/share has the same path inside. Everything else that is written inside goes to a tmpfs.
 set -eu
 dir=$2 uid=$3
-# A mount of our own: on some machines there is none, or it is mounted elsewhere. It is one hierarchy anyway.
+# This mount is our own: some machines have none, or have it elsewhere. The hierarchy is the same.
 cgroup=$dir/cgroup/${dir##*/}
 
 take_down() {
-  # Unshare's death is PID 1's (--kill-child), and PID 1's is everybody's.
+  # unshare's death is PID 1's (--kill-child), and PID 1's death is everybody's.
   [ -z "${box:-}" ] || { kill -9 "$box" && wait "$box"; } 2>/dev/null || true
-  # A cgroup can be removed when its last process has gone, and for that a shell has no event.
+  # A cgroup can be removed once its last process is gone. A shell has no event for that.
   tries=0
   while [ -d "$cgroup" ] && [ $tries -lt 1000 ]; do
     find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.01
@@ -25,20 +25,20 @@ keep() {
   mount -t cgroup2 none "$dir/cgroup"
   trap take_down EXIT
   mkdir "$cgroup"
-  # Where even this shell is killed, its death is unshare's.
+  # If even this shell is killed, unshare dies with it.
   setpriv --pdeathsig KILL -- \
     unshare --fork --kill-child --pid --mount --uts --ipc --net -- sh "$0" join "$dir" "$uid" &
   box=$!
-  # The reader of the pid sees a failure as the end of this pipe.
+  # A failure is the end of this pipe for the reader of the pid.
   exec >/dev/null
   while read -r _; do :; done
 }
 
 join() {
-  # /proc is still the outer one: this is the pid that the test sees.
+  # /proc is still the outer one, so this is the pid that the test sees.
   read -r pid _ </proc/self/stat
   echo 0 >"$cgroup/cgroup.procs"
-  # Only now: the root of the new cgroup namespace is where its first process is.
+  # The new cgroup namespace has its root where its first process is, so it comes only now.
   exec unshare --cgroup -- sh "$0" boot "$dir" "$uid" "$pid"
 }
 
@@ -50,18 +50,18 @@ configure() {
   etc=$root/etc system=$root/etc/systemd/system
   : >"$etc/fstab"
   echo box >"$etc/hostname"
-  # Without one, systemd takes this for a first boot and enables whatever is installed.
+  # Without an ID, systemd takes this for a first boot and enables whatever is installed.
   tr -d - </proc/sys/kernel/random/uuid >"$etc/machine-id"
-  # An entry without an x: PAM would look for the rest of it in the shadow file.
+  # The entry has no x: with one, PAM would look into the shadow file.
   echo "portclear:*:$uid:$uid::/home/portclear:/bin/sh" >>"$etc/passwd"
   echo "portclear:*:$uid:" >>"$etc/group"
   mkdir -p "$root/home/portclear/.config/systemd/user" "$root/var/lib/systemd/linger"
   chown -R "$uid:$uid" "$root/home/portclear"
-  # Without lingering, logind may end a user manager that no session belongs to.
+  # Without lingering, logind may end a user manager that has no session.
   : >"$root/var/lib/systemd/linger/portclear"
 
-  # Nothing starts that is not named here. Some of the others would do harm: tmpfiles empties /tmp, where the share may
-  # lie; sysctl and modules-load change the machine, not the namespaces.
+  # Nothing starts that is not named here. Some units would do harm: tmpfiles empties /tmp, where the share may lie.
+  # sysctl and modules-load change the machine, not the namespaces.
   rm -rf "$system"/*.wants "$system"/*.requires
   for unit in "$root"/usr/lib/systemd/system/*.target.wants/*; do
     case ${unit##*/} in
@@ -80,11 +80,11 @@ END
   ln -sf box.target "$system/default.target"
   for of in system user journald; do mkdir -p "$etc/systemd/$of.conf.d"; done
   printf '[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\nAudit=no\n' >"$etc/systemd/journald.conf.d/box.conf"
-  # Shorter than the patience of the harness, so that systemd is the one to say what hangs.
+  # These times are shorter than the patience of the harness, so systemd is the one to say what hangs.
   printf '[Manager]\nDefaultTimeoutStartSec=20s\nDefaultTimeoutStopSec=10s\n' |
     tee "$etc/systemd/system.conf.d/box.conf" >"$etc/systemd/user.conf.d/box.conf"
-  # The journal often assigns no line, or the wrong unit, to a process that lives for a moment in a user's unit. What was
-  # forked for which unit is told at this level alone.
+  # A process may live for a moment only. In a user's unit, the journal often assigns its lines to no unit, or to the
+  # wrong one. Only this level tells what was forked for which unit.
   echo LogLevel=debug >>"$etc/systemd/user.conf.d/box.conf"
 }
 
@@ -104,7 +104,7 @@ boot() {
   mount -t sysfs -o nosuid,nodev,noexec sysfs "$root/sys"
   mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 "$root/sys/fs/cgroup"
   mount -o remount,ro,bind "$root/sys"
-  # For what is started by hand: in the test's own cgroup it could look like a part of some unit of the machine.
+  # Programs that are started by hand go here. In the test's own cgroup they could look like a part of some unit.
   mkdir "$root/sys/fs/cgroup/hand"
   for name in dev run tmp; do mount -t tmpfs -o mode=755 "$name" "$root/$name"; done
   chmod 1777 "$root/tmp"

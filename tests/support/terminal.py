@@ -14,7 +14,7 @@ import tty
 
 def terminal():
     ours, theirs = pty.openpty()
-    # Raw: what arrives is what was written, without a carriage return before each newline.
+    # Raw mode: what arrives is what was written, without a carriage return before each newline.
     tty.setraw(theirs)
     return ours, theirs
 

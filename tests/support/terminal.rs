@@ -2,7 +2,7 @@
 
 use super::run::{Portclear, Run};
 
-/// Which of its two streams are terminals; the other is a pipe.
+/// Which of its two streams are terminals. The other one is a pipe.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Terminal {
     Both,
@@ -11,7 +11,7 @@ pub(crate) enum Terminal {
 }
 
 impl Portclear {
-    /// Each terminal is one of its own, and shows the bytes as they were written.
+    /// Each stream has a terminal of its own, which shows the bytes as they were written.
     #[track_caller]
     pub(crate) fn on_terminal(self, terminal: Terminal) -> Run {
         let streams = match terminal {

@@ -1,4 +1,4 @@
-//! Stops a process where nothing else can: between two of its system calls, or at the very end of its life.
+//! Stops a process where nothing else can: between two system calls, or at the very end of its life.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -16,32 +16,29 @@ use super::run::{Portclear, Run, Running};
 use super::wait::{DEADLINE, until};
 use super::{Signal, libc};
 
-/// A run of portclear under a tracer. The calling thread is the tracer, to the end.
+/// A run of portclear under a tracer. The calling thread is the tracer until the end.
 pub(crate) struct Traced {
     pid: Pid,
     running: Option<Running>,
 }
 
 impl Traced {
-    /// By [`Portclear::traced`].
+    /// [`Portclear::traced`] calls it.
     #[track_caller]
     pub(super) fn start(program: Portclear) -> Self {
         let mut running = program.spawn_gated();
         let pid = pid_of(running.process());
-        let options =
-            Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_EXITKILL;
+        let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_EXITKILL;
         ptrace::seize(pid, options).expect("ptrace");
-        // A wait for a stop that never comes would hang: the end of the process ends it, too.
+        // A wait for a stop that never comes would hang. The end of the process ends that wait, too.
         let process = Proc::at_once(running.process().pid());
         thread::spawn(move || process.ends_within(RUN));
         ptrace::interrupt(pid).unwrap();
         running.open_gate();
         let traced = Self { pid, running: Some(running) };
-        // The shell at the gate may itself have been caught in the middle of its exec.
+        // The shell at the gate may be in the middle of its exec.
         let is_program = || traced.process().exe().is_some_and(|exe| exe.ends_with("portclear"));
-        traced.run_until(|stop| {
-            matches!(stop, WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_EXEC)) && is_program()
-        });
+        traced.run_until(|stop| matches!(stop, WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_EXEC)) && is_program());
         traced
     }
 
@@ -49,14 +46,14 @@ impl Traced {
         self.running.as_ref().expect("not finished").process()
     }
 
-    /// Lets it run, and stops it at the entry of the next such call: `libc::SYS_pidfd_send_signal`. The call
-    /// is made when it goes on.
+    /// Runs to the entry of the next such call, as in `libc::SYS_pidfd_send_signal`. The program makes the call when
+    /// it goes on.
     #[track_caller]
     pub(crate) fn run_to(&mut self, call: libc::c_long) {
         self.run_to_call(call, |_| true);
     }
 
-    /// The same, at the first of these calls whose raw arguments are as wanted.
+    /// The same, for the first such call with these raw arguments.
     #[track_caller]
     pub(crate) fn run_to_call(&mut self, call: libc::c_long, wanted: impl Fn([u64; 6]) -> bool) {
         let pid = self.pid;
@@ -67,7 +64,7 @@ impl Traced {
         });
     }
 
-    /// Lets it run to its end, and gives every system call on the way, with the path for those that take one.
+    /// Runs to the end. Gives every system call on the way, with its path if it takes one.
     #[track_caller]
     pub(crate) fn record(self) -> (Run, Vec<Call>) {
         let mut calls = Vec::new();
@@ -97,7 +94,7 @@ impl Traced {
             let stop = waitpid(self.pid, Some(WaitPidFlag::__WALL)).unwrap();
             match stop {
                 stop if is_end(&stop) => panic!("portclear has ended before it got there: {stop:?}"),
-                // On its way to the process, which has yet to get it.
+                // The signal is on its way: the process has yet to get it.
                 WaitStatus::Stopped(_, sent) => signal = Some(sent),
                 stop if here(&stop) => return,
                 _ => {}
@@ -106,7 +103,7 @@ impl Traced {
     }
 }
 
-/// A system call as it was asked for.
+/// A system call, as the program asked for it.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) number: libc::c_long,
@@ -114,7 +111,7 @@ pub(crate) struct Call {
     pub(crate) path: Option<String>,
 }
 
-/// Calls that take a path, and where among their arguments.
+/// The calls that take a path, and which argument that is.
 #[cfg(target_arch = "x86_64")]
 const WITH_PATH: [(libc::c_long, usize); 12] = [
     (libc::SYS_open, 0),
@@ -145,13 +142,13 @@ fn path(pid: Pid, number: libc::c_long, arguments: [u64; 6]) -> Option<String> {
     let (_, at) = WITH_PATH.iter().find(|(call, _)| *call == number)?;
     let memory = File::open(format!("/proc/{pid}/mem")).expect("the memory of a traced process");
     let mut bytes = [0; 256];
-    // To the end of what is mapped at most: shorter than asked is no error.
+    // It reads up to the end of what is mapped, so fewer bytes are no error.
     let length = memory.read_at(&mut bytes, arguments[*at]).unwrap_or(0);
     let path = bytes[..length].split(|byte| *byte == 0).next()?;
     Some(String::from_utf8_lossy(path).into_owned())
 }
 
-/// The number and the arguments of the call that is being entered.
+/// The number and the arguments of the call that begins here.
 fn entered(pid: Pid) -> Option<(u64, [u64; 6])> {
     let info = ptrace::syscall_info(pid).ok()?;
     if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
@@ -173,7 +170,7 @@ impl Drop for Traced {
     fn drop(&mut self) {
         if let Some(running) = &self.running {
             running.process().signal(Signal::SIGKILL);
-            // A wrapper hears of the end of its child after the tracer has.
+            // The wrapper hears of its child's end only after the tracer has.
             while waitpid(self.pid, Some(WaitPidFlag::__WALL)).is_ok_and(|status| !is_end(&status)) {}
         }
     }
@@ -183,13 +180,12 @@ fn is_end(status: &WaitStatus) -> bool {
     matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..))
 }
 
-/// A process that cannot die: SIGKILL stops it at the end of its life, its descriptors still open.
+/// A process that cannot die: SIGKILL stops it at the end of its life, with its descriptors open.
 pub(crate) struct Hold<'a> {
     fixture: &'a Fixture,
 }
 
-/// Holds the fixture's process, from its first end on, until the value is dropped. The calling thread is the
-/// tracer.
+/// Holds the fixture's process when it is about to end, until the drop. The calling thread is the tracer.
 pub(crate) fn hold_at_exit(fixture: &Fixture) -> Hold<'_> {
     let pid = pid_of(fixture.process());
     ptrace::seize(pid, Options::PTRACE_O_TRACEEXIT | Options::PTRACE_O_EXITKILL).expect("ptrace");
@@ -208,7 +204,7 @@ impl Drop for Hold<'_> {
     fn drop(&mut self) {
         let process = self.fixture.process();
         process.signal(Signal::SIGKILL);
-        // It may still be on its way to the stop, which alone can be detached from.
+        // It may still be on its way to the stop, and only a stopped process can be let go.
         for _ in 0..DEADLINE.as_millis() {
             ptrace::detach(pid_of(process), None).ok();
             if process.ends_within(Duration::from_millis(1)) {

@@ -12,7 +12,7 @@ use super::run::Run;
 use super::sd::{Manager, Sd};
 use super::wait::until;
 
-/// Made by [`Sd::unit`], [`Sd::named`] or [`Sd::transient`].
+/// [`Sd::unit`], [`Sd::named`] and [`Sd::transient`] make it.
 pub(crate) struct Unit<'a> {
     pub(super) sd: &'a Sd,
     pub(super) name: String,
@@ -23,9 +23,9 @@ pub(crate) struct Unit<'a> {
 pub(crate) struct Line {
     /// 0 (emergency) to 7 (debug).
     pub(crate) priority: u8,
-    /// The file name of the program, `systemd` for the manager's own.
+    /// The file name of the program. The manager's own lines have `systemd`.
     pub(crate) identifier: String,
-    /// An inner one.
+    /// The inner pid.
     pub(crate) pid: u32,
     pub(crate) message: String,
 }
@@ -40,7 +40,7 @@ impl Unit<'_> {
         self.sd.named_exactly(&self.name.replacen('@', &format!("@{instance}"), 1))
     }
 
-    /// Writes its file anew and makes it known.
+    /// Writes its file anew and loads it.
     #[track_caller]
     pub(crate) fn write(&self, text: &str) {
         fs::write(self.file(), text).expect("a unit file");
@@ -56,7 +56,7 @@ impl Unit<'_> {
         self.sd.systemctl(&["daemon-reload"]).succeeded();
     }
 
-    /// Takes its file away, whatever still runs.
+    /// Removes its file. What runs goes on.
     #[track_caller]
     pub(crate) fn remove(&self) {
         fs::remove_file(self.file()).expect("a unit file");
@@ -68,7 +68,7 @@ impl Unit<'_> {
         self.try_start().succeeded();
     }
 
-    /// For a start that may fail.
+    /// Starts it. The start may fail.
     #[track_caller]
     pub(crate) fn try_start(&self) -> Run {
         self.sd.systemctl(&["start", &self.name])
@@ -98,7 +98,7 @@ impl Unit<'_> {
         run.stdout.trim_end().to_owned()
     }
 
-    /// An inner one; 0: none.
+    /// The inner pid. 0: there is none.
     #[track_caller]
     pub(crate) fn main_pid(&self) -> u32 {
         self.show("MainPID").parse().expect("a pid")
@@ -109,34 +109,34 @@ impl Unit<'_> {
         until(&format!("{} is {state}", self.name), || self.show("ActiveState") == state);
     }
 
-    /// The run that systemd's own link names.
+    /// The run that systemd's own record names.
     pub(crate) fn invocation(&self) -> Option<String> {
         let link = format!("{}/systemd/units/invocation:{}", self.sd.runtime_directory(), self.name);
         Some(fs::read_link(self.sd.path(&link)).ok()?.to_str()?.to_owned())
     }
 
-    /// The inner pids of all that is in its cgroup: also of what is left when it has ended.
+    /// The inner pids of all processes in its cgroup, even after its end.
     pub(crate) fn pids(&self) -> Vec<u32> {
         let group = self.show("ControlGroup");
         if group.is_empty() {
             return Vec::new();
         }
         let file = self.sd.path(&format!("/sys/fs/cgroup{group}/cgroup.procs"));
-        // Whoever opens the file reads his own pids.
+        // Each reader of this file sees the pids of his own namespace.
         let outer = fs::read_to_string(file).unwrap_or_default();
         let inner = |outer: &str| Process::new(outer.parse().ok()?).ok()?.status().ok()?.nspid?.pop();
         outer.lines().filter_map(inner).filter_map(|pid| pid.try_into().ok()).collect()
     }
 
-    /// What it and its manager wrote so far about it. What was written a moment ago may come a moment later:
-    /// see [`Unit::until_line`].
+    /// All lines so far, the unit's own and the manager's about it. A line that was just written may not be there
+    /// yet: see [`Unit::until_line`].
     #[track_caller]
     pub(crate) fn journal(&self) -> Vec<Line> {
         self.sd.enter_as(0, &["journalctl", "--sync"]).succeeded();
         let mut matches = self.sd.journal_matches(&self.name).to_vec();
         let mut entries = self.entries(&matches);
         if self.sd.manager() == Manager::User {
-            // What was forked for it: the journal takes a process that has just started for a part of the
+            // Processes that were forked for the unit: the journal takes one that has just started for a part of the
             // manager, and knows no unit of one that has ended.
             let forked: HashSet<u32> = entries.iter().filter_map(forked).collect();
             matches.extend(forked.iter().flat_map(|pid| ["+".to_owned(), format!("_PID={pid}")]));
@@ -149,7 +149,7 @@ impl Unit<'_> {
             units.any(|unit| unit == self.name) || assigned.is_none_or(|unit| unit == "init.scope")
         };
         let lines = entries.iter().filter(|entry| own(entry)).map(line);
-        // What is said at debug level only, by the manager or by its child before it is the program.
+        // The manager, and its child before that is the program, say these at debug level only.
         lines.filter(|line| line.priority < 7 || !is_manager(&line.identifier)).collect()
     }
 
@@ -160,13 +160,13 @@ impl Unit<'_> {
         run.stdout.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
     }
 
-    /// Only what a program of this name wrote.
+    /// The lines of a program with this name.
     #[track_caller]
     pub(crate) fn journal_of(&self, identifier: &str) -> Vec<Line> {
         self.journal().into_iter().filter(|line| line.identifier == identifier).collect()
     }
 
-    /// Waits for a line, and gives the first one.
+    /// Waits for a line. Gives the first one.
     #[track_caller]
     pub(crate) fn until_line(&self, what: &str, wanted: impl Fn(&Line) -> bool) -> Line {
         let mut found = None;
@@ -177,11 +177,11 @@ impl Unit<'_> {
         found.unwrap()
     }
 
-    /// The signals that a fixture of this inner pid has got, as [`super::Fixture::signals`] has them.
+    /// The signals that a fixture with this inner pid got, as in [`super::Fixture::signals`].
     #[track_caller]
     pub(crate) fn signals_of(&self, pid: u32) -> Vec<String> {
         self.sd.enter_as(0, &["journalctl", "--sync"]).succeeded();
-        // Of the whole journal, by what it says itself: the journal may know no unit of one that ended at once.
+        // It searches the whole journal: the journal may know no unit of a process that ended at once.
         let entries = self.entries(&["PRIORITY=6".to_owned()]);
         let lines = entries.iter().map(line);
         let said = lines.filter_map(|line| serde_json::from_str::<Value>(&line.message).ok());
@@ -209,7 +209,7 @@ fn forked(entry: &Value) -> Option<u32> {
 fn line(entry: &Value) -> Line {
     let text = |key: &str| match &entry[key] {
         Value::String(text) => text.clone(),
-        // A message that is not plain text is a list of its bytes.
+        // The journal gives a message that is not plain text as a list of bytes.
         Value::Array(bytes) => {
             let bytes = bytes.iter().filter_map(|byte| byte.as_u64()?.try_into().ok()).collect();
             String::from_utf8(bytes).expect("UTF-8")
@@ -224,7 +224,7 @@ fn line(entry: &Value) -> Line {
     }
 }
 
-/// Made by [`Sd::bystander`].
+/// [`Sd::bystander`] makes it.
 pub(crate) struct UnitBystander<'a> {
     unit: Unit<'a>,
     port: u16,
@@ -243,7 +243,7 @@ impl<'a> UnitBystander<'a> {
         Self { unit, port, pid, _files: files }
     }
 
-    /// The one process is alive, unsignalled, and serves.
+    /// It is the same process, has got no signal, and serves.
     #[track_caller]
     pub(crate) fn answers(&self) {
         assert_eq!(self.unit.sd.until_answers(self.port), self.pid, "somebody else answers");
@@ -255,7 +255,7 @@ impl<'a> UnitBystander<'a> {
         self.port
     }
 
-    /// An inner one.
+    /// The inner pid.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }

@@ -1,4 +1,4 @@
-//! Waiting for events, never for time to pass, and never for ever.
+//! Waits for events. It never just lets time pass, and never waits for ever.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::time::{ClockId, clock_gettime};
 
-/// No wait of a test is longer.
+/// No wait of a test is longer than this.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Whether there is something to read, or an end, within the time.
+/// Whether there is something to read, or an end of the file, within the time.
 pub(crate) fn readable(fd: impl AsFd, within: Duration) -> bool {
     let end = Instant::now() + within;
     let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
@@ -25,7 +25,7 @@ pub(crate) fn readable(fd: impl AsFd, within: Duration) -> bool {
     }
 }
 
-/// For what the kernel has no event for: the state letter of a process, a link in /proc.
+/// Waits for what the kernel has no event for: the state of a process, a link in /proc.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + DEADLINE;
     while !condition() {
@@ -34,7 +34,7 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// portclear spares what did not start in an earlier clock tick than itself: let the next one begin.
+/// Waits for the next clock tick: portclear spares a process that did not start in an earlier tick than itself.
 pub(crate) fn tick_after(start_ticks: u64) {
     let per_second = rustix::param::clock_ticks_per_second();
     let next = Duration::from_nanos((start_ticks + 1) * (1_000_000_000 / per_second));
@@ -49,7 +49,7 @@ pub(crate) fn tick_after(start_ticks: u64) {
 }
 
 fn pause(time: Duration) {
-    // Early is as good as late for the loops above.
+    // An early return does no harm: the loops above check again.
     let _ = poll(&mut [], timeout(time));
 }
 

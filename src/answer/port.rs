@@ -1,0 +1,171 @@
+//! The answer about one port.
+
+use std::time::Instant;
+
+use super::take::{take, tell};
+use crate::end::Target;
+use crate::judge::plan::{Decision, Group, PortPlan, Purpose, Refused};
+use crate::judge::{Asked, Judged};
+use crate::model::{
+    Asker, Connections, Error, Fate, Outcome, PortReport, PortSpec, ProcessReport, Role, WhyHeld, WhySurvived,
+    WhyUnseen, World,
+};
+use crate::read::{self, Probe};
+use crate::say::event;
+
+pub(crate) struct Answer {
+    pub(super) report: PortReport,
+    pub(super) state: State,
+    /// It was busy once while nobody listened.
+    unexplained: bool,
+    start: Instant,
+}
+
+/// How far an answer is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    Open,
+    /// Its holders are targets of this round.
+    Tried,
+    Closed,
+}
+
+impl Answer {
+    pub(super) fn probe(spec: PortSpec, start: Instant) -> Self {
+        let report = PortReport::new(spec, Ok(Outcome::Unseen(WhyUnseen::Unsettled)));
+        let mut answer = Self { report, state: State::Open, unexplained: false, start };
+        match read::probe(&spec) {
+            Ok(Probe::Free) => answer.close(Ok(Outcome::Free)),
+            Ok(Probe::Denied | Probe::Busy) => {}
+            Err(error) => answer.close(Err(error)),
+        }
+        answer
+    }
+
+    pub(crate) const fn spec(&self) -> PortSpec {
+        self.report.spec
+    }
+
+    pub(super) fn close(&mut self, status: Result<Outcome, Error>) {
+        self.report.status = status;
+        self.report.elapsed = self.start.elapsed();
+        self.state = State::Closed;
+    }
+
+    /// Takes in what was decided. Gives the holders, where all of them are to be ended.
+    pub(crate) fn take(&mut self, plan: PortPlan, world: &World, asked: &Asked<'_>) -> Option<Group> {
+        let caller = &asked.caller;
+        self.report.asker = Some(Asker { uid: caller.uid, unit: caller.unit.clone(), blind: caller.blind });
+        if plan.decision == Decision::NobodyListens {
+            self.without_listener(world);
+            return None;
+        }
+        self.report.unreadable = world.unreadable;
+        self.report.listeners.extend(plan.listeners);
+        self.report.listeners.sort();
+        self.report.listeners.dedup();
+        // Spared, and here only since something was ended: the port is taken again.
+        let is_new = |judged: &Judged| !judged.judgement.verdict.is_stale() && asked.is_newer(&judged.process.facts);
+        let has_ended = self.any_holder(|holder| matches!(holder.ending.fate, Fate::Ended(_)));
+        let taken_again = has_ended && plan.holders.iter().any(is_new);
+        let changed = self.any_holder(|holder| !holder.ending.signals.is_empty());
+        for judged in &plan.holders {
+            if let Some(new) = take(&mut self.report.holders, judged, Role::Holder) {
+                event::verdict(&plan.spec, new);
+            }
+        }
+        let outcome = match plan.decision {
+            Decision::Clear => return Some(Group { base: plan.holders, ..Group::new(Purpose::Port(plan.spec)) }),
+            _ if taken_again => Outcome::Respawned,
+            Decision::Unseen(why) => Outcome::Unseen(why),
+            Decision::Held | Decision::NobodyListens => {
+                Outcome::Held(if changed { WhyHeld::Changed } else { WhyHeld::Spared })
+            }
+        };
+        self.close(Ok(outcome));
+        None
+    }
+
+    /// Busy, and nobody listens: gone since the probe, or a socket that no table shows.
+    fn without_listener(&mut self, world: &World) {
+        let of_port = world.connections.iter().filter(|connection| connection.local.port() == self.report.spec.port());
+        let (waiting, others): (Vec<_>, Vec<_>) = of_port.partition(|connection| connection.time_wait);
+        self.report.connections = Connections { connected: others.len(), time_wait: waiting.len() };
+        let probed = read::probe(&self.report.spec);
+        if matches!(probed, Ok(Probe::Busy)) && !self.unexplained {
+            // Somebody may have begun to listen after the look: one more tells.
+            self.unexplained = true;
+            return;
+        }
+        self.close(match probed {
+            Ok(Probe::Free) => Ok(self.freed()),
+            Ok(Probe::Busy) => Ok(Outcome::Unseen(WhyUnseen::NobodyListens)),
+            Ok(Probe::Denied) => Err(unproven(&self.report.spec)),
+            Err(error) => Err(error),
+        });
+    }
+
+    /// Takes in who is to be ended with the holders, or why that cannot be done.
+    pub(super) fn expect(&mut self, group: &Group) {
+        for member in &group.members {
+            if let Some(new) = take(&mut self.report.members, &member.judged, member.role) {
+                event::verdict(&self.report.spec, new);
+            }
+        }
+        match group.refused {
+            Some(Refused::Elsewhere(id)) => self.close(Ok(Outcome::Held(WhyHeld::Elsewhere(id)))),
+            Some(Refused::OutOfReach(id)) => self.close(Ok(Outcome::Unseen(WhyUnseen::NotPermitted(id)))),
+            None => self.state = State::Tried,
+        }
+    }
+
+    /// Takes in what came of the targets, and late forks among them.
+    pub(super) fn record(&mut self, targets: &[Target]) {
+        for target in targets.iter().filter(|target| target.purpose == Purpose::Port(self.report.spec)) {
+            if !self.report.processes().any(|known| known.process.id() == target.id()) {
+                take(&mut self.report.members, &target.judged, target.role);
+            }
+        }
+        tell(&mut self.report.holders, targets);
+        tell(&mut self.report.members, targets);
+    }
+
+    /// The bind comes first: a process that is still there may have let go of the port.
+    pub(super) fn prove(&mut self) {
+        let first = |fate: Fate| self.report.holders.iter().find(|holder| holder.ending.fate == fate);
+        let survived = self.any_holder(|holder| matches!(holder.ending.fate, Fate::Survived(_)));
+        let not_permitted = first(Fate::NotPermitted).map(|holder| WhyUnseen::NotPermitted(holder.process.id()));
+        let unread = || first(Fate::Unread).map(|holder| WhyUnseen::Unread(holder.process.id()));
+        self.state = State::Open;
+        match (read::probe(&self.report.spec), not_permitted.or_else(unread)) {
+            (Err(error), _) => self.close(Err(error)),
+            (Ok(Probe::Free), _) => self.close(Ok(self.freed())),
+            (Ok(_), _) if survived => self.close(Ok(Outcome::Survived(WhySurvived::StillThere))),
+            (Ok(_), Some(why)) => self.close(Ok(Outcome::Unseen(why))),
+            // Another round.
+            (Ok(_), None) => {}
+        }
+    }
+
+    pub(super) fn give_up(&mut self) {
+        let signalled = self.any_holder(|holder| !holder.ending.signals.is_empty());
+        let unseen = Outcome::Unseen(WhyUnseen::Unsettled);
+        self.close(Ok(if signalled { Outcome::Survived(WhySurvived::Unsettled) } else { unseen }));
+    }
+
+    /// A bind has proved it. Whether anything was done for it depends on what became of its holders: they may have been
+    /// ended for another port in the meantime.
+    fn freed(&self) -> Outcome {
+        let touched = self.any_holder(|holder| holder.ending.fate != Fate::Untouched);
+        if touched { Outcome::Cleared } else { Outcome::Free }
+    }
+
+    fn any_holder(&self, is: impl FnMut(&ProcessReport) -> bool) -> bool {
+        self.report.holders.iter().any(is)
+    }
+}
+
+fn unproven(spec: &PortSpec) -> Error {
+    let source = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    Error::new(format!("nothing listens on {spec}, but only a bind proves that it is free"), source)
+}

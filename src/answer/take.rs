@@ -1,0 +1,33 @@
+//! Take processes, and what came of them, into a report.
+
+use crate::end::Target;
+use crate::judge::Judged;
+use crate::model::{Ending, Fate, ProcessReport, Role};
+
+/// Takes a process into the report: each once, as it was last seen, or as it was when it was signalled. Gives it where it
+/// was not judged like this at the last look.
+pub(super) fn take<'r>(into: &'r mut Vec<ProcessReport>, judged: &Judged, role: Role) -> Option<&'r ProcessReport> {
+    let same = |known: &ProcessReport| known.process.id() == judged.id();
+    if into.iter().any(|known| same(known) && known.ending.fate != Fate::Untouched) {
+        return None;
+    }
+    let known = into.iter().position(same).map(|at| into.remove(at));
+    into.push(ProcessReport {
+        role,
+        process: (*judged.process).clone(),
+        user: None,
+        markers: Vec::new(),
+        judgement: judged.judgement.clone(),
+        ending: Ending::new(Fate::Untouched),
+    });
+    into.last().filter(|_| known.is_none_or(|known| known.judgement != judged.judgement))
+}
+
+/// Writes down what came of the targets among the processes.
+pub(super) fn tell(processes: &mut [ProcessReport], targets: &[Target]) {
+    for process in processes.iter_mut().filter(|process| process.ending.fate == Fate::Untouched) {
+        if let Some(target) = targets.iter().find(|target| target.id() == process.process.id()) {
+            process.ending = target.ending.clone();
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! A process that is to be ended, held by its pidfd.
+
+use std::rc::Rc;
+
+use super::next_signal::Clock;
+use crate::judge::Judged;
+use crate::judge::instance::Member;
+use crate::judge::plan::Purpose;
+use crate::model::{Ending, Fate, ProcessId, Role, Signal};
+use crate::read::Pinned;
+
+/// A process that is to be ended.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) judged: Judged,
+    pub(crate) role: Role,
+    pub(crate) purpose: Purpose,
+    /// The target that is asked before it.
+    pub(crate) above: Option<ProcessId>,
+    pub(crate) ending: Ending,
+    pub(super) pinned: Rc<Pinned>,
+    /// It was read again a moment ago, together with all other holders.
+    pub(super) rechecked: bool,
+}
+
+impl Target {
+    pub(super) fn new(pinned: Rc<Pinned>, purpose: Purpose, role: Role, judged: Judged) -> Self {
+        let ending = Ending::new(Fate::Survived('?'));
+        Self { judged, role, purpose, above: None, ending, pinned, rechecked: false }
+    }
+
+    pub(super) fn of_member(pinned: Rc<Pinned>, purpose: Purpose, member: Member) -> Self {
+        Self { above: member.below, ..Self::new(pinned, purpose, member.role, member.judged) }
+    }
+
+    pub(crate) fn id(&self) -> ProcessId {
+        self.judged.id()
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        matches!(self.ending.fate, Fate::Survived(_))
+    }
+
+    /// It has executed something since it was signalled.
+    pub(crate) fn has_changed(&self) -> bool {
+        self.ending.fate == Fate::Changed
+    }
+
+    pub(super) fn was_sent(&self, signal: Signal) -> bool {
+        self.ending.signals.iter().any(|sent| sent.signal == signal)
+    }
+
+    pub(super) fn has_ended(&mut self, clock: &Clock) {
+        let after = clock.start.elapsed();
+        let asked = !self.ending.signals.is_empty();
+        self.ending.fate = if asked { Fate::Ended(after) } else { Fate::EndedByItself(after) };
+    }
+}

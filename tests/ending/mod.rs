@@ -1,0 +1,33 @@
+//! How does a process end, and what is said when it does not? It is asked once, has its grace, and is killed after
+//! that, all within a time that is known before. Only what was judged is signalled, whatever changes meanwhile. The
+//! exit status 0 means that a server can bind.
+
+mod escalation;
+mod exec;
+mod holder_changes;
+mod limits;
+mod moments;
+mod permission;
+mod pid_reuse;
+mod still_held;
+mod time;
+mod time_wait;
+mod two_cleaners;
+
+use crate::support::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let files = [
+        escalation::cases(),
+        time::cases(),
+        still_held::cases(),
+        time_wait::cases(),
+        permission::cases(),
+        two_cleaners::cases(),
+        pid_reuse::cases(),
+        exec::cases(),
+        holder_changes::cases(),
+        limits::cases(),
+    ];
+    files.into_iter().flatten().collect()
+}

@@ -1,0 +1,34 @@
+//! The command line: arguments, exit statuses, and every form of the answer. No text of another process breaks a
+//! line, and no secret is shown. A free port costs one bind and not a word.
+
+mod arguments;
+mod dry_run;
+mod free_port;
+mod hostile;
+mod json;
+mod lines;
+mod secrets;
+mod statuses;
+mod streams;
+mod terminal;
+mod too_deep;
+mod ways;
+
+use crate::support::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let files = [
+        arguments::cases(),
+        free_port::cases(),
+        dry_run::cases(),
+        json::cases(),
+        lines::cases(),
+        statuses::cases(),
+        terminal::cases(),
+        streams::cases(),
+        hostile::cases(),
+        too_deep::cases(),
+        secrets::cases(),
+    ];
+    files.into_iter().flatten().collect()
+}

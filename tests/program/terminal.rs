@@ -1,0 +1,187 @@
+//! A person at a terminal sees colours and a live line. Nothing else gets them.
+
+use crate::support::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        case!(a_terminal_gets_a_block_in_colour),
+        case!(colours_are_shown_to_those_who_want_them),
+        case!(a_pipe_gets_a_line_per_holder),
+        case!(the_live_line_comes_and_goes),
+        case!(no_live_line_where_standard_error_is_no_terminal),
+        case!(a_terminal_shows_an_error_once),
+    ]
+}
+
+fn rows(block: &str) -> Vec<&str> {
+    block.lines().filter_map(|line| line.strip_prefix("    ")?.split(' ').next()).collect()
+}
+
+fn a_terminal_gets_a_block_in_colour() {
+    let bystander = Bystander::start();
+    let gateway = Fixture::gateway().start();
+    let foreign = Fixture::other("127.0.0.1:1002").start();
+    let run = Portclear::new(&["18789", "1002"]).on_terminal(Terminal::Both);
+    assert_eq!((run.status, &run.stderr[..]), (3, ""), "{run}");
+    gateway.has_ended();
+    for styled in ["\x1b[1mport 18789\x1b[0m: ", "\x1b[1m\x1b[32mcleared", "\x1b[1m\x1b[33mheld", "\x1b[2mverdict"] {
+        assert!(run.stdout.contains(styled), "{styled:?}: {run}");
+    }
+
+    let plain = Portclear::new(&["1002", "--color", "never"]).on_terminal(Terminal::Both).stdout;
+    let mut lines = plain.lines();
+    assert!(lines.next().unwrap().starts_with("port 1002: held, and left alone"), "{plain}");
+    assert_eq!(lines.next(), Some(""));
+    assert_eq!(lines.next(), Some(&format!("  node (pid {})", foreign.pid())[..]), "{plain}");
+    let mut expected = vec!["verdict", "listens", "exe", "command", "started", "lineage", "memory"];
+    let shown = |block: &str| -> Vec<String> {
+        rows(block).into_iter().filter(|row| *row != "unit").map(str::to_owned).collect()
+    };
+    assert_eq!(shown(&plain), expected, "{plain}");
+    assert!(plain.contains(&format!("({}) → node({})\n", std::process::id(), foreign.pid())), "{plain}");
+    // `-v` on a pipe shows the same rows, and more where there is more to tell.
+    let gateway = Fixture::gateway().start();
+    let run = portclear(&["18789", "-v"]);
+    expected.insert(1, "done");
+    expected.insert(7, "markers");
+    assert_eq!(shown(&run.stdout), expected, "{run}");
+    assert!(run.stdout.contains("OPENCLAW_SERVICE_MARKER=openclaw OPENCLAW_SERVICE_KIND=gateway\n"), "{run}");
+    assert!(run.stdout.contains("done      SIGTERM after ") && run.stdout.contains(", gone after "), "{run}");
+    gateway.has_ended();
+    foreign.answers();
+    bystander.answers();
+}
+
+fn colours_are_shown_to_those_who_want_them() {
+    let foreign = Fixture::other("127.0.0.1:1002").start();
+    let on = |line: &[&str], environment: &[(&str, &str)], terminal: Option<Terminal>| {
+        let mut program = Portclear::new(&[&["1002"], line].concat());
+        for (key, value) in environment {
+            program = program.env(key, *value);
+        }
+        let run = match terminal {
+            Some(terminal) => program.on_terminal(terminal),
+            None => program.run(),
+        };
+        assert_eq!(run.status, 3, "{run}");
+        assert!(run.stdout.contains("port 1002") || run.stdout.contains("1mport 1002"), "{run}");
+        run.stdout.contains('\x1b')
+    };
+    let (none, terminal) = (&[][..], Some(Terminal::Stdout));
+    let no_color = &[("NO_COLOR", "1")][..];
+    type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], Option<Terminal>, bool);
+    let table: [Row<'_>; 8] = [
+        (&[], none, terminal, true),
+        (&[], no_color, terminal, false),
+        (&["--color", "never"], none, terminal, false),
+        (&["--color", "always"], no_color, terminal, true),
+        (&[], none, Some(Terminal::Stderr), false),
+        (&["-v"], none, None, false),
+        (&["-v", "--color", "always"], none, None, true),
+        (&["-v", "--color", "auto"], none, None, false),
+    ];
+    for (line, environment, terminal, coloured) in table {
+        assert_eq!(on(line, environment, terminal), coloured, "{line:?} {environment:?} {terminal:?}");
+    }
+    // A document has no colours.
+    let json = Portclear::new(&["1002", "--json", "--color", "always"]).on_terminal(Terminal::Both);
+    assert!(json.json().is_object() && !json.stdout.contains('\x1b'), "{json}");
+    foreign.answers();
+}
+
+fn a_pipe_gets_a_line_per_holder() {
+    let bystander = Bystander::start();
+    let gateway = Fixture::gateway().start();
+    let child = gateway.fork();
+    // Standard error has no say about standard output.
+    let run = Portclear::new(&["18789"]).on_terminal(Terminal::Stderr);
+    assert_eq!(run.status, 0, "{run}");
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert_eq!(lines.len(), 3, "{run}");
+    for (line, pid) in lines.iter().zip([gateway.pid(), child.pid()]) {
+        let exe = gateway.exe().display();
+        assert!(line.starts_with(&format!("portclear: port 18789: node (pid {pid}, uid 0")), "{run}");
+        let facts =
+            [format!(", exe {exe}, unit "), "s) on 127.0.0.1:18789: stale: an instance".into(), ", run -, age ".into()];
+        assert!(facts.iter().all(|fact| line.contains(fact)), "{run}");
+        assert!(line.contains(": SIGTERM after ") && line.ends_with(" ms"), "{run}");
+    }
+    assert_eq!(lines[2], "portclear: port 18789: cleared, 2 processes ended; a bind proves it", "{run}");
+    bystander.answers();
+}
+
+/// The states of the live line, split at its erasures.
+fn live(stderr: &str) -> Vec<&str> {
+    stderr.split("\r\x1b[K").collect()
+}
+
+fn the_live_line_comes_and_goes() {
+    let bystander = Bystander::start();
+    for (line, then) in [(&["--grace", "1s"][..], true), (&["--grace", "1s", "--no-kill"], false)] {
+        let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
+        let run = Portclear::new(&[&["18789"], line].concat()).on_terminal(Terminal::Both);
+        assert_eq!(run.status, if then { 0 } else { 5 }, "{run}");
+        let shown = live(&run.stderr);
+        let then = if then { ", then SIGKILL" } else { "" };
+        let waiting = format!("waiting for {}, 1 s of 1 s left{then}", gateway.pid());
+        // The first and the last write is an erasure.
+        assert_eq!((shown.first(), shown.last()), (Some(&""), Some(&"")), "{run}");
+        assert!(shown[1..shown.len() - 1].len() >= 2, "{run}");
+        assert_eq!(shown[1], waiting, "{run}");
+        assert!(!run.stderr.contains('\n') && !run.stdout.contains("waiting"), "{run}");
+    }
+    // First there are many targets, and then one that goes at once.
+    let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
+    let forks: Vec<Proc> = (0..6).map(|_| gateway.fork()).collect();
+    let run = Portclear::new(&["18789", "--grace", "1s"]).on_terminal(Terminal::Stderr);
+    assert_eq!(run.status, 0, "{run}");
+    assert!(live(&run.stderr)[1].contains(" and 2 more, "), "{run}");
+    forks.iter().for_each(Proc::has_ended);
+    let gateway = Fixture::gateway().start();
+    let run = Portclear::new(&["18789"]).on_terminal(Terminal::Both);
+    assert_eq!((run.status, &run.stderr[..]), (0, ""), "{run}");
+    gateway.has_ended();
+    bystander.answers();
+}
+
+fn no_live_line_where_standard_error_is_no_terminal() {
+    let bystander = Bystander::start();
+    let wait = ["18789", "--grace", "500ms"];
+    let ways: [(&[&str], Option<Terminal>); 5] = [
+        (&[], Some(Terminal::Stdout)),
+        (&["--color", "always"], None),
+        (&["--json"], Some(Terminal::Both)),
+        (&["-q"], Some(Terminal::Both)),
+        (&["-v"], None),
+    ];
+    for (way, terminal) in ways {
+        let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
+        let program = Portclear::new(&[&wait[..], way].concat());
+        let run = match terminal {
+            Some(terminal) => program.on_terminal(terminal),
+            None => program.run(),
+        };
+        assert_eq!((run.status, &run.stderr[..]), (0, ""), "{way:?}: {run}");
+        assert!(!run.stdout.contains("waiting"), "{way:?}: {run}");
+        assert_eq!(run.stdout.is_empty(), way == ["-q"], "{way:?}: {run}");
+        gateway.has_ended();
+    }
+    bystander.answers();
+}
+
+fn a_terminal_shows_an_error_once() {
+    let run = Portclear::new(&["-q", NOT_OURS]).on_terminal(Terminal::Both);
+    assert_eq!((run.status, &run.stdout[..]), (1, ""), "{run}");
+    assert!(run.stderr.starts_with(&format!("portclear: port {NOT_OURS}: could not find out: ")), "{run}");
+    assert_eq!(run.stderr.matches('\n').count(), 1, "{run}");
+    // A person sees both streams on one screen, so the error is said once.
+    for way in [&[][..], &["-v"]] {
+        let run = Portclear::new(&[&[NOT_OURS][..], way].concat()).on_terminal(Terminal::Both);
+        assert_eq!(run.status, 1, "{run}");
+        assert!(run.stderr.contains("could not find out"), "{run}");
+        assert_eq!(format!("{}{}", run.stdout, run.stderr).matches("could not find out").count(), 1, "{run}");
+    }
+    let run = Portclear::new(&["0"]).on_terminal(Terminal::Both);
+    assert_eq!((run.status, &run.stdout[..]), (2, ""), "{run}");
+    assert!(run.stderr.contains("error:") && run.stderr.contains("a port is a number from 1 to 65535"), "{run}");
+}

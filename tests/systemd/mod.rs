@@ -1,0 +1,51 @@
+//! Units run in a real systemd, those of the system and those of a user. A process of a current run lives, and what
+//! an ended run left behind is ended. What docs/systemd.md and docs/sweep.md show is run as it stands there.
+
+mod claims;
+mod drop_in;
+mod hardened;
+mod inherited;
+mod journal;
+mod left_over;
+mod live;
+mod moved;
+mod nested;
+mod options;
+mod own_unit;
+mod recipes;
+mod records;
+mod rivals;
+mod scopes;
+mod service;
+mod shells;
+mod sockets;
+mod sweep;
+mod sweep_spares;
+mod tree;
+
+use crate::support::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let files = [
+        own_unit::cases(),
+        left_over::cases(),
+        scopes::cases(),
+        live::cases(),
+        options::cases(),
+        records::cases(),
+        nested::cases(),
+        rivals::cases(),
+        inherited::cases(),
+        sockets::cases(),
+        hardened::cases(),
+        drop_in::cases(),
+        recipes::cases(),
+        journal::cases(),
+        sweep::cases(),
+        sweep_spares::cases(),
+        tree::cases(),
+        shells::cases(),
+        moved::cases(),
+    ];
+    files.into_iter().flatten().collect()
+}

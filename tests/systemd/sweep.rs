@@ -1,0 +1,126 @@
+//! `--sweep` ends all that ended runs of the service left behind. docs/sweep.md shows what it says.
+
+mod left;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use self::left::{LIVE, Left, PAGE};
+use super::service::{Service, pids, with_servers};
+use crate::instance::many::{LATE, MANY};
+use crate::support::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    both![
+        f01_eighty_six_orphans_end_and_the_live_run_lives,
+        f01_orphans_end_where_the_port_is_free,
+        f01_the_next_start_ends_them,
+        f01_nothing_left_over_is_nothing_to_say,
+        f02_late_forks_of_what_is_swept_are_counted,
+    ]
+}
+
+fn f01_eighty_six_orphans_end_and_the_live_run_lives(sd: &Sd) {
+    let bystander = sd.bystander();
+    let mut left = Left::behind(sd, true);
+    let port = left.port.to_string();
+    let listener = sd.process(sd.until_answers(left.port));
+    let hook = left.service.hook(&port);
+    let main = left.go_on(&hook);
+    listener.has_ended();
+    let journal = left.journal();
+    assert!(journal.contains("; 28 processes started by it still there, with "), "{journal}");
+    left.is_on_the_page(0, &journal);
+    let all = pids(&left.unit);
+    assert!(all.is_superset(&left.orphans));
+    let live: BTreeSet<u32> = all.difference(&left.orphans).copied().collect();
+    assert_eq!((live.len(), live.contains(&main)), (1 + LIVE, true));
+
+    let run = left.service.portclear(&["--dry-run", "--json", "--sweep", &port]);
+    assert_eq!(run.status, 3, "{run}");
+    left.are_in(&run, "stale-leftover", "untouched", &[]);
+    left.lives(main, &all);
+
+    let run = left.service.portclear(&["--sweep", &port]);
+    assert_eq!((run.status, run.stderr.as_str()), (3, ""), "{run}");
+    left.lives(main, &live);
+    left.is_on_the_page(1, &run.stdout);
+    assert!(PAGE.contains(&format!("$ echo $?\n{}\n", run.status)));
+    bystander.answers();
+}
+
+fn f01_orphans_end_where_the_port_is_free(sd: &Sd) {
+    let bystander = sd.bystander();
+    let mut left = Left::behind(sd, false);
+    let main = left.go_on("");
+    let live: BTreeSet<u32> = pids(&left.unit).difference(&left.orphans).copied().collect();
+    assert_eq!(live.len(), 1 + LIVE);
+    let run = left.service.portclear(&["--sweep", "--json", &sd.port().to_string()]);
+    assert_eq!(run.status, 0, "{run}");
+    assert_eq!(run.json()["ports"][0]["status"], "free", "{run}");
+    left.are_in(&run, "stale-leftover", "ended", &["SIGTERM"]);
+    left.lives(main, &live);
+    bystander.answers();
+}
+
+fn f01_the_next_start_ends_them(sd: &Sd) {
+    let bystander = sd.bystander();
+    let mut left = Left::behind(sd, false);
+    let hook = left.service.hook(&format!("--sweep {}", left.port));
+    let main = left.go_on(&hook);
+    let live = pids(&left.unit);
+    assert!(live.is_disjoint(&left.orphans));
+    assert_eq!(live.len(), 1 + LIVE);
+    left.lives(main, &live);
+    let journal = left.journal();
+    assert_eq!(journal.lines().count(), 4, "a line for each run, and one for all: {journal}");
+    left.is_on_the_page(2, &journal);
+    bystander.answers();
+}
+
+fn f01_nothing_left_over_is_nothing_to_say(sd: &Sd) {
+    let bystander = sd.bystander();
+    let (service, port) = (Service::new(sd), sd.port());
+    let free = sd.port().to_string();
+    let gateway = sd.install(with_servers(service.gateway(port), 2));
+    let unit = sd.unit("gw.service", &format!("[Service]\n{gateway}{}", service.hook(&format!("--sweep {port}"))));
+    unit.start();
+    let pids = pids(&unit);
+    sd.until_answers(port);
+    let quiet = service.portclear(&["--sweep", &free]);
+    assert_eq!((quiet.status, quiet.stdout.as_str(), quiet.stderr.as_str()), (0, "", ""), "{quiet}");
+    let told = service.portclear(&["--sweep", "--verbose", &free]);
+    let said = format!("port {free}: free\nsweep: nothing is left over\n");
+    assert_eq!((told.status, told.stdout.as_str()), (0, said.as_str()), "{told}");
+    let document = service.portclear(&["--sweep", "--json", &free]).json();
+    assert_eq!(document["swept"]["status"], "swept", "{document:#}");
+    assert_eq!(document["swept"]["processes"], Value::Array(vec![]), "{document:#}");
+    assert_eq!(super::service::pids(&unit), pids);
+    assert_eq!(unit.journal_of("portclear"), []);
+    bystander.answers();
+}
+
+/// The descriptors do not suffice for all of them, and no port is cleared that could count them.
+fn f02_late_forks_of_what_is_swept_are_counted(sd: &Sd) {
+    let bystander = sd.bystander();
+    let (service, [port, free]) = (Service::new(sd), [(); 2].map(|()| sd.port()));
+    let late = ["/usr/bin/python3", "-c", LATE, &MANY.to_string(), "late"];
+    let gateway = sd.install(service.gateway(port).spawns(&late));
+    let unit = sd.unit("gw.service", &format!("[Service]\n{gateway}KillMode=process\n"));
+    unit.start();
+    sd.until_answers(port);
+    until("armed", || pids(&unit).into_iter().any(|pid| sd.process(pid).stat().comm == "armed"));
+    unit.stop();
+    let [armed] = pids(&unit).into_iter().collect::<Vec<_>>()[..] else { panic!("{:?}", pids(&unit)) };
+    let hook = service.hook(&format!("--tree --sweep --json {free}"));
+    let program = hook.trim().trim_start_matches("ExecStartPre=").split(' ');
+    let argv: Vec<&str> = ["prlimit", "--nofile=64:64", "--"].into_iter().chain(program).collect();
+    let run = sd.spawn(sd.uid(), &argv).finish();
+    assert_eq!(run.status, 0, "{run}");
+    assert_eq!(run.process(armed)["outcome"], "ended", "{run}");
+    let (left, others) = (pids(&unit).len(), run.processes().len() - 1);
+    assert!(others > 5 && others + left == MANY, "{others} of them, {left} left: {run}");
+    assert_eq!(run.json()["swept"]["remainder"]["processes"], left, "{run}");
+    bystander.answers();
+}
