@@ -117,13 +117,16 @@ struct Readme;
 /// Finds out what [`clear`] would do, and signals nobody. It goes the same way, up to the first signal.
 ///
 /// ```
-/// use std::num::NonZeroU16;
 /// use portclear::report::Outcome;
 /// use portclear::{Policy, PortSpec, Service};
 ///
-/// let port = PortSpec::any(NonZeroU16::new(18789).unwrap());
+/// let port: PortSpec = "18789".parse()?;
 /// let report = portclear::inspect(&[port], &Policy::new(Service::openclaw()));
+/// for holder in report.ports.iter().flat_map(|port| &port.holders) {
+///     println!("{} (pid {}): {}", holder.process.facts.name(), holder.process.id().pid, holder.reason());
+/// }
 /// assert!(!matches!(report.ports[0].status, Ok(Outcome::Cleared)));
+/// # Ok::<(), portclear::policy::PortSpecError>(())
 /// ```
 ///
 /// # Errors
