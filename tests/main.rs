@@ -5,12 +5,13 @@
 // Here a panic is how a test says no.
 #![allow(
     clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stdout,
-    clippy::print_stderr
+    clippy::print_stderr, clippy::too_many_arguments, clippy::too_many_lines, clippy::type_complexity
 )]
 
 mod ending;
 mod harness;
 mod holders;
+mod house;
 mod identity;
 mod instance;
 mod library;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         program::cases(),
         library::cases(),
         harness::cases(),
+        house::cases(),
         systemd::cases(),
     ];
     let trials = cases.into_iter().flatten().map(support::case::Case::trial).collect();

@@ -3,7 +3,10 @@
 //!
 //! Needs root, cc, lsof, fuser (psmisc), ss and ip (iproute2), unshare (util-linux), and crates.io for killport.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr)]
+#![allow(
+    clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::print_stderr,
+    clippy::too_many_arguments, clippy::too_many_lines, clippy::type_complexity
+)]
 
 mod page;
 mod tools;

@@ -40,6 +40,7 @@
 mod caller;
 mod error;
 mod escape;
+mod outcome;
 mod policy;
 mod port;
 mod process;
@@ -55,14 +56,15 @@ pub use caller::Blind;
 pub(crate) use caller::Caller;
 pub use error::Error;
 pub use escape::escape;
+pub use outcome::{Outcome, WhyHeld, WhySurvived, WhyUnseen};
 pub(crate) use policy::Ends;
 pub use policy::{Also, Policy};
 pub use port::{Listener, PortSpec, PortSpecError};
 pub(crate) use process::ExecMark;
 pub use process::{Ancestry, Environ, Exe, Facts, FileId, Process, ProcessId, Script, Seen};
 pub use report::{
-    Asker, Connections, Ending, Fate, Memory, Observer, Outcome, PortReport, ProcessReport, Progress, Report, Role,
-    Sent, SweepReport, WhyHeld, WhySurvived, WhyUnseen,
+    Asker, Connections, Ending, Fate, Memory, Observer, PortReport, ProcessReport, Progress, Report, Role, Sent,
+    SweepReport,
 };
 pub use runtime::Runtime;
 pub(crate) use service::Executable;
