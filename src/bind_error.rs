@@ -78,8 +78,8 @@ impl BindError {
     }
 }
 
-/// `{:?}` is the sentence and its causes, for a `main` that returns the error prints that. `{:#?}` shows the whole report,
-/// and with it the holders' command lines as they are: they may have secrets in them.
+/// `{:?}` is the sentence and its causes, for a `main` that returns the error prints that. `{:#?}` shows the whole
+/// report, and with it the holders' command lines as they are: they may have secrets in them.
 impl fmt::Debug for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() {

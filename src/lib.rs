@@ -1,12 +1,12 @@
 //! Frees a TCP port that a stale instance of your own service still holds, and never ends anything else.
 //!
-//! A server that restarts cannot bind, because an earlier instance holds its port: an orphan of a crashed run, or a copy
-//! that somebody started by hand. This crate finds the holders of the port through the socket table. It recognises an
-//! instance of the service by what it executes and by the marker variables it was started with, never by its name. It
-//! ends stale instances gracefully, and it says "free" only after a bind.
+//! A server that restarts cannot bind, because an earlier instance holds its port: an orphan of a crashed run, or a
+//! copy that somebody started by hand. This crate finds the holders of the port through the socket table. It recognises
+//! an instance of the service by what it executes and by the marker variables it was started with, never by its name.
+//! It ends stale instances gracefully, and it says "free" only after a bind.
 //!
-//! A server makes one call before it serves. The call is `TcpListener::bind`, and where that is refused, stale instances
-//! are ended first. [`bind`] says which copies of the server that includes:
+//! A server makes one call before it serves. The call is `TcpListener::bind`, and where that is refused, stale
+//! instances are ended first. [`bind`] says which copies of the server that includes:
 //!
 //! ```no_run
 //! use portclear::{Policy, Service};
@@ -34,8 +34,8 @@
 //! # Ok::<(), portclear::policy::PortSpecError>(())
 //! ```
 //!
-//! [`report`] has the types that explain a verdict. [`policy`] has the types that a [`Policy`] and a [`Service`] are made
-//! of.
+//! [`report`] has the types that explain a verdict. [`policy`] has the types that a [`Policy`] and a [`Service`] are
+//! made of.
 //!
 //! # Features
 //!
@@ -47,9 +47,10 @@
 //!
 //! Linux, kernel 5.4 or later: it rests on pidfds (pidfd_open(2)) and on /proc (proc(5)).
 //!
-//! On other systems (macOS, Windows, the BSDs) the crate compiles, so that a server which embeds it does. There [`bind`] is
-//! `TcpListener::bind`, and [`inspect`] and [`clear`] answer with an [`Error`] of the kind
-//! [`Unsupported`](std::io::ErrorKind::Unsupported). That branch is tested on Linux. Nobody has run it on those systems.
+//! On other systems (macOS, Windows, the BSDs) the crate compiles, so that a server which embeds it does. There
+//! [`bind`] is `TcpListener::bind`, and [`inspect`] and [`clear`] answer with an [`Error`] of the kind
+//! [`Unsupported`](std::io::ErrorKind::Unsupported). That branch is tested on Linux. Nobody has run it on those
+//! systems.
 
 // What a report is made of is the same on every system, and Linux alone uses all of it.
 #![cfg_attr(any(not(target_os = "linux"), portclear_elsewhere), allow(dead_code, unused_imports))]
@@ -91,8 +92,8 @@ pub use model::{Error, Policy, PortSpec, Report, Service};
 /// What a [`Report`] is made of: it explains a verdict.
 ///
 /// A [`PortReport`](report::PortReport) has the answer for one port: its [`Outcome`](report::Outcome), and a
-/// [`ProcessReport`](report::ProcessReport) for each holder. That one has the [`Facts`](report::Facts) that were read, the
-/// [`Judgement`](report::Judgement) with its rule, and the [`Ending`](report::Ending).
+/// [`ProcessReport`](report::ProcessReport) for each holder. That one has the [`Facts`](report::Facts) that were read,
+/// the [`Judgement`](report::Judgement) with its rule, and the [`Ending`](report::Ending).
 ///
 /// Nobody builds these types outside of this crate. A later version may add fields and variants to them, but for
 /// [`Verdict`](report::Verdict) and [`Seen`](report::Seen): those have all the variants that there are.
@@ -200,29 +201,32 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Obse
 ///
 /// # What counts as a copy
 ///
-/// The policy's [`Service`] says it, and [`Service::of_current_exe`] means this program. A service that nothing identifies
-/// ([`Service::new`] alone) has no copies: `bind` then ends only what an ended run left in the caller's own systemd unit.
+/// The policy's [`Service`] says it, and [`Service::of_current_exe`] means this program. A service that nothing
+/// identifies ([`Service::new`] alone) has no copies: `bind` then ends only what an ended run left in the caller's own
+/// systemd unit.
 ///
 /// [`policy::Also`] widens what is ended. `bind` refuses a policy with [`Also::Sweep`](policy::Also::Sweep), because a
 /// sweep looks beyond the port: [`clear`] does that.
 ///
 /// # What it does
 ///
-/// It binds first. A free address costs what `TcpListener::bind` costs, and `bind` looks at nothing else. Where the system
-/// says EADDRINUSE, it finds and judges the holders of the port as [`clear`] does, ends stale ones, and binds again.
+/// It binds first. A free address costs what `TcpListener::bind` costs, and `bind` looks at nothing else. Where the
+/// system says EADDRINUSE, it finds and judges the holders of the port as [`clear`] does, ends stale ones, and binds
+/// again.
 ///
 /// The listener that comes back is the proof, so nobody can take the port in between. Where another server is faster,
 /// `bind` looks again, and the new verdict decides.
 ///
 /// Two servers may call this at once while no unit looks after them. The one that started later keeps the port, and the
-/// other one's error names it. Where both started in the same clock tick (proc_pid_stat(5), field 22; usually 10 ms), the
-/// one that bound first keeps it.
+/// other one's error names it. Where both started in the same clock tick (proc_pid_stat(5), field 22; usually 10 ms),
+/// the one that bound first keeps it.
 ///
 /// `bind` tries several addresses in turn, as `TcpListener::bind` does, each with all its holders. Where none can be
 /// bound, the error is that of the first address at which a process was signalled, or else of the first that is in use.
 ///
-/// A `[::]` means both families, or IPv6 alone where `net.ipv6.bindv6only` is set (ipv6(7)). Port 0 clears nothing. As with
-/// `TcpListener`, SO_REUSEADDR is set (socket(7)), so connections of the last run in TIME_WAIT are in nobody's way.
+/// A `[::]` means both families, or IPv6 alone where `net.ipv6.bindv6only` is set (ipv6(7)). Port 0 clears nothing. As
+/// with `TcpListener`, SO_REUSEADDR is set (socket(7)), so connections of the last run in TIME_WAIT are in nobody's
+/// way.
 ///
 /// # How long it blocks
 ///
@@ -263,13 +267,13 @@ pub fn bind(address: impl ToSocketAddrs, policy: &Policy) -> Result<TcpListener,
 impl Service {
     /// The service that the calling program is an instance of: for a server that clears its own kind.
     ///
-    /// An instance executes the same file, under whatever path. It also may execute a file that lay at the same path when
-    /// the instance started and was replaced there since, as an upgrade does. A link that the caller was started through
-    /// does not matter. A new folder for each release does matter, for its path is another one. Add the paths of earlier
-    /// releases with [`executable`](Self::executable).
+    /// An instance executes the same file, under whatever path. It also may execute a file that lay at the same path
+    /// when the instance started and was replaced there since, as an upgrade does. A link that the caller was started
+    /// through does not matter. A new folder for each release does matter, for its path is another one. Add the paths
+    /// of earlier releases with [`executable`](Self::executable).
     ///
-    /// One executable may do several things: it is a supervisor and its servers, or a server for each tenant. To this they
-    /// are one service. [`instance_key`](Self::instance_key) and [`markers`](Self::markers) tell them apart.
+    /// One executable may do several things: it is a supervisor and its servers, or a server for each tenant. To this
+    /// they are one service. [`instance_key`](Self::instance_key) and [`markers`](Self::markers) tell them apart.
     ///
     /// ```
     /// use portclear::{Policy, Service};
@@ -280,13 +284,13 @@ impl Service {
     ///
     /// # Errors
     /// - [`Unsupported`](std::io::ErrorKind::Unsupported): the executable is a
-    ///   [runtime](crate::policy::Runtime::is_known), so that every other program it runs would be taken for an instance.
-    ///   The list of runtimes is never complete. Or the executable is no file (memfd_create(2)). Say what the service is
-    ///   with [`package`](Self::package) or [`markers`](Self::markers).
+    ///   [runtime](crate::policy::Runtime::is_known), so that every other program it runs would be taken for an
+    ///   instance. The list of runtimes is never complete. Or the executable is no file (memfd_create(2)). Say what the
+    ///   service is with [`package`](Self::package) or [`markers`](Self::markers).
     /// - Whatever keeps /proc/self/exe (proc_pid_exe(5)) from being read.
     ///
-    /// On systems other than Linux it is what [`std::env::current_exe`] says, and nothing else is refused: there nobody is
-    /// judged by it.
+    /// On systems other than Linux it is what [`std::env::current_exe`] says, and nothing else is refused: there nobody
+    /// is judged by it.
     pub fn of_current_exe() -> std::io::Result<Self> {
         system::service_of_current_exe()
     }

@@ -34,8 +34,8 @@ impl Error {
         Self { attempt: attempt.into(), source: Arc::new(source.into()) }
     }
 
-    /// What the system said. [`Unsupported`](io::ErrorKind::Unsupported): portclear cannot look on this system. It is not
-    /// Linux, or its kernel lacks a call (ENOSYS), as one before 5.3 lacks pidfd_open(2).
+    /// What the system said. [`Unsupported`](io::ErrorKind::Unsupported): portclear cannot look on this system. It is
+    /// not Linux, or its kernel lacks a call (ENOSYS), as one before 5.3 lacks pidfd_open(2).
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()

@@ -3,7 +3,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// A program that runs the service's script, and the scripts of others: for [`Service::runtime`](crate::Service::runtime).
+/// A program that runs the service's script, and the scripts of others: for
+/// [`Service::runtime`](crate::Service::runtime).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Runtime {
@@ -27,8 +28,8 @@ const LOADERS: [&str; 8] =
     ["ld-linux", "ld-musl-", "ld.so", "qemu-", "memcheck-", "callgrind-", "helgrind-", "massif-"];
 
 impl Runtime {
-    /// Whether this crate knows the executable at `exe` as a runtime, by its file name. A runtime runs anybody's script,
-    /// so no instance of a service is told by it. The list is never complete.
+    /// Whether this crate knows the executable at `exe` as a runtime, by its file name. A runtime runs anybody's
+    /// script, so no instance of a service is told by it. The list is never complete.
     ///
     /// ```
     /// use portclear::policy::Runtime;

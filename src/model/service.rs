@@ -161,7 +161,8 @@ impl Service {
         &self.name
     }
 
-    /// Adds a set of markers that must all hold. With several sets, any one of them is enough. An empty set adds nothing.
+    /// Adds a set of markers that must all hold. With several sets, any one of them is enough. An empty set adds
+    /// nothing.
     ///
     /// Children inherit a marker. So it tells an instance only together with a [`runtime`](Self::runtime).
     pub fn markers(mut self, all_of: impl IntoIterator<Item = Marker>) -> Self {
@@ -191,8 +192,8 @@ impl Service {
         self
     }
 
-    /// Adds a package that the service's script lies in, by the `name` in its package.json. It tells an instance where a
-    /// [`runtime`](Self::runtime) of the service runs the script.
+    /// Adds a package that the service's script lies in, by the `name` in its package.json. It tells an instance where
+    /// a [`runtime`](Self::runtime) of the service runs the script.
     pub fn package(mut self, name: impl Into<String>) -> Self {
         self.packages.push(name.into());
         self
