@@ -34,8 +34,7 @@
 //! # Ok::<(), portclear::policy::PortSpecError>(())
 //! ```
 //!
-//! [`report`] has the types that explain a verdict. [`policy`] has the types that a [`Policy`] and a [`Service`] are
-//! made of.
+//! [`report`] has the types that explain a verdict, [`policy`] those that a [`Policy`] and a [`Service`] are made of.
 //!
 //! # Features
 //!
@@ -49,8 +48,7 @@
 //!
 //! On other systems (macOS, Windows, the BSDs) the crate compiles, so that a server which embeds it does. There
 //! [`bind`] is `TcpListener::bind`, and [`inspect`] and [`clear`] answer with an [`Error`] of the kind
-//! [`Unsupported`](std::io::ErrorKind::Unsupported). That branch is tested on Linux. Nobody has run it on those
-//! systems.
+//! [`Unsupported`](std::io::ErrorKind::Unsupported). That branch is tested on Linux, and has not been run elsewhere.
 
 // What a report is made of is the same on every system, and Linux alone uses all of it.
 #![cfg_attr(any(not(target_os = "linux"), portclear_elsewhere), allow(dead_code, unused_imports))]
@@ -118,7 +116,6 @@ struct Readme;
 /// Finds out what [`clear`] would do, and signals nobody. It goes the same way, up to the first signal.
 ///
 /// ```
-/// use portclear::report::Outcome;
 /// use portclear::{Policy, PortSpec, Service};
 ///
 /// let port: PortSpec = "18789".parse()?;
@@ -126,7 +123,6 @@ struct Readme;
 /// for holder in report.ports.iter().flat_map(|port| &port.holders) {
 ///     println!("{} (pid {}): {}", holder.process.facts.name(), holder.process.id().pid, holder.reason());
 /// }
-/// assert!(!matches!(report.ports[0].status, Ok(Outcome::Cleared)));
 /// # Ok::<(), portclear::policy::PortSpecError>(())
 /// ```
 ///
@@ -148,10 +144,8 @@ pub fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
 ///
 /// let ports: [PortSpec; 2] = ["127.0.0.1:18789".parse()?, "[::1]:18789".parse()?];
 /// let report = portclear::clear(&ports, &Policy::new(Service::openclaw()));
-/// if !report.is_free() {
-///     for port in report.ports.iter().filter(|port| !port.is_free()) {
-///         eprintln!("port {}: {}", port.spec, port.sentence());
-///     }
+/// for port in report.ports.iter().filter(|port| !port.is_free()) {
+///     eprintln!("port {}: {}", port.spec, port.sentence());
 /// }
 /// # Ok::<(), portclear::policy::PortSpecError>(())
 /// ```
@@ -184,18 +178,13 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Obse
 /// **It ends a healthy copy, too.** A copy of this program is ended where it holds the address, started before the
 /// caller, and is run by nobody: it is in no current run of a systemd unit and in no other container than the caller.
 /// `bind` does not ask whether it still serves well. Other supervisors (pm2, supervisord, runit) count as nobody.
-///
 /// `bind` leaves everything else alone, and the error names it.
 ///
 /// ```
-/// use std::net::TcpListener;
 /// use portclear::{Policy, Service};
 ///
-/// fn listen() -> Result<TcpListener, Box<dyn std::error::Error>> {
-///     let policy = Policy::new(Service::of_current_exe()?);
-///     Ok(portclear::bind("127.0.0.1:0", &policy)?)
-/// }
-/// # listen().map(drop)?;
+/// let policy = Policy::new(Service::of_current_exe()?);
+/// let listener: std::net::TcpListener = portclear::bind("127.0.0.1:0", &policy)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
@@ -210,9 +199,8 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Obse
 ///
 /// # What it does
 ///
-/// It binds first. A free address costs what `TcpListener::bind` costs, and `bind` looks at nothing else. Where the
-/// system says EADDRINUSE, it finds and judges the holders of the port as [`clear`] does, ends stale ones, and binds
-/// again.
+/// It binds first. A free address costs what `TcpListener::bind` costs, and `bind` looks at nothing else. Where that
+/// says EADDRINUSE, it finds and judges the holders of the port as [`clear`] does, ends stale ones, and binds again.
 ///
 /// The listener that comes back is the proof, so nobody can take the port in between. Where another server is faster,
 /// `bind` looks again, and the new verdict decides.
@@ -224,18 +212,12 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Obse
 /// `bind` tries several addresses in turn, as `TcpListener::bind` does, each with all its holders. Where none can be
 /// bound, the error is that of the first address at which a process was signalled, or else of the first that is in use.
 ///
-/// A `[::]` means both families, or IPv6 alone where `net.ipv6.bindv6only` is set (ipv6(7)). Port 0 clears nothing. As
-/// with `TcpListener`, SO_REUSEADDR is set (socket(7)), so connections of the last run in TIME_WAIT are in nobody's
-/// way.
+/// A `[::]` means both families, or IPv6 alone where `net.ipv6.bindv6only` is set (ipv6(7)). Port 0 clears nothing.
+/// SO_REUSEADDR is set (socket(7)), so connections of the last run in TIME_WAIT are in nobody's way.
 ///
-/// # How long it blocks
-///
-/// - A few milliseconds, where the port is held.
-/// - Up to the policy's grace and two seconds, where an instance does not end.
-/// - Up to twice that, where other servers keep taking the port.
-///
-/// That is for each address. `bind` starts no thread that outlives the call, installs no signal handler and prints
-/// nothing.
+/// It blocks for a few milliseconds where the port is held, and up to the policy's grace and two seconds where an
+/// instance does not end. Where other servers keep taking the port, it blocks up to twice that. Each address takes its
+/// own time. `bind` starts no thread that outlives the call, installs no signal handler and prints nothing.
 ///
 /// # In async code
 ///
@@ -276,9 +258,7 @@ impl Service {
     /// they are one service. [`instance_key`](Self::instance_key) and [`markers`](Self::markers) tell them apart.
     ///
     /// ```
-    /// use portclear::{Policy, Service};
-    ///
-    /// let policy = Policy::new(Service::of_current_exe()?);
+    /// let tenant = portclear::Service::of_current_exe()?.instance_key("MY_APP_TENANT");
     /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
