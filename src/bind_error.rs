@@ -9,27 +9,35 @@ use crate::say::refusal;
 
 /// Why [`crate::bind`] gave no listener.
 ///
-/// Its [`source`](std::error::Error::source) is what the system said. It converts into an [`io::Error`] of the
-/// same kind, so that `?` works in a function that only knows those.
+/// Its text is a sentence for the log, which names the holders. Its [`source`](std::error::Error::source) is what the
+/// system said, or why the holders could not be found out. It converts into an [`io::Error`] of the same kind, so that
+/// `?` works in a function that only knows those.
 ///
-/// ```no_run
+/// ```
+/// use std::net::TcpListener;
 /// use portclear::report::{Outcome, WhyHeld};
-/// use portclear::{Policy, Service};
+/// use portclear::{BindError, Policy, Service};
 ///
-/// let policy = Policy::new(Service::of_current_exe()?);
-/// let listener = match portclear::bind("127.0.0.1:18789", &policy) {
-///     Ok(listener) => listener,
-///     Err(error) => {
-///         match error.report().map(|report| &report.status) {
-///             Some(Ok(Outcome::Held(WhyHeld::Spared))) => eprintln!("somebody else's server is there: {error}"),
-///             Some(Ok(Outcome::Survived(_))) => eprintln!("an earlier instance did not end: {error}"),
-///             Some(_) => eprintln!("the port is in use: {error}"),
-///             None => eprintln!("the system refused: {error}"),
-///         }
-///         return Err(error.into());
+/// fn what_to_do(error: &BindError) -> &'static str {
+///     match error.report().map(|report| &report.status) {
+///         Some(Ok(Outcome::Held(WhyHeld::Spared))) => "a rule spares the holder: choose another port, or stop it",
+///         Some(Ok(Outcome::Survived(_))) => "an earlier instance did not end: give it a longer grace",
+///         Some(Ok(Outcome::Respawned)) => "somebody starts it again: stop that first",
+///         Some(Ok(_)) => "the port is in use",
+///         Some(Err(_)) => "the port is in use, and nobody could find out by whom",
+///         None => "the system refused the address",
 ///     }
-/// };
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// }
+///
+/// # #[cfg(target_os = "linux")] {
+/// // The caller itself holds the port, and is never ended.
+/// let own = TcpListener::bind("127.0.0.1:0")?;
+/// let policy = Policy::new(Service::of_current_exe()?);
+/// let error = portclear::bind(own.local_addr()?, &policy).unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+/// assert!(what_to_do(&error).starts_with("a rule spares the holder"));
+/// # }
+/// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct BindError {
@@ -57,7 +65,7 @@ impl BindError {
     }
 
     /// What was found and done, where the address is in use: who holds it, and why that was left alone.
-    /// `None`: the system refused for another reason, and nothing was looked for.
+    /// `None`: nobody looked, for the system refused the address for another reason, or this system is not Linux.
     #[must_use]
     pub fn report(&self) -> Option<&PortReport> {
         self.report.as_deref()
@@ -70,8 +78,8 @@ impl BindError {
     }
 }
 
-/// `{:?}` is the sentence and its causes, for it is what a `main` that returns the error prints. `{:#?}` shows the whole
-/// report.
+/// `{:?}` is the sentence and its causes, for a `main` that returns the error prints that. `{:#?}` shows the whole
+/// report, and with it the holders' command lines as they are: they may have secrets in them.
 impl fmt::Debug for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() {
@@ -109,8 +117,40 @@ impl std::error::Error for BindError {
     }
 }
 
+/// With the kind that the system gave, and this error for its inner one.
 impl From<BindError> for io::Error {
     fn from(error: BindError) -> Self {
         Self::new(error.kind(), error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_the_systems_is_a_sentence_and_its_cause() {
+        let error = BindError::new("cannot bind 192.0.2.1:80", io::Error::new(io::ErrorKind::AddrNotAvailable, "no"));
+        assert_eq!(error.to_string(), "cannot bind 192.0.2.1:80");
+        assert_eq!(format!("{error:?}"), "cannot bind 192.0.2.1:80: no");
+        assert!(error.report().is_none());
+        let io = io::Error::from(error.clone());
+        assert_eq!((io.kind(), io.to_string()), (error.kind(), error.to_string()));
+        assert!(io.get_ref().is_some_and(|inner| inner.is::<BindError>()));
+    }
+
+    #[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
+    #[test]
+    fn debug_is_the_sentence_and_with_a_hash_the_report() {
+        use crate::{Policy, Service};
+
+        let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = own.local_addr().unwrap();
+        let error = crate::bind(address, &Policy::new(Service::new("nothing"))).unwrap_err();
+        let (sentence, whole) = (format!("{error:?}"), format!("{error:#?}"));
+        assert!(sentence.starts_with(&format!("cannot bind {address}: held, and left alone")), "{sentence}");
+        assert!(sentence.ends_with(&format!(": {}", error.source)), "{sentence}");
+        assert!(!sentence.contains("PortReport") && sentence.lines().count() == 1, "{sentence}");
+        assert!(whole.starts_with("BindError {") && whole.contains("report: Some(\n        PortReport {"), "{whole}");
     }
 }

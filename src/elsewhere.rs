@@ -2,40 +2,48 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Duration;
 
 use crate::BindError;
-use crate::model::{Connections, Error, Memory, Policy, PortReport, PortSpec, Progress, Report, Service, SweepReport};
+use crate::model::{Error, Observer, Policy, PortReport, PortSpec, Report, Service, SweepReport};
 
 pub(crate) fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
-    let port = |spec: &PortSpec| PortReport {
-        spec: *spec,
-        status: Err(unsupported()),
-        listeners: Vec::new(),
-        holders: Vec::new(),
-        members: Vec::new(),
-        remainder: Memory::default(),
-        connections: Connections::default(),
-        unreadable: 0,
-        asker: None,
-        elapsed: Duration::ZERO,
-    };
+    let mut reports: Vec<PortReport> = Vec::with_capacity(ports.len());
+    for spec in ports {
+        if !reports.iter().any(|report| report.spec == *spec) {
+            reports.push(PortReport::new(*spec, Err(unsupported())));
+        }
+    }
     let swept = || SweepReport { status: Err(unsupported()), ..SweepReport::default() };
-    Report { ports: ports.iter().map(port).collect(), swept: policy.ends.sweep.then(swept) }
+    Report { ports: reports, swept: policy.ends.sweep.then(swept) }
 }
 
-pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, _: Option<&mut dyn FnMut(&Progress)>) -> Report {
+pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, _: Option<Observer<'_>>) -> Report {
     inspect(ports, policy)
 }
 
+/// Refuses what it refuses on Linux, so that a server's mistake shows on every system.
 pub(crate) fn bind(
-    addresses: io::Result<impl Iterator<Item = SocketAddr>>, _: &Policy,
+    addresses: io::Result<impl Iterator<Item = SocketAddr>>, policy: &Policy,
 ) -> Result<TcpListener, BindError> {
+    if policy.ends.sweep {
+        let sweeps = io::Error::new(io::ErrorKind::InvalidInput, "the policy sweeps, and only clear does that");
+        return Err(BindError::new("cannot bind", sweeps));
+    }
     let addresses = addresses.map_err(|error| BindError::new("cannot resolve the address to bind", error))?;
-    let addresses: Vec<SocketAddr> = addresses.collect();
-    TcpListener::bind(&addresses[..]).map_err(|error| BindError::new("cannot bind", error))
+    let mut failed = None;
+    for address in addresses {
+        match TcpListener::bind(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = Some(BindError::new(format!("cannot bind {address}"), error)),
+        }
+    }
+    Err(failed.unwrap_or_else(|| {
+        let none = io::Error::new(io::ErrorKind::InvalidInput, "it resolves to no address");
+        BindError::new("cannot bind", none)
+    }))
 }
 
+/// By path alone: nobody is judged by it here.
 pub(crate) fn service_of_current_exe() -> io::Result<Service> {
     let path = std::env::current_exe()?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -47,4 +55,82 @@ fn unsupported() -> Error {
         "cannot look on this system: portclear finds holders on Linux alone",
         io::Error::from(io::ErrorKind::Unsupported),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+
+    use super::*;
+    use crate::policy::Also;
+
+    fn policy() -> Policy {
+        Policy::new(Service::openclaw())
+    }
+
+    fn sweeping() -> Policy {
+        policy().also_end(Also::Sweep)
+    }
+
+    #[test]
+    fn it_binds_and_an_address_in_use_is_an_error_without_a_report() {
+        let first = crate::bind("127.0.0.1:0", &policy()).unwrap();
+        let address = first.local_addr().unwrap();
+        let error = crate::bind(address, &policy()).unwrap_err();
+        assert_eq!((error.kind(), error.report().is_none()), (ErrorKind::AddrInUse, true));
+        assert_eq!(error.to_string(), format!("cannot bind {address}"));
+        assert_eq!(io::Error::from(error).kind(), ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn it_tries_several_addresses_in_turn() {
+        let held = crate::bind("127.0.0.1:0", &policy()).unwrap();
+        let taken = held.local_addr().unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        assert_ne!(crate::bind(&[taken, any][..], &policy()).unwrap().local_addr().unwrap(), taken);
+        let nowhere = crate::bind(&[][..], &policy()).unwrap_err();
+        assert_eq!(nowhere.kind(), ErrorKind::InvalidInput);
+        let name = crate::bind("no port", &policy()).unwrap_err();
+        assert_eq!(name.to_string(), "cannot resolve the address to bind");
+    }
+
+    #[test]
+    fn a_policy_that_sweeps_is_refused() {
+        let error = crate::bind("127.0.0.1:0", &sweeping()).unwrap_err();
+        assert_eq!((error.kind(), error.report().is_none()), (ErrorKind::InvalidInput, true));
+    }
+
+    #[test]
+    fn a_look_and_a_clear_say_that_they_cannot() {
+        let ports: Vec<PortSpec> = ["18789", "127.0.0.1:18789", "18789"].map(|port| port.parse().unwrap()).to_vec();
+        let observed = crate::clear_observed(&ports, &policy(), &mut |_| panic!("nothing is waited for"));
+        for report in [crate::inspect(&ports, &policy()), crate::clear(&ports, &policy()), observed] {
+            let specs: Vec<PortSpec> = report.ports.iter().map(|port| port.spec).collect();
+            assert_eq!(specs, ports[..2]);
+            for port in &report.ports {
+                let error = port.status.as_ref().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Unsupported);
+                assert!(error.to_string().starts_with("cannot look on this system"), "{error}");
+                assert!(port.sentence().starts_with("could not find out: cannot look on this system"));
+            }
+            assert_eq!((report.is_free(), report.exit_status(), report.swept.is_none()), (false, 1, true));
+            assert!(report.to_json().contains(r#""status":"error""#), "{}", report.to_json());
+        }
+    }
+
+    #[test]
+    fn a_sweep_says_so_too() {
+        for report in [crate::inspect(&[], &sweeping()), crate::clear(&[], &sweeping())] {
+            let swept = report.swept.as_ref().unwrap();
+            assert_eq!(swept.status.as_ref().unwrap_err().kind(), ErrorKind::Unsupported);
+            assert!(!swept.is_whole());
+            assert_eq!(report.exit_status(), 1);
+        }
+    }
+
+    #[test]
+    fn the_calling_program_is_a_service() {
+        let service = Service::of_current_exe().unwrap();
+        assert!(!service.name().is_empty());
+    }
 }

@@ -1,12 +1,12 @@
 //! Frees a TCP port that a stale instance of your own service still holds, and never ends anything else.
 //!
-//! A server that restarts cannot bind, because an earlier instance holds its port: an orphan of a crashed
-//! run, a copy that somebody started by hand. This crate finds who holds the port through the socket table,
-//! recognises an instance of the service by what it executes and by the marker variables it was started with
-//! (never by its name), ends stale instances gracefully, and says "free" only after a bind.
+//! A server that restarts cannot bind, because an earlier instance holds its port: an orphan of a crashed run, or a
+//! copy that somebody started by hand. This crate finds the holders of the port through the socket table. It recognises
+//! an instance of the service by what it executes and by the marker variables it was started with, never by its name.
+//! It ends stale instances gracefully, and it says "free" only after a bind.
 //!
-//! A server makes one call before it serves. It is `TcpListener::bind`, and where that is refused, stale instances are
-//! ended first:
+//! A server makes one call before it serves. The call is `TcpListener::bind`, and where that is refused, stale
+//! instances are ended first. [`bind`] says which copies of the server that includes:
 //!
 //! ```no_run
 //! use portclear::{Policy, Service};
@@ -16,7 +16,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`inspect`] all(target_os = "linux", not(portclear_elsewhere)) and signals nobody. [`clear`] does the same and then ends stale instances:
+//! [`inspect`] looks and judges, and signals nobody. [`clear`] does the same and then ends stale instances:
 //!
 //! ```
 //! use portclear::report::Outcome;
@@ -34,20 +34,24 @@
 //! # Ok::<(), portclear::policy::PortSpecError>(())
 //! ```
 //!
-//! [`report`] has the types that explain a verdict, [`policy`] the ones that a [`Policy`] and a [`Service`] are made of.
+//! [`report`] has the types that explain a verdict, [`policy`] those that a [`Policy`] and a [`Service`] are made of.
 //!
 //! # Features
 //!
 //! - `cli`, by default: the program. A server leaves it out with `default-features = false`.
-//! - `log`: an event of the crate `log`, level info, target `portclear`, for each verdict and each signal. Nothing else
-//!   is ever printed.
+//! - `log`: an event of the crate `log`, level info, target `portclear`, for each verdict and each signal. The library
+//!   prints nothing, with or without it.
 //!
 //! # Systems
 //!
-//! Linux, kernel 5.4 or later: it rests on pidfds (pidfd_open(2)) and /proc. On other systems the crate compiles, so that
-//! a server which embeds it does. There [`bind`] is `TcpListener::bind`, and [`inspect`] and [`clear`] answer with an
-//! [`Error`] of the kind [`Unsupported`](std::io::ErrorKind::Unsupported).
+//! Linux, kernel 5.4 or later: it rests on pidfds (pidfd_open(2)) and on /proc (proc(5)).
+//!
+//! On other systems (macOS, Windows, the BSDs) the crate compiles, so that a server which embeds it does. There
+//! [`bind`] is `TcpListener::bind`, and [`inspect`] and [`clear`] answer with an [`Error`] of the kind
+//! [`Unsupported`](std::io::ErrorKind::Unsupported). That branch is tested on Linux, and has not been run elsewhere.
 
+// What a report is made of is the same on every system, and Linux alone uses all of it.
+#![cfg_attr(any(not(target_os = "linux"), portclear_elsewhere), allow(dead_code, unused_imports))]
 // The tables of the unit tests.
 #![cfg_attr(test, allow(clippy::too_many_lines, clippy::type_complexity))]
 
@@ -77,13 +81,20 @@ mod read;
 mod testing;
 
 #[cfg_attr(all(target_os = "linux", not(portclear_elsewhere)), path = "system.rs")]
-#[cfg_attr(not(all(target_os = "linux", not(portclear_elsewhere))), path = "elsewhere.rs")]
+#[cfg_attr(any(not(target_os = "linux"), portclear_elsewhere), path = "elsewhere.rs")]
 mod system;
 
 pub use bind_error::BindError;
 pub use model::{Error, Policy, PortSpec, Report, Service};
 
-/// What a [`Report`] is made of: what was found, what was decided and why, and what came of it.
+/// What a [`Report`] is made of: it explains a verdict.
+///
+/// A [`PortReport`](report::PortReport) has the answer for one port: its [`Outcome`](report::Outcome), and a
+/// [`ProcessReport`](report::ProcessReport) for each holder. That one has the [`Facts`](report::Facts) that were read,
+/// the [`Judgement`](report::Judgement) with its rule, and the [`Ending`](report::Ending).
+///
+/// Nobody builds these types outside of this crate. A later version may add fields and variants to them, but for
+/// [`Verdict`](report::Verdict) and [`Seen`](report::Seen): those have all the variants that there are.
 pub mod report {
     pub use crate::model::{
         Ancestry, Asker, Blind, Cgroup, Connections, Ending, Environ, Evidence, Exe, Facts, Fate, FileId, Identity,
@@ -93,7 +104,7 @@ pub mod report {
     };
 }
 
-/// What a [`Policy`], a [`Service`] and a [`PortSpec`] are made of.
+/// What a [`Policy`], a [`Service`] and a [`PortSpec`] are made of, and what their parsers refuse with.
 pub mod policy {
     pub use crate::model::{Also, Marker, OffspringSign, PortSpecError, Runtime, Signal, SignalError};
 }
@@ -102,56 +113,111 @@ pub mod policy {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// Finds out what [`clear`] would do, and signals nobody. The same path, up to the first signal.
+/// Finds out what [`clear`] would do, and signals nobody. It goes the same way, up to the first signal.
+///
+/// ```
+/// use portclear::{Policy, PortSpec, Service};
+///
+/// let port: PortSpec = "18789".parse()?;
+/// let report = portclear::inspect(&[port], &Policy::new(Service::openclaw()));
+/// for holder in report.ports.iter().flat_map(|port| &port.holders) {
+///     println!("{} (pid {}): {}", holder.process.facts.name(), holder.process.id().pid, holder.reason());
+/// }
+/// # Ok::<(), portclear::policy::PortSpecError>(())
+/// ```
+///
+/// # Errors
+/// What could not be found out stands in [`PortReport::status`](report::PortReport::status) of its port: an [`Error`]
+/// says what was attempted and what the system said. Its kind is [`Unsupported`](std::io::ErrorKind::Unsupported) on
+/// systems other than Linux.
 pub fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
     system::inspect(ports, policy)
 }
 
-/// Ends the stale instances that hold the ports, all side by side and with one deadline, and proves by a
-/// bind that each port is free. Waits for the policy's grace and two seconds at most.
+/// Ends the stale instances that hold the ports, and proves by a bind that each port is free.
 ///
-/// Per port it is all or nothing: where one holder is spared, none is signalled.
+/// Per port it is all or nothing: where one holder is spared, none is signalled. All instances are ended side by side,
+/// with one deadline. The call waits for the policy's grace and two seconds at most.
+///
+/// ```no_run
+/// use portclear::{Policy, PortSpec, Service};
+///
+/// let ports: [PortSpec; 2] = ["127.0.0.1:18789".parse()?, "[::1]:18789".parse()?];
+/// let report = portclear::clear(&ports, &Policy::new(Service::openclaw()));
+/// for port in report.ports.iter().filter(|port| !port.is_free()) {
+///     eprintln!("port {}: {}", port.spec, port.sentence());
+/// }
+/// # Ok::<(), portclear::policy::PortSpecError>(())
+/// ```
+///
+/// # Errors
+/// Those of [`inspect`]. What was done until then stands in the report all the same.
 pub fn clear(ports: &[PortSpec], policy: &Policy) -> Report {
     system::clear(ports, policy, None)
 }
 
-/// [`clear`], and `observe` is told what is waited for: at once, and then four times a second.
+/// [`clear`], which tells `observe` what it waits for: at once, and then four times a second.
+///
+/// It calls `observe` in the caller's thread, and not at all where nothing is signalled.
+///
+/// ```no_run
+/// # use portclear::{Policy, PortSpec, Service};
+/// # let port: PortSpec = "18789".parse()?;
+/// let policy = Policy::new(Service::openclaw());
+/// let report = portclear::clear_observed(&[port], &policy, &mut |wait| {
+///     eprintln!("waiting for {:?}, {} s left", wait.pids, wait.left.as_secs());
+/// });
+/// # Ok::<(), portclear::policy::PortSpecError>(())
+/// ```
 pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Observer<'_>) -> Report {
     system::clear(ports, policy, Some(observe))
 }
 
-/// [`TcpListener::bind`], for a server that clears its own stale instances first: the one call before it serves.
+/// [`TcpListener::bind`], which ends an earlier copy of this program that holds the address.
 ///
-/// A free address costs what `TcpListener::bind` costs, and nothing else is looked at. Only where that says
-/// EADDRINUSE are the holders of the port found and judged as by [`clear`], stale instances ended, and the
-/// bind made again. The listener that comes back is the proof, and nobody can take the port in between: where
-/// another server is faster, the look is made again, and its verdict decides.
+/// **It ends a healthy copy, too.** A copy of this program is ended where it holds the address, started before the
+/// caller, and is run by nobody: it is in no current run of a systemd unit and in no other container than the caller.
+/// `bind` does not ask whether it still serves well. Other supervisors (pm2, supervisord, runit) count as nobody.
+/// `bind` leaves everything else alone, and the error names it.
 ///
 /// ```
-/// use std::net::TcpListener;
 /// use portclear::{Policy, Service};
 ///
-/// fn listen() -> Result<TcpListener, Box<dyn std::error::Error>> {
-///     let policy = Policy::new(Service::of_current_exe()?);
-///     Ok(portclear::bind("127.0.0.1:0", &policy)?)
-/// }
-/// # listen().map(drop)?;
+/// let policy = Policy::new(Service::of_current_exe()?);
+/// let listener: std::net::TcpListener = portclear::bind("127.0.0.1:0", &policy)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Of two servers that call this at once, and that no unit looks after, the one that started later keeps the
-/// port; of two that started in the same clock tick (proc_pid_stat(5), field 22; usually 10 ms) the one that
-/// bound first. The other's error names it.
+/// # What counts as a copy
 ///
-/// Several addresses are tried in turn, as `TcpListener::bind` does, each with all its holders; where none can be
-/// bound, the error is that of the first at which a process was signalled, or else of the first that is in use. A
-/// `[::]` means both families, or IPv6 alone where `net.ipv6.bindv6only` is set. Port 0 clears nothing. As with
-/// `TcpListener`, SO_REUSEADDR is set, and connections of the last run in TIME_WAIT are in nobody's way.
+/// The policy's [`Service`] says it, and [`Service::of_current_exe`] means this program. A service that nothing
+/// identifies ([`Service::new`] alone) has no copies: `bind` then ends only what an ended run left in the caller's own
+/// systemd unit.
 ///
-/// It blocks: for a few milliseconds where the port is held, up to the policy's grace and two seconds where an
-/// instance does not end, and no longer than twice that where other servers keep taking the port; of several
-/// addresses for so long at each. It starts no thread that outlives the call, installs no signal handler and
-/// prints nothing.
+/// [`policy::Also`] widens what is ended. `bind` refuses a policy with [`Also::Sweep`](policy::Also::Sweep), because a
+/// sweep looks beyond the port: [`clear`] does that.
+///
+/// # What it does
+///
+/// It binds first. A free address costs what `TcpListener::bind` costs, and `bind` looks at nothing else. Where that
+/// says EADDRINUSE, it finds and judges the holders of the port as [`clear`] does, ends stale ones, and binds again.
+///
+/// The listener that comes back is the proof, so nobody can take the port in between. Where another server is faster,
+/// `bind` looks again, and the new verdict decides.
+///
+/// Two servers may call this at once while no unit looks after them. The one that started later keeps the port, and the
+/// other one's error names it. Where both started in the same clock tick (proc_pid_stat(5), field 22; usually 10 ms),
+/// the one that bound first keeps it.
+///
+/// `bind` tries several addresses in turn, as `TcpListener::bind` does, each with all its holders. Where none can be
+/// bound, the error is that of the first address at which a process was signalled, or else of the first that is in use.
+///
+/// A `[::]` means both families, or IPv6 alone where `net.ipv6.bindv6only` is set (ipv6(7)). Port 0 clears nothing.
+/// SO_REUSEADDR is set (socket(7)), so connections of the last run in TIME_WAIT are in nobody's way.
+///
+/// It blocks for a few milliseconds where the port is held, and up to the policy's grace and two seconds where an
+/// instance does not end. Where other servers keep taking the port, it blocks up to twice that. Each address takes its
+/// own time. `bind` starts no thread that outlives the call, installs no signal handler and prints nothing.
 ///
 /// # In async code
 ///
@@ -169,10 +235,13 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Obse
 /// ```
 ///
 /// # Errors
-/// - The address is in use and stays so: by what is no stale instance, by one that did not end, or by somebody
-///   who cannot be seen. [`BindError::report`] says who and why, and its text is a sentence for the log.
+/// - The address is in use and stays so. Its holder is no stale instance, or did not end, or cannot be seen.
+///   [`BindError::report`] says who holds it and why, and the error's text is a sentence for the log.
 /// - The address does not resolve, or the system refuses it for another reason: EACCES (a port below
-///   `net.ipv4.ip_unprivileged_port_start`, ip(7)), EADDRNOTAVAIL, and so on. Nothing was looked at then.
+///   `net.ipv4.ip_unprivileged_port_start`, ip(7)), EADDRNOTAVAIL, and so on. `bind` has looked at nothing then.
+/// - [`InvalidInput`](std::io::ErrorKind::InvalidInput): the policy sweeps.
+///
+/// On systems other than Linux an address in use is an error without a report.
 pub fn bind(address: impl ToSocketAddrs, policy: &Policy) -> Result<TcpListener, BindError> {
     system::bind(address.to_socket_addrs(), policy)
 }
@@ -180,28 +249,44 @@ pub fn bind(address: impl ToSocketAddrs, policy: &Policy) -> Result<TcpListener,
 impl Service {
     /// The service that the calling program is an instance of: for a server that clears its own kind.
     ///
-    /// An instance executes the same file, under whatever path, or a file that lay at the same path when the
-    /// instance started and was replaced there since, as an upgrade does. A link that the caller was started
-    /// through does not matter. A new folder for each release does: the path is another one then, and the earlier
-    /// releases' are to be added with [`executable`](Self::executable).
+    /// An instance executes the same file, under whatever path. It also may execute a file that lay at the same path
+    /// when the instance started and was replaced there since, as an upgrade does. A link that the caller was started
+    /// through does not matter. A new folder for each release does matter, for its path is another one. Add the paths
+    /// of earlier releases with [`executable`](Self::executable).
     ///
-    /// Programs that do several things by one executable (a supervisor and its servers, a server for each tenant)
-    /// are one service to this; [`instance_key`](Self::instance_key) and [`markers`](Self::markers) tell them apart.
-    /// What is known to run other programs' code is refused, and such a list is never complete.
+    /// One executable may do several things: it is a supervisor and its servers, or a server for each tenant. To this
+    /// they are one service. [`instance_key`](Self::instance_key) and [`markers`](Self::markers) tell them apart.
     ///
     /// ```
-    /// use portclear::{Policy, Service};
-    ///
-    /// let policy = Policy::new(Service::of_current_exe()?);
+    /// let tenant = portclear::Service::of_current_exe()?.instance_key("MY_APP_TENANT");
     /// # Ok::<(), std::io::Error>(())
     /// ```
     ///
     /// # Errors
-    /// - [`Unsupported`](std::io::ErrorKind::Unsupported): the executable is a [runtime](crate::policy::Runtime::is_known), so that
-    ///   every other program it runs would be taken for an instance, or it is no file (memfd_create(2)).
-    ///   Say what the service is with [`package`](Self::package) or [`markers`](Self::markers).
-    /// - Whatever keeps /proc/self/exe from being read.
+    /// - [`Unsupported`](std::io::ErrorKind::Unsupported): the executable is a
+    ///   [runtime](crate::policy::Runtime::is_known), so that every other program it runs would be taken for an
+    ///   instance. The list of runtimes is never complete. Or the executable is no file (memfd_create(2)). Say what the
+    ///   service is with [`package`](Self::package) or [`markers`](Self::markers).
+    /// - Whatever keeps /proc/self/exe (proc_pid_exe(5)) from being read.
+    ///
+    /// On systems other than Linux it is what [`std::env::current_exe`] says, and nothing else is refused: there nobody
+    /// is judged by it.
     pub fn of_current_exe() -> std::io::Result<Self> {
         system::service_of_current_exe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server hands them from thread to thread. A field that cannot go along would break it.
+    #[test]
+    fn every_public_type_goes_to_any_thread() {
+        fn goes<T: Send + Sync + 'static>() {}
+        goes::<(Policy, Service, PortSpec, Report, BindError, Error)>();
+        goes::<(policy::Also, policy::Marker, policy::OffspringSign, policy::PortSpecError, policy::Runtime)>();
+        goes::<(policy::Signal, policy::SignalError, report::Progress, report::SweepReport, report::Judgement)>();
+        goes::<(report::Process, report::Listener, report::Seen<report::Cgroup>, report::Supervisor)>();
     }
 }

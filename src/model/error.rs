@@ -5,6 +5,24 @@ use std::io;
 use std::sync::Arc;
 
 /// "Could not find out": what was attempted, and what the system said.
+///
+/// Its text is what was attempted. Its [`source`](std::error::Error::source) is what the system said.
+///
+/// ```
+/// use std::io::ErrorKind;
+/// use portclear::{Policy, PortSpec, Service};
+///
+/// // An address that this machine does not have (RFC 5737) cannot be proved free.
+/// let port: PortSpec = "192.0.2.1:18789".parse()?;
+/// let report = portclear::inspect(&[port], &Policy::new(Service::openclaw()));
+/// for error in report.ports.iter().filter_map(|port| port.status.as_ref().err()) {
+///     match error.kind() {
+///         ErrorKind::Unsupported => eprintln!("not on this system: {error}"),
+///         _ => eprintln!("could not find out: {error}"),
+///     }
+/// }
+/// # Ok::<(), portclear::policy::PortSpecError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Error {
     attempt: String,
@@ -16,7 +34,8 @@ impl Error {
         Self { attempt: attempt.into(), source: Arc::new(source.into()) }
     }
 
-    /// What the system said. [`Unsupported`](io::ErrorKind::Unsupported): portclear cannot look on this system.
+    /// What the system said. [`Unsupported`](io::ErrorKind::Unsupported): portclear cannot look on this system. It is
+    /// not Linux, or its kernel lacks a call (ENOSYS), as one before 5.3 lacks pidfd_open(2).
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
@@ -54,6 +73,14 @@ mod tests {
     fn the_cause_is_the_source_and_not_said_twice() {
         let error = Error::new("cannot read the socket table", io::Error::from_raw_os_error(24));
         assert_eq!(error.to_string(), "cannot read the socket table");
-        assert!(std::error::Error::source(&error).is_some());
+        assert_eq!(std::error::Error::source(&error).unwrap().to_string(), error.source.to_string());
+    }
+
+    #[test]
+    fn the_kind_is_the_systems() {
+        let error = Error::new("cannot look", io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        let io = io::Error::from(error);
+        assert_eq!((io.kind(), io.to_string()), (io::ErrorKind::PermissionDenied, "cannot look".to_owned()));
     }
 }

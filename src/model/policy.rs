@@ -8,11 +8,16 @@ use super::{Service, Signal};
 ///
 /// ```
 /// use std::time::Duration;
+/// use portclear::policy::{Also, Signal};
 /// use portclear::{Policy, Service};
 ///
-/// let policy = Policy::new(Service::openclaw()).grace(Duration::from_secs(5)).protect(4242);
+/// let policy = Policy::new(Service::openclaw())
+///     .grace(Duration::from_secs(5))
+///     .signal(Signal::INT)
+///     .protect(4242)
+///     .also_end(Also::Tree);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Policy {
     pub(crate) service: Service,
@@ -23,31 +28,32 @@ pub struct Policy {
     pub(crate) ends: Ends,
 }
 
-/// What may be ended beside stale instances.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What may be ended beside stale instances: for [`Policy::also_end`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Also {
-    /// Holders that are not the service's.
+    /// Holders that are not the service's, whoever owns them.
     AnyOwner,
-    /// Instances that their supervisor runs now.
+    /// Instances that their supervisor (a systemd unit, a container) runs now. It may start them again.
     Live,
-    /// Offspring that holds the port and that nobody looks after.
+    /// Holders that an instance started, that are no instances themselves, and that nobody looks after.
     Offspring,
-    /// Processes that the ended instances have started: their descendants, whatever session or process group they
-    /// are in, and processes that lost their parent and carry the same marker and run. A process in a cgroup of its
-    /// own, as systemd-run(1) `--scope` makes, was meant to outlive its starter, and does.
+    /// Processes that the ended instances have started. They are the descendants, whatever session or process group
+    /// they are in, and processes that lost their parent and carry the same marker and run. A process in a cgroup of
+    /// its own, as systemd-run(1) `--scope` makes, was meant to outlive its starter, and does.
     ///
-    /// Each of them takes two file descriptors while it is ended. Where RLIMIT_NOFILE does not suffice for all, the
-    /// rest is left alone.
+    /// Each of them takes two file descriptors while it is ended. Where RLIMIT_NOFILE (getrlimit(2)) does not suffice
+    /// for all, the rest is left alone.
     Tree,
-    /// Processes that ended runs of the service left behind anywhere, whether or not they hold a port, and also
-    /// where the ports are free. They stand in [`Report::swept`](crate::Report::swept).
-    /// [`bind`](crate::bind) refuses a policy with it.
+    /// Processes that ended runs of the service left behind anywhere, whether or not they hold a port. They are ended
+    /// also where the ports are free, and stand in [`Report::swept`](crate::Report::swept).
+    ///
+    /// [`bind`](crate::bind) refuses a policy with it, with [`InvalidInput`](std::io::ErrorKind::InvalidInput).
     Sweep,
 }
 
 /// [`Also`], as the rules ask for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Ends {
     pub(crate) any_owner: bool,
     pub(crate) live: bool,
@@ -63,31 +69,33 @@ impl Policy {
         Self { service, grace, signal: Signal::TERM, kill: true, protect: Vec::new(), ends: Ends::default() }
     }
 
-    /// How long an instance may take to end after the first signal. One deadline for all of them.
+    /// How long an instance may take to end, counted from the first signal of the call. All instances have the same
+    /// deadline. It is 10 s where nothing else is set. Zero leaves them no time: SIGKILL follows at once.
     pub const fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// The signal to ask with, instead of SIGTERM.
+    /// The signal that asks an instance to end, instead of SIGTERM.
     pub const fn signal(mut self, signal: Signal) -> Self {
         self.signal = signal;
         self
     }
 
-    /// No SIGKILL follows at the end of the grace.
+    /// Sends no SIGKILL at the end of the grace. What is still there then survives, and the report says so.
     pub const fn no_kill(mut self) -> Self {
         self.kill = false;
         self
     }
 
-    /// Adds a process that is never ended, nor its descendants.
+    /// Adds a process that is never ended, and neither are its descendants. The pid is that of the caller's pid
+    /// namespace (pid_namespaces(7)).
     pub fn protect(mut self, pid: u32) -> Self {
         self.protect.push(pid);
         self
     }
 
-    /// Adds what may be ended beside stale instances.
+    /// Adds what may be ended beside stale instances. Several of them add up.
     pub const fn also_end(mut self, also: Also) -> Self {
         match also {
             Also::AnyOwner => self.ends.any_owner = true,

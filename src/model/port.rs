@@ -38,10 +38,10 @@ impl PortSpec {
         Self { port, address: Address::Any }
     }
 
-    /// The port at one address. `[::]` means the dual-stack wildcard.
+    /// The port at one address. `[::]` means the dual-stack wildcard (ipv6(7)).
     ///
     /// # Errors
-    /// Port 0 names no port.
+    /// Port 0 names no port: the system would choose one.
     pub fn at(address: SocketAddr) -> Result<Self, PortSpecError> {
         let port = NonZeroU16::new(address.port()).ok_or_else(|| PortSpecError::port(&address.to_string()))?;
         Ok(Self { port, address: Address::At(address) })
@@ -61,7 +61,7 @@ impl PortSpec {
         self.port.get()
     }
 
-    /// The address as it was asked for; `None`: any.
+    /// The address as it was asked for: an IP address without brackets, or `localhost`. `None`: any.
     #[must_use]
     pub fn address(&self) -> Option<String> {
         match self.address {
@@ -142,6 +142,8 @@ impl fmt::Display for PortSpec {
 impl FromStr for PortSpec {
     type Err = PortSpecError;
 
+    /// `18789`, `127.0.0.1:18789`, `[::1]:18789` or `localhost:18789`, which is both loopback addresses. No other name
+    /// is resolved.
     fn from_str(text: &str) -> Result<Self, PortSpecError> {
         if let Some(port) = text.strip_prefix("localhost:") {
             return Ok(Self { port: parse_port(port, text)?, address: Address::Localhost });
@@ -171,8 +173,8 @@ fn parse_port(digits: &str, text: &str) -> Result<NonZeroU16, PortSpecError> {
     digits.parse().map_err(|_| PortSpecError::port(text))
 }
 
-/// Why a text names no port.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a text names no port. Its own text has both.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PortSpecError {
     text: String,
     reason: &'static str,
@@ -182,9 +184,7 @@ impl PortSpecError {
     fn port(text: &str) -> Self {
         Self { text: text.to_owned(), reason: "a port is a number from 1 to 65535" }
     }
-}
 
-impl PortSpecError {
     /// What is wrong, without the text.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
@@ -201,7 +201,7 @@ impl fmt::Display for PortSpecError {
 impl std::error::Error for PortSpecError {}
 
 /// A socket in state LISTEN on the port, in the caller's network namespace.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct Listener {
     /// The local address and port.
@@ -211,7 +211,7 @@ pub struct Listener {
     /// The user who opened the socket, as the caller's user namespace names it.
     pub uid: u32,
     /// It takes no IPv4 connection (ipv6(7), IPV6_V6ONLY). `None`: it is on an IPv4 address, or the table that it
-    /// stands in does not tell.
+    /// stands in does not tell. sock_diag(7) tells, /proc/net/tcp6 does not.
     pub v6only: Option<bool>,
 }
 

@@ -3,13 +3,14 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// A program that runs the service's script, and the scripts of others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A program that runs the service's script, and the scripts of others: for
+/// [`Service::runtime`](crate::Service::runtime).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Runtime {
     /// The executable's file name, with or without a version: `python` is also `python3.11`.
     Name(String),
-    /// The executable's path.
+    /// The executable's path: absolute and without links, as /proc/PID/exe has it (proc_pid_exe(5)).
     Path(PathBuf),
 }
 
@@ -27,8 +28,8 @@ const LOADERS: [&str; 8] =
     ["ld-linux", "ld-musl-", "ld.so", "qemu-", "memcheck-", "callgrind-", "helgrind-", "massif-"];
 
 impl Runtime {
-    /// Whether the executable at `exe` is a runtime that this crate knows: it runs anybody's script, so that no
-    /// instance of a service is told by it.
+    /// Whether this crate knows the executable at `exe` as a runtime, by its file name. A runtime runs anybody's
+    /// script, so no instance of a service is told by it. The list is never complete.
     ///
     /// ```
     /// use portclear::policy::Runtime;
@@ -54,8 +55,7 @@ impl Runtime {
     }
 
     /// Whether the executable at `exe` (as /proc/PID/exe names it) is this runtime.
-    #[must_use]
-    pub fn is(&self, exe: &Path) -> bool {
+    pub(crate) fn is(&self, exe: &Path) -> bool {
         match self {
             Self::Path(path) => path == exe,
             Self::Name(name) => exe

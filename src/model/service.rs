@@ -1,4 +1,4 @@
-//! What an instance of a service looks like. All of it is data: one identity function reads it.
+//! What an instance of a service looks like. It is data alone, and one identity function reads it.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,14 @@ use std::path::{Path, PathBuf};
 use super::{Environ, FileId, Runtime};
 
 /// A variable that the service manager writes into the environment of the service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// ```
+/// use portclear::policy::Marker;
+///
+/// let marker = Marker::new("MY_APP_SERVICE", "api");
+/// assert_eq!(marker.key, "MY_APP_SERVICE");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Marker {
     /// The whole name of the variable.
@@ -22,18 +29,18 @@ impl Marker {
     }
 }
 
-/// A variable that the service sets for the processes it starts, and never for itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A variable that the service sets for the processes it starts, and never for itself: for [`Service::offspring_sign`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OffspringSign {
-    /// Set at all.
+    /// The variable of this name is set, whatever its value.
     Set(OsString),
-    /// Set to a pid that is not the process's own.
+    /// The variable of this name is set to a pid that is not the process's own.
     OtherPid(OsString),
 }
 
 /// An executable of the service's own.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Executable {
     pub(crate) path: PathBuf,
     /// The file itself, where it is known.
@@ -41,7 +48,7 @@ pub(crate) struct Executable {
 }
 
 /// An argument that tells one instance of the service from another.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct InstanceOption {
     pub(crate) name: OsString,
     /// The value that it stands for. `None`: it takes one.
@@ -49,7 +56,19 @@ pub(crate) struct InstanceOption {
 }
 
 /// What an instance of the service looks like: its markers, its executables, its runtimes and package.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// ```
+/// use portclear::Service;
+/// use portclear::policy::{Marker, Runtime};
+///
+/// let by_executable = Service::new("my-app").executable("/usr/bin/my-app");
+/// let by_package = Service::new("my-app").runtime(Runtime::Name("node".into())).package("my-app");
+/// let by_marker = Service::new("my-app")
+///     .runtime(Runtime::Name("python3".into()))
+///     .markers([Marker::new("MY_APP_SERVICE", "api")]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[must_use]
 pub struct Service {
     pub(crate) name: String,
     /// Any of these sets, whole.
@@ -70,10 +89,11 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service that nothing identifies yet. As it is, no process is an instance of it, and only processes that an ended
-    /// run left in the caller's own systemd unit are ended. Say what it is with [`executable`](Self::executable),
-    /// [`package`](Self::package), or [`markers`](Self::markers) and [`runtime`](Self::runtime).
-    #[must_use]
+    /// A service that nothing identifies yet.
+    ///
+    /// As it is, it matches no process. Only what an ended run left in the caller's own systemd unit is ended then. Say
+    /// what the service is with [`executable`](Self::executable), with [`package`](Self::package) and
+    /// [`runtime`](Self::runtime), or with [`markers`](Self::markers) and [`runtime`](Self::runtime).
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -91,7 +111,6 @@ impl Service {
     }
 
     /// The OpenClaw gateway, and the same product under its older names (clawdbot, moltbot).
-    #[must_use]
     pub fn openclaw() -> Self {
         // moltbot kept the variables of clawdbot and changed their value.
         let brands =
@@ -130,7 +149,7 @@ impl Service {
         service
     }
 
-    /// The service known under this name, if there is one.
+    /// The service that this crate knows under the name. `openclaw` is the only one so far.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         (name == "openclaw").then(Self::openclaw)
@@ -142,17 +161,20 @@ impl Service {
         &self.name
     }
 
-    /// Adds a set of markers that must all hold. With several sets, any one of them is enough.
-    #[must_use]
-    pub fn markers(mut self, all_of: Vec<Marker>) -> Self {
+    /// Adds a set of markers that must all hold. With several sets, any one of them is enough. An empty set adds
+    /// nothing.
+    ///
+    /// Children inherit a marker. So it tells an instance only together with a [`runtime`](Self::runtime).
+    pub fn markers(mut self, all_of: impl IntoIterator<Item = Marker>) -> Self {
+        let all_of: Vec<Marker> = all_of.into_iter().collect();
         if !all_of.is_empty() {
             self.markers.push(all_of);
         }
         self
     }
 
-    /// Adds an executable that is the service's own, by absolute path.
-    #[must_use]
+    /// Adds an executable that is the service's own, by its absolute path. No check keeps a
+    /// [runtime](Runtime::is_known) out: with one, every script that it runs is an instance.
     pub fn executable(mut self, path: impl Into<PathBuf>) -> Self {
         self.executables.push(Executable { path: path.into(), file: None });
         self
@@ -165,21 +187,19 @@ impl Service {
     }
 
     /// Adds a runtime that runs the service's script.
-    #[must_use]
     pub fn runtime(mut self, runtime: Runtime) -> Self {
         self.runtimes.push(runtime);
         self
     }
 
-    /// Adds a package (the `name` of its package.json) that the service's script lies in.
-    #[must_use]
+    /// Adds a package that the service's script lies in, by the `name` in its package.json. It tells an instance where
+    /// a [`runtime`](Self::runtime) of the service runs the script.
     pub fn package(mut self, name: impl Into<String>) -> Self {
         self.packages.push(name.into());
         self
     }
 
     /// Sets the first argument after the script, without which the package's program is not the service.
-    #[must_use]
     pub fn subcommand(mut self, word: impl Into<OsString>) -> Self {
         self.subcommand = Some(word.into());
         self
@@ -187,20 +207,18 @@ impl Service {
 
     /// Adds a variable that tells one instance of the service from another: a profile, a state folder. An instance
     /// with another value than the caller's is spared, and none is taken for a part of another one.
-    #[must_use]
     pub fn instance_key(mut self, name: impl Into<OsString>) -> Self {
         self.instance_keys.push(name.into());
         self
     }
 
-    /// Adds a variable that the service sets for what it starts: who carries it is no instance.
-    #[must_use]
+    /// Adds a variable that the service sets for what it starts. A process that carries it is no instance.
     pub fn offspring_sign(mut self, sign: OffspringSign) -> Self {
         self.offspring.push(sign);
         self
     }
 
-    /// The names of all variables that identity is read from; of an environment nothing else is kept.
+    /// The names of all variables that identity is read from. Nothing else of an environment is kept.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &OsStr> {
         let signs = self.offspring.iter().map(|sign| match sign {
             OffspringSign::Set(key) | OffspringSign::OtherPid(key) => key.as_os_str(),

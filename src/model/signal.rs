@@ -3,7 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A signal that ends a process, or asks it to (signal(7)).
+/// A signal that ends a process which neither catches nor ignores it (signal(7)).
+///
+/// ```
+/// use portclear::policy::Signal;
+///
+/// assert_eq!("hup".parse(), Ok(Signal::HUP));
+/// assert_eq!(Signal::HUP.to_string(), "SIGHUP");
+/// assert!("STOP".parse::<Signal>().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Signal(&'static str);
 
@@ -18,18 +26,18 @@ const ENDING: [&str; 23] = [
 const OTHERS: [&str; 8] = ["SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH"];
 
 impl Signal {
-    /// SIGTERM.
+    /// SIGTERM: asks to end. A [`Policy`](crate::Policy) asks with it where nothing else is set.
     pub const TERM: Self = Self("SIGTERM");
-    /// SIGINT.
+    /// SIGINT: what Ctrl+C sends from a terminal.
     pub const INT: Self = Self("SIGINT");
-    /// SIGHUP.
+    /// SIGHUP: the terminal is gone. Many servers reload their settings on it instead.
     pub const HUP: Self = Self("SIGHUP");
-    /// SIGQUIT.
+    /// SIGQUIT: what Ctrl+\ sends from a terminal. It leaves a core dump (core(5)).
     pub const QUIT: Self = Self("SIGQUIT");
-    /// SIGKILL.
+    /// SIGKILL: ends a process that is not asked. Nobody can catch or ignore it.
     pub const KILL: Self = Self("SIGKILL");
 
-    /// The name, with `SIG`.
+    /// The name in capitals, with `SIG`: `SIGTERM`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.0
@@ -42,8 +50,8 @@ impl fmt::Display for Signal {
     }
 }
 
-/// A text that names no signal which ends a process.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A text that names no signal which ends a process. Its own text says which text, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SignalError(String);
 
 impl fmt::Display for SignalError {
@@ -57,7 +65,8 @@ impl std::error::Error for SignalError {}
 impl FromStr for Signal {
     type Err = SignalError;
 
-    /// A name as in signal(7), with or without `SIG`, in either case: `TERM`, `sigint`.
+    /// A name as in signal(7), with or without `SIG`, in either case: `TERM`, `sigint`. A number is refused, for it
+    /// differs from machine to machine.
     fn from_str(text: &str) -> Result<Self, SignalError> {
         let upper = text.to_ascii_uppercase();
         let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };

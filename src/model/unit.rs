@@ -2,7 +2,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -107,11 +106,9 @@ impl Cgroup {
 /// The systemd service of a cgroup path: its innermost unit, where that is a service. A process in a scope was
 /// meant to outlive whoever started it, and belongs to no service.
 fn unit(cgroup: &Path) -> Option<Unit> {
-    // systemd puts a _ before a name that the kernel could take for one of its own files, like cpu.service.
-    let plain = |part| OsStr::from_bytes(OsStr::as_bytes(part).strip_prefix(b"_").unwrap_or(part.as_bytes()));
     let parts: Vec<&OsStr> = cgroup.iter().map(plain).collect();
     let suffix =
-        |part: &OsStr, suffix: &[u8]| part.as_bytes().strip_suffix(suffix).is_some_and(|name| !name.is_empty());
+        |part: &OsStr, suffix: &[u8]| part.as_encoded_bytes().strip_suffix(suffix).is_some_and(|name| !name.is_empty());
     let is_unit = |part: &&OsStr| suffix(part, b".service") || suffix(part, b".scope");
     let at = parts.iter().rposition(is_unit)?;
     let (above, name) = (parts.get(..at)?, parts.get(at)?);
@@ -129,15 +126,21 @@ fn unit(cgroup: &Path) -> Option<Unit> {
     Some(Unit { name: (*name).to_owned(), manager })
 }
 
+/// systemd puts a _ before a name that the kernel could take for one of its own files, like cpu.service. Its names are
+/// ASCII (systemd.unit(5)), so it has put nothing before a name that is no text.
+fn plain(part: &OsStr) -> &OsStr {
+    part.to_str().and_then(|part| part.strip_prefix('_')).map_or(part, OsStr::new)
+}
+
 /// The container that a cgroup path names.
 fn container(cgroup: &Path) -> Option<&OsStr> {
     let named = |part: &&OsStr| {
-        let part = part.as_bytes();
+        let part = part.as_encoded_bytes();
         let starts = [&b"docker"[..], b"libpod", b"kubepods", b"cri-containerd", b"crio", b"lxc", b"machine-"];
         starts.iter().any(|start| part.starts_with(start))
     };
     // By its number alone: below Kubernetes' own groups, and where it is seen from beside it.
-    let numbered = |part: &&OsStr| part.len() == 64 && part.as_bytes().iter().all(u8::is_ascii_hexdigit);
+    let numbered = |part: &&OsStr| part.len() == 64 && part.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit);
     if let Some(id) = cgroup.iter().rfind(numbered) {
         return Some(id);
     }
