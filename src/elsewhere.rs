@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Instant;
 
 use crate::BindError;
 use crate::model::{Error, Observer, Policy, PortReport, PortSpec, Report, Service, SweepReport};
@@ -22,25 +23,8 @@ pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, _: Option<Observer<'_>>
 }
 
 /// Refuses what it refuses on Linux, so that a server's mistake shows on every system.
-pub(crate) fn bind(
-    addresses: io::Result<impl Iterator<Item = SocketAddr>>, policy: &Policy,
-) -> Result<TcpListener, BindError> {
-    if policy.ends.sweep {
-        let sweeps = io::Error::new(io::ErrorKind::InvalidInput, "the policy sweeps, and only clear does that");
-        return Err(BindError::new("cannot bind", sweeps));
-    }
-    let addresses = addresses.map_err(|error| BindError::new("cannot resolve the address to bind", error))?;
-    let mut failed = None;
-    for address in addresses {
-        match TcpListener::bind(address) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => failed = Some(BindError::new(format!("cannot bind {address}"), error)),
-        }
-    }
-    Err(failed.unwrap_or_else(|| {
-        let none = io::Error::new(io::ErrorKind::InvalidInput, "it resolves to no address");
-        BindError::new("cannot bind", none)
-    }))
+pub(crate) fn bind_one(address: SocketAddr, _: &Policy, _: Instant) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).map_err(|error| BindError::new(format!("cannot bind {address}"), error))
 }
 
 /// By path alone: nobody is judged by it here.

@@ -57,6 +57,7 @@
 
 use std::net::{TcpListener, ToSocketAddrs};
 
+mod bind;
 mod bind_error;
 mod model;
 mod say;
@@ -67,8 +68,6 @@ mod answer;
 #[doc(hidden)]
 pub mod bench;
 #[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
-mod bind;
-#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
 mod clear;
 #[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
 mod end;
@@ -76,6 +75,8 @@ mod end;
 mod judge;
 #[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
 mod read;
+#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
+mod rebind;
 #[cfg(test)]
 #[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
 mod testing;
@@ -243,7 +244,7 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Obse
 ///
 /// On systems other than Linux an address in use is an error without a report.
 pub fn bind(address: impl ToSocketAddrs, policy: &Policy) -> Result<TcpListener, BindError> {
-    system::bind(address.to_socket_addrs(), policy)
+    bind::bind(address.to_socket_addrs(), policy)
 }
 
 impl Service {

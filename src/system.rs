@@ -1,11 +1,12 @@
 //! The public calls, on Linux.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 
 use crate::end::Mode;
 use crate::model::{Observer, Policy, PortSpec, Report, Runtime, Service, escape};
-use crate::{BindError, bind as binds, clear as clears, read};
+use crate::{clear as clears, read};
+
+pub(crate) use crate::rebind::bind_one;
 
 pub(crate) fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
     clears::run(ports, policy, Mode::Look)
@@ -13,12 +14,6 @@ pub(crate) fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
 
 pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, observer: Option<Observer<'_>>) -> Report {
     clears::run(ports, policy, Mode::Act(observer))
-}
-
-pub(crate) fn bind(
-    addresses: io::Result<impl Iterator<Item = SocketAddr>>, policy: &Policy,
-) -> Result<TcpListener, BindError> {
-    binds::bind(addresses, policy)
 }
 
 pub(crate) fn service_of_current_exe() -> io::Result<Service> {
