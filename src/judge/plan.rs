@@ -143,12 +143,10 @@ impl Group {
         current.iter().map(|member| member.judged.id()).chain(beside).collect()
     }
 
-    fn refusal(&mut self, cleared: &[PortSpec]) -> Option<Refused> {
+    fn refusal(&self, cleared: &[PortSpec]) -> Option<Refused> {
         let in_the_way = |listener: &Listener| cleared.iter().any(|spec| spec.is_refused_by(listener));
         if let Some((id, _)) = self.serving.iter().find(|(_, listener)| !in_the_way(listener)) {
-            let id = *id;
-            self.spare(id);
-            return Some(Refused::Elsewhere(id));
+            return Some(Refused::Elsewhere(*id));
         }
         let out_of_reach = |member: &&Member| {
             let of_instance = matches!(member.role, Role::Launcher | Role::Worker);
@@ -188,15 +186,20 @@ pub(crate) fn all_or_nothing(groups: &mut [Group]) {
         Purpose::Port(spec) => Some(spec),
         Purpose::Sweep => None,
     };
+    let mut cleared: Vec<PortSpec> = groups.iter().filter_map(port).collect();
     loop {
-        let cleared: Vec<PortSpec> = groups.iter().filter(|group| group.refused.is_none()).filter_map(port).collect();
-        let mut settled = true;
-        for group in groups.iter_mut().filter(|group| port(group).is_some() && group.refused.is_none()) {
+        for group in groups.iter_mut() {
             group.refused = group.refusal(&cleared);
-            settled &= group.refused.is_none();
         }
-        if settled {
-            return;
+        let left: Vec<PortSpec> = groups.iter().filter(|group| group.refused.is_none()).filter_map(port).collect();
+        if left.len() == cleared.len() {
+            break;
+        }
+        cleared = left;
+    }
+    for group in groups {
+        if let Some(Refused::Elsewhere(id)) = group.refused {
+            group.spare(id);
         }
     }
 }
@@ -204,7 +207,7 @@ pub(crate) fn all_or_nothing(groups: &mut [Group]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Evidence, Identity};
+    use crate::model::{Evidence, Facts, Identity};
     use crate::testing::{ancestors, facts, process};
 
     fn judged(inodes: &[u64], verdict: Verdict, signalable: bool) -> Judged {
@@ -255,6 +258,51 @@ mod tests {
                 Clear | Unseen(_) => Unseen(WhyUnseen::Unsettled),
             };
             assert_eq!(decide(&listeners, &holders, false), unsettled, "{inodes:?} {holders:?}");
+        }
+    }
+
+    /// A holder of the port, and a worker that also serves `serves`.
+    fn group(port: u16, pid: u32, serves: Option<u16>, signalable: bool) -> Group {
+        let spec = PortSpec::any(port.try_into().unwrap());
+        let relative = |pid| {
+            let facts = Facts { signalable, ..facts(pid, 10) };
+            let process = process(facts, ancestors(&[1], true)).into();
+            Judged { process, ..judged(&[], Verdict::Stale(Why::Instance), signalable) }
+        };
+        let mut group = Group::new(Purpose::Port(spec));
+        (group.base, group.relatives) = (vec![relative(pid)], vec![relative(pid + 1)]);
+        let of = group.base[0].id();
+        let worker = Member { judged: group.relatives[0].clone(), role: Role::Worker, of, below: Some(of) };
+        let local = |port: u16| ([127, 0, 0, 1], port).into();
+        let listener = |port| Listener { local: local(port), inode: 1, uid: 0, v6only: None };
+        group.serving = serves.into_iter().map(|port| (worker.judged.id(), listener(port))).collect();
+        group.members = vec![worker];
+        group
+    }
+
+    #[test]
+    fn a_worker_may_serve_a_port_that_is_cleared_too_and_no_other() {
+        // port, what its worker serves beside it, may it be signalled → refused
+        let elsewhere = |group: &Group| matches!(group.refused, Some(Refused::Elsewhere(_)));
+        let table = [
+            (vec![(80, Some(81), true)], vec![true]),
+            (vec![(80, None, true)], vec![false]),
+            (vec![(80, Some(81), true), (81, Some(80), true)], vec![false, false]),
+            // The second is out of reach, so its port is not cleared, and the first and the third serve a port that stays.
+            (vec![(80, Some(81), true), (81, None, false), (82, Some(80), true)], vec![true, false, true]),
+        ];
+        for (ports, refused) in table {
+            let made = ports
+                .iter()
+                .zip(1..)
+                .map(|((port, serves, signalable), at)| group(*port, at * 10, *serves, *signalable));
+            let mut groups: Vec<Group> = made.collect();
+            all_or_nothing(&mut groups);
+            assert_eq!(groups.iter().map(elsewhere).collect::<Vec<_>>(), refused, "{ports:?}");
+            for group in groups.iter().filter(|group| elsewhere(group)) {
+                let verdict = group.members[0].judged.judgement.verdict;
+                assert_eq!(verdict, Verdict::Spared(WhyNot::Elsewhere), "{ports:?}");
+            }
         }
     }
 }
