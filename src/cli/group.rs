@@ -9,15 +9,20 @@ const PIDS: usize = 8;
 
 /// In the order of their first, alike together; each for itself where all is wanted.
 pub(crate) fn groups(processes: &[ProcessReport], each: bool) -> Vec<Vec<&ProcessReport>> {
-    let mut groups: Vec<Vec<&ProcessReport>> = Vec::new();
+    let mut groups: Vec<Alike<'_>> = Vec::new();
     for process in processes {
-        let alike = |group: &&mut Vec<&ProcessReport>| group.first().is_some_and(|first| key(first) == key(process));
-        match groups.iter_mut().find(|group| !each && alike(group)) {
-            Some(group) => group.push(process),
-            None => groups.push(vec![process]),
+        let key = key(process);
+        match groups.iter_mut().find(|group| !each && group.key == key) {
+            Some(group) => group.processes.push(process),
+            None => groups.push(Alike { key, processes: vec![process] }),
         }
     }
-    groups
+    groups.into_iter().map(|group| group.processes).collect()
+}
+
+struct Alike<'a> {
+    key: String,
+    processes: Vec<&'a ProcessReport>,
 }
 
 fn key(process: &ProcessReport) -> String {

@@ -21,10 +21,10 @@ use anyhow::Context;
 use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use portclear::Report;
-use portclear::report::{PortReport, SweepReport};
 
 use crate::cli::args::{Args, Command, Request};
 use crate::cli::exit::Exit;
+use crate::cli::text::Section;
 
 pub(crate) fn main() -> ExitCode {
     let mut args = Args::parse();
@@ -78,78 +78,34 @@ fn show(request: &Request, report: &Report) -> io::Result<()> {
         writeln!(out, "{}", report.to_json())?;
         return out.flush();
     }
-    let shown = Shown::new(request);
     let mut out = AutoStream::new(io::stdout(), request.color).lock();
-    for port in &report.ports {
-        shown.port(&mut out, port)?;
-    }
-    if let Some(swept) = &report.swept {
-        shown.sweep(&mut out, swept)?;
+    let ports = report.ports.iter().map(|port| Section::of_port(port, request.verbose));
+    let swept = report.swept.as_ref().map(|swept| Section::of_sweep(swept, request.verbose));
+    for section in ports.chain(swept) {
+        show_section(request, &section, &mut out)?;
     }
     out.flush()
 }
 
-/// How the report is shown on which stream.
-struct Shown {
-    quiet: bool,
-    verbose: bool,
-    /// The journal is read by the line, however much is asked for.
-    block: bool,
-    out_is_journal: bool,
-    err_is_journal: bool,
-}
-
-impl Shown {
-    fn new(request: &Request) -> Self {
-        let Request { quiet, verbose, .. } = *request;
-        let (out_is_journal, err_is_journal) = (journal::is_journal(io::stdout()), journal::is_journal(io::stderr()));
-        let block = !out_is_journal && (verbose || io::stdout().is_terminal());
-        Self { quiet, verbose, block, out_is_journal, err_is_journal }
+/// Where nobody reads standard error, the rest of the report is still wanted.
+fn show_section(request: &Request, section: &Section<'_>, out: &mut impl Write) -> io::Result<()> {
+    let (out_is_journal, err_is_journal) = (journal::is_journal(io::stdout()), journal::is_journal(io::stderr()));
+    let prefix = |journal: bool| if journal { journal::prefix(section.exit) } else { "" };
+    let mut err = io::stderr();
+    if let Err(sentence) = &section.sentence {
+        let _ = writeln!(err, "{}portclear: {}: {sentence}", prefix(err_is_journal), section.title);
     }
-
-    /// Where nobody reads standard error, the rest of the report is still wanted.
-    fn port(&self, out: &mut impl Write, port: &PortReport) -> io::Result<()> {
-        let prefix = |journal: bool| if journal { journal::prefix(Exit::of_port(port)) } else { "" };
-        let mut err = io::stderr();
-        if port.status.is_err() {
-            let _ = writeln!(err, "{}portclear: port {}: {}", prefix(self.err_is_journal), port.spec, port.sentence());
-        }
-        if self.quiet {
-            return Ok(());
-        }
-        if self.err_is_journal && !self.out_is_journal {
-            let _ = text::lines(&mut err, port, prefix(true), self.verbose);
-        }
-        if self.block {
-            text::block(out, port, self.verbose)
-        } else {
-            text::lines(out, port, prefix(self.out_is_journal), self.verbose)
-        }
+    if request.quiet {
+        return Ok(());
     }
-
-    /// The same for what was swept.
-    fn sweep(&self, out: &mut impl Write, swept: &SweepReport) -> io::Result<()> {
-        let prefix = |journal: bool| match (journal, &swept.status) {
-            (false, _) => "",
-            (true, Ok(())) if swept.is_whole() => journal::prefix(Exit::Free),
-            (true, Ok(())) => journal::prefix(Exit::Held),
-            (true, Err(_)) => journal::prefix(Exit::Error),
-        };
-        let mut err = io::stderr();
-        if swept.status.is_err() {
-            let _ = writeln!(err, "{}portclear: sweep: {}", prefix(self.err_is_journal), swept.sentence());
-        }
-        if self.quiet {
-            return Ok(());
-        }
-        if self.err_is_journal && !self.out_is_journal {
-            let _ = text::swept_lines(&mut err, swept, prefix(true), self.verbose);
-        }
-        if self.block {
-            text::swept_block(out, swept, self.verbose)
-        } else {
-            text::swept_lines(out, swept, prefix(self.out_is_journal), self.verbose)
-        }
+    if err_is_journal && !out_is_journal {
+        let _ = section.lines(&mut err, prefix(true));
+    }
+    // The journal is read by the line, however much is asked for.
+    if !out_is_journal && (request.verbose || io::stdout().is_terminal()) {
+        section.block(out)
+    } else {
+        section.lines(out, prefix(out_is_journal))
     }
 }
 

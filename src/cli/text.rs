@@ -14,86 +14,103 @@ use crate::cli::words::{exe, span, time, user};
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-fn style(port: &PortReport) -> Style {
-    let color = match Exit::of_port(port) {
-        Exit::Free => AnsiColor::Green,
-        Exit::Held | Exit::Unseen => AnsiColor::Yellow,
-        Exit::Error | Exit::Usage | Exit::Survived | Exit::Respawned => AnsiColor::Red,
-    };
-    color.on_default().bold()
+/// What is said about one port, or about the sweep.
+pub(crate) struct Section<'a> {
+    pub(crate) title: String,
+    /// The answer, or why it could not be found out.
+    pub(crate) sentence: Result<String, String>,
+    pub(crate) exit: Exit,
+    paragraphs: Vec<Paragraph<'a>>,
+    style: Style,
+    /// There is nothing to say about it.
+    silent: bool,
+    /// A port that was cleared of one holder is one event.
+    one_event: bool,
 }
 
-/// One line per holder and for what belongs to them, and one for the port; each after `prefix`. A port that was
-/// cleared of one holder is one event, and one line.
-pub(crate) fn lines(out: &mut impl Write, port: &PortReport, prefix: &str, verbose: bool) -> io::Result<()> {
-    if matches!(port.status, Ok(Outcome::Free)) && !verbose {
-        return Ok(());
+struct Paragraph<'a> {
+    group: Vec<&'a ProcessReport>,
+    /// The addresses that a holder listens on.
+    listens: Option<String>,
+}
+
+fn paragraphs(processes: &[ProcessReport], verbose: bool) -> impl Iterator<Item = Paragraph<'_>> {
+    groups(processes, verbose).into_iter().map(|group| Paragraph { group, listens: None })
+}
+
+impl<'a> Section<'a> {
+    pub(crate) fn of_port(port: &'a PortReport, verbose: bool) -> Self {
+        let exit = Exit::of_port(port);
+        let color = match exit {
+            Exit::Free => AnsiColor::Green,
+            Exit::Held | Exit::Unseen => AnsiColor::Yellow,
+            Exit::Error | Exit::Usage | Exit::Survived | Exit::Respawned => AnsiColor::Red,
+        };
+        let sentence = format!("{}{}", port.sentence(), advice(port));
+        let holder = |holder| Paragraph { group: vec![holder], listens: Some(addresses(port, holder)) };
+        let alone = port.holders.len() == 1 && port.members.is_empty() && port.remainder.processes == 0;
+        Self {
+            title: format!("port {}", port.spec),
+            sentence: if port.status.is_ok() { Ok(sentence) } else { Err(sentence) },
+            exit,
+            paragraphs: port.holders.iter().map(holder).chain(paragraphs(&port.members, verbose)).collect(),
+            style: color.on_default().bold(),
+            silent: matches!(port.status, Ok(Outcome::Free)) && !verbose,
+            one_event: alone && matches!(port.status, Ok(Outcome::Cleared)),
+        }
     }
-    let alone = port.holders.len() == 1 && port.members.is_empty() && port.remainder.processes == 0;
-    let one_line = !prefix.is_empty() && alone && matches!(port.status, Ok(Outcome::Cleared));
-    let head = format!("{prefix}portclear: port {}: {}", port.spec, if one_line { "cleared of " } else { "" });
-    for holder in &port.holders {
-        line(out, &head, &[holder], &format!(" on {}", addresses(port, holder)))?;
+
+    pub(crate) fn of_sweep(swept: &'a SweepReport, verbose: bool) -> Self {
+        let sentence = swept.sentence();
+        Self {
+            title: "sweep".to_owned(),
+            exit: match swept.status {
+                Ok(()) if swept.is_whole() => Exit::Free,
+                Ok(()) => Exit::Held,
+                Err(_) => Exit::Error,
+            },
+            sentence: if swept.status.is_ok() { Ok(sentence) } else { Err(sentence) },
+            paragraphs: paragraphs(&swept.processes, verbose).collect(),
+            style: Style::new(),
+            silent: swept.processes.is_empty() && !verbose,
+            one_event: false,
+        }
     }
-    for group in groups(&port.members, verbose) {
-        line(out, &head, &group, "")?;
+
+    /// A line for each holder and for the processes that belong to them, and one for the answer; each after `prefix`.
+    /// An error stands on standard error.
+    pub(crate) fn lines(&self, out: &mut impl Write, prefix: &str) -> io::Result<()> {
+        if self.silent {
+            return Ok(());
+        }
+        let one_line = self.one_event && !prefix.is_empty();
+        let head = format!("{prefix}portclear: {}: {}", self.title, if one_line { "cleared of " } else { "" });
+        for Paragraph { group, listens } in &self.paragraphs {
+            let Some(first) = group.first() else { continue };
+            let on = listens.as_ref().map(|listens| format!(" on {listens}")).unwrap_or_default();
+            let ending = ending(group).map(|ending| format!(": {ending}")).unwrap_or_default();
+            writeln!(out, "{head}{}{on}: {}: {}{ending}", what(group), verdict(first), first.reason())?;
+        }
+        match &self.sentence {
+            Ok(sentence) if !one_line => writeln!(out, "{head}{sentence}"),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
-    // What could not be found out is said on standard error.
-    match port.status {
-        Ok(_) if !one_line => writeln!(out, "{head}{}{}", port.sentence(), advice(port)),
-        _ => Ok(()),
+
+    /// A line for the answer, and a paragraph for each holder and for the processes that belong to them.
+    pub(crate) fn block(&self, out: &mut impl Write) -> io::Result<()> {
+        if self.silent {
+            return Ok(());
+        }
+        let (title, style) = (&self.title, self.style);
+        if let Ok(sentence) = &self.sentence {
+            writeln!(out, "{BOLD}{title}{BOLD:#}: {style}{sentence}{style:#}")?;
+        }
+        self.paragraphs.iter().try_for_each(|one| paragraph(out, &one.group, one.listens.as_deref()))
     }
 }
 
-/// The same for what was swept.
-pub(crate) fn swept_lines(out: &mut impl Write, swept: &SweepReport, prefix: &str, verbose: bool) -> io::Result<()> {
-    if swept.processes.is_empty() && !verbose {
-        return Ok(());
-    }
-    let head = format!("{prefix}portclear: sweep: ");
-    for group in groups(&swept.processes, verbose) {
-        line(out, &head, &group, "")?;
-    }
-    if swept.status.is_ok() { writeln!(out, "{head}{}", swept.sentence()) } else { Ok(()) }
-}
-
-fn line(out: &mut impl Write, head: &str, group: &[&ProcessReport], on: &str) -> io::Result<()> {
-    let Some(first) = group.first() else { return Ok(()) };
-    let ending = ending(group).map(|ending| format!(": {ending}")).unwrap_or_default();
-    writeln!(out, "{head}{}{on}: {}: {}{ending}", what(group), verdict(first), first.reason())
-}
-
-/// A paragraph per holder, and for what belongs to them, below a line for the port.
-pub(crate) fn block(out: &mut impl Write, port: &PortReport, verbose: bool) -> io::Result<()> {
-    if matches!(port.status, Ok(Outcome::Free)) && !verbose {
-        return Ok(());
-    }
-    let style = style(port);
-    // What could not be found out is said on standard error.
-    if port.status.is_ok() {
-        writeln!(out, "{BOLD}port {}{BOLD:#}: {style}{}{}{style:#}", port.spec, port.sentence(), advice(port))?;
-    }
-    for holder in &port.holders {
-        paragraph(out, &[holder], Some(addresses(port, holder)))?;
-    }
-    for group in groups(&port.members, verbose) {
-        paragraph(out, &group, None)?;
-    }
-    Ok(())
-}
-
-/// The same for what was swept.
-pub(crate) fn swept_block(out: &mut impl Write, swept: &SweepReport, verbose: bool) -> io::Result<()> {
-    if swept.processes.is_empty() && !verbose {
-        return Ok(());
-    }
-    if swept.status.is_ok() {
-        writeln!(out, "{BOLD}sweep{BOLD:#}: {}", swept.sentence())?;
-    }
-    groups(&swept.processes, verbose).iter().try_for_each(|group| paragraph(out, group, None))
-}
-
-fn paragraph(out: &mut impl Write, group: &[&ProcessReport], listens: Option<String>) -> io::Result<()> {
+fn paragraph(out: &mut impl Write, group: &[&ProcessReport], listens: Option<&str>) -> io::Result<()> {
     let Some(first) = group.first() else { return Ok(()) };
     let facts = &first.process.facts;
     let times = if group.len() > 1 { format!("{} × ", group.len()) } else { String::new() };
@@ -104,7 +121,7 @@ fn paragraph(out: &mut impl Write, group: &[&ProcessReport], listens: Option<Str
         row("done", ending)?;
     }
     if let Some(listens) = listens {
-        row("listens", listens)?;
+        row("listens", listens.to_owned())?;
     }
     row("exe", exe(facts))?;
     if let Some(command) = first.command().filter(|_| group.len() == 1) {
