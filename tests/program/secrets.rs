@@ -9,7 +9,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(no_secret_of_an_instance_is_shown),
         case!(no_secret_of_offspring_or_others_is_shown),
         case!(no_secret_is_shown_to_another_user, Needs::Root),
-        case!(a12_credentials_in_arguments_are_not_shown),
+        case!(credentials_in_arguments_are_not_shown),
     ]
 }
 
@@ -166,7 +166,7 @@ fn no_secret_is_shown_to_another_user() {
 
 const SECRETS: [&str; 2] = ["sk-live-123", "hunter2"];
 
-fn a12_credentials_in_arguments_are_not_shown() {
+fn credentials_in_arguments_are_not_shown() {
     let bystander = Bystander::start();
     let words = ["--header", "Authorization: Bearer sk-live-123", "postgres://u:hunter2@db/x"];
     let gateway = || Fixture::gateway().args(&[&["gateway"], &words[..]].concat()).start();

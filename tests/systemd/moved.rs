@@ -89,7 +89,8 @@ fn f05_what_is_moved_away_before_its_signal_lives(sd: &Sd) {
     bystander.answers();
 }
 
-/// Its turn comes after the process above it is gone. By then it has moved to where it outlives the unit.
+/// Its turn comes after the process above it is gone. By then it has moved to where it outlives the unit. The drain is
+/// shorter than half the grace, and long enough for a slow look at the journal.
 #[track_caller]
 fn moved_away(sd: &Sd, option: &str, was: &str) {
     let (service, [own, port, free]) = (Service::new(sd), [(); 3].map(|()| sd.port()));
@@ -99,7 +100,7 @@ fn moved_away(sd: &Sd, option: &str, was: &str) {
         below = below.env("SWEPT_SERVICE", "");
     }
     let below = sd.install(below);
-    let between = sd.install(shell(&service, own, &[&below]).on_term(OnTerm::Drain(1500)));
+    let between = sd.install(shell(&service, own, &[&below]).on_term(OnTerm::Drain(4000)));
     let top = sd.install(shell(&service, free, &[&between]));
     let unit = sd.unit(&format!("{option}.service"), &format!("[Service]\n{top}KillMode=process\n"));
     unit.start();
