@@ -332,4 +332,39 @@ mod tests {
             }
         }
     }
+
+    /// Two are ended in one call, pid 50 and pid 60. Each process around them belongs to one of them, and to neither by
+    /// default.
+    #[test]
+    fn whose_a_member_is() {
+        let near = [
+            (51, 50, "offspring", 50),
+            (52, 51, "offspring late", 50),
+            (58, 1, "instance", 60),
+            (59, 58, "instance", 60),
+            (61, 60, "offspring late", 60),
+            (62, 61, "offspring late", 60),
+            (63, 62, "offspring late", 60),
+            // A late fork that has lost its parent, and late forks below it.
+            (64, 1, "instance late fork", 60),
+            (65, 64, "offspring late", 60),
+            (66, 65, "offspring late", 60),
+        ];
+        let policy = Policy::new(service());
+        let mut asked = Asked::new(&policy, Vec::new(), caller());
+        asked.caller.since = SINCE;
+        let [first, second] = [judged(50, 1, "instance"), judged(60, 58, "instance fork")];
+        for both in [[&first, &second], [&second, &first]] {
+            let mut relatives: Vec<Judged> =
+                near.iter().map(|(pid, ppid, words, _)| judged(*pid, *ppid, words)).collect();
+            for _ in 0..2 {
+                let base = both.map(|judged| (judged, true)).to_vec();
+                let members = Family { base, relatives: &relatives }.members(&asked);
+                let mut of: Vec<_> = members.iter().map(|member| (member.judged.id().pid, member.of.pid)).collect();
+                of.sort_unstable();
+                assert_eq!(of, near.map(|(pid, _, _, of)| (pid, of)));
+                relatives.reverse();
+            }
+        }
+    }
 }

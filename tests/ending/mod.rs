@@ -4,6 +4,7 @@
 
 mod escalation;
 mod exec;
+mod failed_wait;
 mod holder_changes;
 mod limits;
 mod moments;
@@ -28,6 +29,7 @@ pub(crate) fn cases() -> Vec<Case> {
         exec::cases(),
         holder_changes::cases(),
         limits::cases(),
+        failed_wait::cases(),
     ];
     files.into_iter().flatten().collect()
 }

@@ -13,6 +13,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(f02_a_tree_beyond_the_soft_limit_of_descriptors_is_ended),
         case!(f02_a_tree_beyond_the_hard_limit_of_descriptors_is_counted),
         case!(f02_late_forks_beyond_the_hard_limit_of_descriptors_are_counted),
+        case!(f02_late_forks_below_late_forks_are_told_with_their_port),
         case!(e05_a_long_chain_of_processes_costs_the_same_for_each),
     ]
 }
@@ -123,29 +124,81 @@ for _ in range(int(sys.argv[1])):
 os._exit(0)
 "#;
 
-/// A process that starts after the first look is counted, too, at the port that it belongs to.
-fn f02_late_forks_beyond_the_hard_limit_of_descriptors_are_counted() {
+/// The same, where it starts one process, and that one starts all the others.
+const LATE_BELOW: &str = r#"
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+def rename(name):
+    with open("/proc/self/comm", "w") as comm:
+        comm.write(name)
+rename("armed")
+signal.sigwait([signal.SIGTERM])
+rename(sys.argv[2])
+done, tell = os.pipe()
+if os.fork():
+    os.read(done, 1)
+    os._exit(0)
+for _ in range(int(sys.argv[1]) - 1):
+    if os.fork() == 0:
+        break
+else:
+    os.write(tell, b"x")
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+while True:
+    signal.pause()
+"#;
+
+const PORTS: [(&str, &str); 2] = [("127.0.0.1:18789", "one"), ("127.0.0.1:18791", "two")];
+
+/// Ends the gateways on two ports in one call. Each has a child that starts so many processes at SIGTERM.
+fn two_ports(script: &str, count: usize, descriptors: &str) -> (PidNs, Run) {
     let namespace = PidNs::new();
     let bystander = Bystander::start();
-    let ports = [("127.0.0.1:18789", "one"), ("127.0.0.1:18791", "two")];
-    let gateways = ports.map(|(at, name)| {
-        let late = ["/usr/bin/python3", "-c", LATE, &MANY.to_string(), name];
+    let gateways = PORTS.map(|(at, name)| {
+        let late = ["/usr/bin/python3", "-c", script, &count.to_string(), name];
         Fixture::gateway_on(at).spawns(&late).inside(&namespace).start()
     });
     until("armed", || named(&namespace, "armed").len() == 2);
     let run = Portclear::new(&[&TREE[..], &["18791"]].concat());
-    let run = run.through(&["prlimit", "--nofile=64:64", "--"]).inside(&namespace).run();
+    let run = run.through(&["prlimit", descriptors, "--"]).inside(&namespace).run();
     assert_eq!(run.status, 0, "{run}");
     gateways.iter().for_each(|gateway| ended(&run, gateway, "holder", "stale-instance"));
-    for (at, (_, name)) in ports.iter().enumerate() {
-        let left = named(&namespace, name).len();
-        assert!(left > 5, "{left} {name} left: {run}");
-        assert_eq!(run.json()["ports"][at]["remainder"]["processes"], left, "{name}: {run}");
-    }
-    let late = run.processes().iter().filter(|process| process["rule"] == "tree").count() - 2;
-    assert!(late > 5, "{late}: {run}");
     lives(&run, namespace.init());
     bystander.answers();
+    (namespace, run)
+}
+
+/// A process that starts after the first look is counted, too, at the port that it belongs to.
+fn f02_late_forks_beyond_the_hard_limit_of_descriptors_are_counted() {
+    for script in [LATE, LATE_BELOW] {
+        let (namespace, run) = two_ports(script, MANY, "--nofile=64:64");
+        for (at, (_, name)) in PORTS.iter().enumerate() {
+            let left = named(&namespace, name).len();
+            assert!(left > 5, "{left} {name} left: {run}");
+            assert_eq!(run.json()["ports"][at]["remainder"]["processes"], left, "{name}: {run}");
+        }
+        let late = run.processes().iter().filter(|process| process["rule"] == "tree").count() - 2;
+        assert!(late > 5, "{late}: {run}");
+    }
+}
+
+/// A late fork below a late fork stands with the port whose holder it descends from.
+fn f02_late_forks_below_late_forks_are_told_with_their_port() {
+    const EACH: usize = 10;
+    let (namespace, run) = two_ports(LATE_BELOW, EACH, "--nofile=1024:1024");
+    let document = run.json();
+    for (at, (_, name)) in PORTS.iter().enumerate() {
+        let mut members = document["ports"][at]["members"].as_array().expect("a list").clone();
+        let armed = members.iter().position(|member| member["comm"] == "armed").expect("what was there before");
+        members.remove(armed);
+        let names: Vec<&str> = members.iter().filter_map(|member| member["comm"].as_str()).collect();
+        assert_eq!(names, [*name; EACH], "{name}: {run}");
+        for member in members {
+            assert_eq!([&member["role"], &member["outcome"]], ["offspring", "ended"], "{name}: {run}");
+        }
+        assert_eq!(named(&namespace, name), [0; 0], "{run}");
+        assert_eq!(document["ports"][at]["remainder"]["processes"], 0, "{name}: {run}");
+    }
 }
 
 const CHAIN: usize = 200;

@@ -18,7 +18,7 @@ use super::layout::copy;
 use super::pidns::PidNs;
 use super::process::{Proc, only_child};
 use super::start::run_as;
-use super::tracer::Traced;
+use super::tracer::{GATE, Traced};
 use super::witness;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_portclear");
@@ -144,8 +144,7 @@ impl Portclear {
     /// Starts a shell that becomes the program in the same process when the gate opens. Before that, there is time to
     /// find the process below a wrapper, and to seize it.
     pub(super) fn spawn_gated(self, program: &Path) -> Running {
-        let gate = ["/bin/sh", "-c", r#"read -r line; exec "$0" "$@" </dev/null"#];
-        self.start(program, &gate, Stdio::piped())
+        self.start(program, &GATE, Stdio::piped())
     }
 
     fn start(self, program: &Path, gate: &[&str], stdin: Stdio) -> Running {

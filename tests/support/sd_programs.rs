@@ -6,6 +6,7 @@ use super::run::{Run, Running};
 use super::sd::Sd;
 use super::start::run_as;
 use super::systemd::USER;
+use super::tracer::{GATE, Traced};
 use super::unit::Unit;
 
 impl Sd {
@@ -55,6 +56,15 @@ impl Sd {
     pub(crate) fn portclear(&self, arguments: &[&str]) -> Run {
         super::witness::of_sd(self, arguments);
         self.enter(&[&[&self.program()[..]], arguments].concat())
+    }
+
+    /// The same, under a tracer that can stop it between two system calls.
+    #[track_caller]
+    pub(crate) fn traced(&self, arguments: &[&str]) -> Traced {
+        let mut command = self.command(self.uid(), &[&GATE[..], &[&self.program()], arguments].concat());
+        command.stdin(Stdio::piped());
+        // nsenter(1) is the parent of what it runs inside.
+        Traced::behind_gate(Running::start(command, true, None, [None, None]))
     }
 
     /// Runs a program by hand, as root or as the user, in no unit.

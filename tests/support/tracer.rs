@@ -16,6 +16,15 @@ use super::run::{PROGRAM, Portclear, Run, Running};
 use super::wait::{DEADLINE, until};
 use super::{Signal, libc};
 
+/// A shell that becomes its arguments when the gate opens.
+pub(super) const GATE: [&str; 3] = ["/bin/sh", "-c", r#"read -r line; exec "$0" "$@" </dev/null"#];
+
+/// The call by which portclear waits for processes.
+#[cfg(target_arch = "x86_64")]
+const POLL: libc::c_long = libc::SYS_poll;
+#[cfg(target_arch = "aarch64")]
+const POLL: libc::c_long = libc::SYS_ppoll;
+
 /// A run of portclear under a tracer. The calling thread is the tracer until the end.
 pub(crate) struct Traced {
     pid: Pid,
@@ -26,7 +35,12 @@ impl Traced {
     /// [`Portclear::traced`] calls it.
     #[track_caller]
     pub(super) fn start(program: Portclear) -> Self {
-        let mut running = program.spawn_gated(PROGRAM.as_ref());
+        Self::behind_gate(program.spawn_gated(PROGRAM.as_ref()))
+    }
+
+    /// Seizes a shell at a closed gate, and opens it.
+    #[track_caller]
+    pub(super) fn behind_gate(mut running: Running) -> Self {
         let pid = pid_of(running.process());
         let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC | Options::PTRACE_O_EXITKILL;
         ptrace::seize(pid, options).expect("ptrace");
@@ -62,6 +76,17 @@ impl Traced {
                 && entered(pid)
                     .is_some_and(|(number, arguments)| i64::try_from(number) == Ok(call) && wanted(arguments))
         });
+    }
+
+    /// Runs to the next wait for processes, and through it. It fails (EINVAL): poll(2) takes no more descriptors than
+    /// there may be.
+    #[track_caller]
+    pub(crate) fn fail_wait(&mut self) {
+        self.run_to(POLL);
+        let count = exchange_second(self.pid, u32::MAX.into());
+        self.run_until(|stop| matches!(stop, WaitStatus::PtraceSyscall(_)));
+        // The kernel changes no argument, so the program may count on it.
+        exchange_second(self.pid, count);
     }
 
     /// Runs to the end. Gives every system call on the way, with its path if it takes one.
@@ -164,6 +189,18 @@ fn entered(pid: Pid) -> Option<(u64, [u64; 6])> {
         let regs = ptrace::getregset::<ptrace::regset::NT_PRSTATUS>(pid).ok()?.regs;
         Some((regs[8], [regs[0], regs[1], regs[2], regs[3], regs[4], regs[5]]))
     }
+}
+
+/// Changes the second argument of a call. Gives what it was.
+fn exchange_second(pid: Pid, argument: u64) -> u64 {
+    let mut regs = ptrace::getregs(pid).unwrap();
+    #[cfg(target_arch = "x86_64")]
+    let second = &mut regs.rsi;
+    #[cfg(target_arch = "aarch64")]
+    let second = &mut regs.regs[1];
+    let before = std::mem::replace(second, argument);
+    ptrace::setregs(pid, regs).unwrap();
+    before
 }
 
 impl Drop for Traced {

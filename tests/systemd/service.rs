@@ -33,8 +33,13 @@ impl<'a> Service<'a> {
     /// Runs portclear by hand, for this service.
     pub(crate) fn portclear(&self, arguments: &[&str]) -> Run {
         let options = self.options();
-        let options: Vec<&str> = options.iter().map(String::as_str).collect();
-        self.sd.portclear(&[&options[..], arguments].concat())
+        self.sd.portclear(&[&options.each_ref().map(String::as_str), arguments].concat())
+    }
+
+    /// The same under a tracer.
+    pub(crate) fn traced(&self, arguments: &[&str]) -> Traced {
+        let options = self.options();
+        self.sd.traced(&[&options.each_ref().map(String::as_str), arguments].concat())
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use self::left::{LIVE, Left, PAGE};
 use super::service::{Service, pids, with_servers};
+use super::tree::with_unmarked_child;
 use crate::instance::many::{LATE, MANY};
 use crate::support::*;
 
@@ -18,6 +19,7 @@ pub(crate) fn cases() -> Vec<Case> {
         f01_the_next_start_ends_them,
         f01_nothing_left_over_is_nothing_to_say,
         f02_late_forks_of_what_is_swept_are_counted,
+        e05_what_was_swept_is_told_where_the_rest_cannot_be_counted,
     ]
 }
 
@@ -122,5 +124,30 @@ fn f02_late_forks_of_what_is_swept_are_counted(sd: &Sd) {
     let (left, others) = (pids(&unit).len(), run.processes().len() - 1);
     assert!(others > 5 && others + left == MANY, "{others} of them, {left} left: {run}");
     assert_eq!(run.json()["swept"]["remainder"]["processes"], left, "{run}");
+    bystander.answers();
+}
+
+/// The wait for what stays behind fails. What was signalled before that is told all the same.
+fn e05_what_was_swept_is_told_where_the_rest_cannot_be_counted(sd: &Sd) {
+    let bystander = sd.bystander();
+    let (service, [port, free]) = (Service::new(sd), [(); 2].map(|()| sd.port()));
+    let (unit, [gateway, marked, stays], _files) = with_unmarked_child(sd, &service, port);
+    let mut run = service.traced(&["--sweep", "--json", &free.to_string()]);
+    run.run_to(libc::SYS_pidfd_send_signal);
+    run.run_to_call(libc::SYS_pidfd_open, |call| call[0] == u64::from(stays));
+    run.fail_wait();
+    let run = run.finish();
+    assert_eq!(run.status, 1, "{run}");
+    let document = run.json();
+    assert_eq!((&document["exit"], &document["ports"][0]["status"]), (&1.into(), &"free".into()), "{run}");
+    let swept = &document["swept"];
+    let why = "could not find out what is left over: cannot wait for a process: Invalid argument (os error 22)";
+    assert_eq!([&swept["status"], &swept["sentence"]], ["error", why], "{run}");
+    assert_eq!(swept["processes"].as_array().map(Vec::len), Some(2), "{run}");
+    for pid in [gateway, marked] {
+        said(&run, pid, ["leftover", "stale-leftover", "ended"], &["SIGTERM"]);
+    }
+    assert_eq!(unit.signals_of(gateway), ["TERM"]);
+    assert_eq!(pids(&unit), BTreeSet::from([stays]));
     bystander.answers();
 }

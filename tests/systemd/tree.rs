@@ -157,7 +157,7 @@ fn f02_what_stays_behind_is_counted(sd: &Sd) {
 /// A leftover gateway with two children. One of them has neither marker nor run. Gives the gateway, the marked child
 /// and the other one.
 #[track_caller]
-fn with_unmarked_child<'a>(sd: &'a Sd, service: &Service<'_>, port: u16) -> (Unit<'a>, [u32; 3], Installed) {
+pub(super) fn with_unmarked_child<'a>(sd: &'a Sd, service: &Service<'_>, port: u16) -> (Unit<'a>, [u32; 3], Installed) {
     let unmarked = ["/usr/bin/env", "-i", "/bin/sleep", "infinity"];
     let gateway = with_servers(service.gateway(port), 1).spawns(&unmarked).behind(&LAUNCHER);
     let gateway = sd.install(gateway);
