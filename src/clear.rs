@@ -1,7 +1,7 @@
 //! The eight steps: probe, listeners, holders, facts, judge, plan, end, prove. One way through; a second round only for
 //! what the first one left behind.
 
-use crate::answer::{Answer, Answers};
+use crate::answer::{Answer, Answers, fill_in};
 use crate::end::{self, Mode};
 use crate::judge::Asked;
 use crate::judge::plan::{self, Group};
@@ -15,10 +15,14 @@ const ROUNDS: usize = 5;
 pub(crate) fn run(specs: &[PortSpec], policy: &Policy, mode: Mode<'_>) -> Report {
     let mut answers = work(specs, policy, mode);
     answers.count_remainders();
-    answers.report()
+    let mut report = answers.report();
+    let of_ports = report.ports.iter_mut().flat_map(|port| port.holders.iter_mut().chain(&mut port.members));
+    let swept = report.swept.iter_mut().flat_map(|swept| &mut swept.processes);
+    fill_in(of_ports.chain(swept), &policy.service);
+    report
 }
 
-/// For a caller that binds next: nothing is counted in between, while somebody else might take the port.
+/// For a caller that binds next: nothing is counted or named in between, while somebody else might take the port.
 pub(crate) fn before_a_bind(spec: PortSpec, policy: &Policy) -> Option<PortReport> {
     work(&[spec], policy, Mode::Act(None)).report().ports.pop()
 }

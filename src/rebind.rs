@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
+use crate::answer::fill_in;
 use crate::bind_error::BindError;
 use crate::clear;
 use crate::end::KILL_WAIT;
@@ -42,7 +43,9 @@ pub(crate) fn bind_one(address: SocketAddr, policy: &Policy, start: Instant) -> 
             Next::LookBriefly => pause >= longest,
         };
         if over {
-            return Err(BindError::in_use(refused, whole(earlier, report, start)));
+            let mut report = whole(earlier, report, start);
+            fill_in(report.holders.iter_mut().chain(&mut report.members), &policy.service);
+            return Err(BindError::in_use(refused, report));
         }
         earlier.extend(report.holders.into_iter().filter(|holder| holder.ending.fate != Fate::Untouched));
         // No event tells that an address may be bound again: what took it may never have listened.

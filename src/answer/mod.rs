@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use crate::end::{Done, Target};
 use crate::judge::plan::{Group, Purpose};
-use crate::model::{Error, Fate, Outcome, Policy, PortReport, PortSpec, ProcessId, Report, SweepReport};
+use crate::model::{Error, Fate, Outcome, Policy, PortSpec, ProcessId, Report, SweepReport};
 use crate::read;
 pub(crate) use port::Answer;
 use port::State;
+pub(crate) use take::fill_in;
 use take::{take, tell};
 
 pub(crate) struct Answers<'a> {
@@ -105,8 +106,8 @@ impl<'a> Answers<'a> {
     /// What has no answer by now could not be found out.
     pub(crate) fn fail(&mut self, error: &Error) {
         self.open().for_each(|answer| answer.close(Err(error.clone())));
-        if self.policy.ends.sweep {
-            self.swept.get_or_insert_default().status = Err(error.clone());
+        if self.are_to_be_swept() {
+            self.swept = Some(SweepReport { status: Err(error.clone()), ..SweepReport::default() });
         }
     }
 
@@ -132,19 +133,7 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// User names and markers are for people to read, and filled in here alone.
     pub(crate) fn report(self) -> Report {
-        let ports: Vec<PortReport> = self.ports.into_iter().map(|answer| answer.report).collect();
-        let mut report = Report { ports, swept: self.swept };
-        let of_ports = report.ports.iter_mut().flat_map(|port| port.holders.iter_mut().chain(&mut port.members));
-        let swept = report.swept.iter_mut().flat_map(|swept| &mut swept.processes);
-        let mut names: Option<BTreeMap<u32, String>> = None;
-        for process in of_ports.chain(swept) {
-            let (uid, environ) = (process.process.facts.uid.value(), process.process.facts.environ.value());
-            let names = names.get_or_insert_with(read::user_names);
-            process.user = uid.and_then(|uid| names.get(uid)).cloned();
-            process.markers = environ.map(|environ| self.policy.service.markers_in(environ)).unwrap_or_default();
-        }
-        report
+        Report { ports: self.ports.into_iter().map(|answer| answer.report).collect(), swept: self.swept }
     }
 }

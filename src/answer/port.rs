@@ -68,7 +68,7 @@ impl Answer {
         let is_new = |judged: &Judged| !judged.judgement.verdict.is_stale() && asked.is_newer(&judged.process.facts);
         let has_ended = self.any_holder(|holder| matches!(holder.ending.fate, Fate::Ended(_)));
         let taken_again = has_ended && plan.holders.iter().any(is_new);
-        let changed = self.any_holder(|holder| !holder.ending.signals.is_empty());
+        let changed = self.any_holder(|holder| holder.ending.fate == Fate::Changed);
         for judged in &plan.holders {
             if let Some(new) = take(&mut self.report.holders, judged, Role::Holder) {
                 event::verdict(&plan.spec, new);

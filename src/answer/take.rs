@@ -1,8 +1,11 @@
 //! Take processes, and what came of them, into a report.
 
+use std::collections::BTreeMap;
+
 use crate::end::Target;
 use crate::judge::Judged;
-use crate::model::{Ending, Fate, ProcessReport, Role};
+use crate::model::{Ending, Fate, ProcessReport, Role, Service};
+use crate::read;
 
 /// Takes a process into the report: each once, as it was last seen, or as it was when it was signalled. Gives it where it
 /// was not judged like this at the last look.
@@ -29,5 +32,16 @@ pub(super) fn tell(processes: &mut [ProcessReport], targets: &[Target]) {
         if let Some(target) = targets.iter().find(|target| target.id() == process.process.id()) {
             process.ending = target.ending.clone();
         }
+    }
+}
+
+/// Fills in user names and markers. They are for people to read, so this comes last.
+pub(crate) fn fill_in<'r>(processes: impl Iterator<Item = &'r mut ProcessReport>, service: &Service) {
+    let mut names: Option<BTreeMap<u32, String>> = None;
+    for process in processes {
+        let (uid, environ) = (process.process.facts.uid.value(), process.process.facts.environ.value());
+        let names = names.get_or_insert_with(read::user_names);
+        process.user = uid.and_then(|uid| names.get(uid)).cloned();
+        process.markers = environ.map(|environ| service.markers_in(environ)).unwrap_or_default();
     }
 }

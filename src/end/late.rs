@@ -23,7 +23,9 @@ pub(super) fn forks(targets: &[Target], asked: &Asked<'_>, until: Instant) -> Re
     let relatives: Vec<Judged> = new.into_iter().map(|process| asked.judge(process.into())).collect();
     // Now, after all the others were read: an ended process is nobody's parent, and its pid may be another's.
     let alive = |target: &Target| target.pinned.pidfd().is_alive();
-    let base = targets.iter().map(|target| Ok((&target.judged, alive(target)?)));
+    // A target that lives on has its own children.
+    let base = targets.iter().filter(|target| !target.lives_on());
+    let base = base.map(|target| Ok((&target.judged, alive(target)?)));
     let family = Family { base: base.collect::<Result<_, Error>>()?, relatives: &relatives };
     let purpose = |of| targets.iter().find(|target| target.id() == of).map(|target| target.purpose);
     let of_purpose = |member: Member| Some((purpose(member.of)?, member.ended_with_its_instance()));

@@ -1,13 +1,13 @@
 //! End processes: ask, wait, make sure. Through their pidfds alone, all side by side, with one deadline.
 
 mod late;
+mod lines;
 mod next_signal;
 mod recheck;
 mod target;
 mod whom;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::iter::successors;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::judge::Asked;
@@ -15,8 +15,9 @@ use crate::judge::plan::Purpose;
 use crate::model::{Error, Fate, Observer, ProcessId, Progress, Role, Sent, Signal};
 use crate::read::{self, Delivery, PidFd};
 use crate::say::event;
-use next_signal::{Phase, Standing, next_signal};
-use recheck::{Recheck, recheck};
+use lines::Lines;
+use next_signal::{Phase, next_signal};
+use recheck::Recheck;
 
 pub(crate) use next_signal::{Clock, KILL_WAIT};
 pub(crate) use target::Target;
@@ -70,8 +71,7 @@ pub(crate) fn all(mut targets: Vec<Target>, asked: &Asked<'_>, clock: &mut Optio
 
 fn is_same(holder: &mut Target, asked: &Asked<'_>) -> bool {
     let held = || holder.pinned.held(&holder.judged.process.inodes);
-    let same =
-        recheck(&holder.pinned, &holder.judged, asked) == Recheck::Same && held().is_ok_and(|held| !held.is_empty());
+    let same = holder.recheck(asked) == Recheck::Same && held().is_ok_and(|held| !held.is_empty());
     holder.rechecked = same;
     same
 }
@@ -86,12 +86,22 @@ struct Round<'a, 'o> {
     error: Option<Error>,
 }
 
+/// What one pass over the targets did.
+#[derive(Default)]
+struct Pass {
+    signalled: bool,
+    /// A target is gone, or is spared from now on.
+    has_closed: bool,
+    /// A target is asked at half the grace, unless the targets above it end before.
+    waits_for_half: bool,
+}
+
 impl Round<'_, '_> {
     /// An error: nothing can be waited for any more, so nobody is signalled any more.
     fn run(&mut self) -> Result<(), Error> {
         let mut phase = Phase::Asking;
         loop {
-            let signalled = self.signal(phase);
+            let pass = self.signal(phase);
             let in_grace = Instant::now() < self.clock.grace;
             if phase == Phase::Asking && !in_grace {
                 if !self.asked.policy.kill {
@@ -103,73 +113,76 @@ impl Round<'_, '_> {
                 continue;
             }
             // A target that forks faster than it ends is never alone: its forks are looked for after each SIGKILL.
-            let forks = phase == Phase::Killing && signalled || !self.is_any_open();
+            let forks = phase == Phase::Killing && pass.signalled || !self.is_any_open();
             if Instant::now() < self.clock.end && forks && self.take_late_forks() {
                 continue;
             }
             if !self.is_any_open() || Instant::now() >= self.clock.end {
                 return Ok(());
             }
-            self.wait(self.next_time(phase))?;
+            self.wait(match phase {
+                Phase::Killing => self.clock.end,
+                Phase::Asking if pass.waits_for_half => self.clock.half,
+                Phase::Asking => self.clock.grace,
+            })?;
         }
     }
 
-    /// Signals every target that is due, after it was read again. Whether there was one.
-    fn signal(&mut self, phase: Phase) -> bool {
-        let above: BTreeMap<ProcessId, ProcessId> =
-            self.targets.iter().filter_map(|target| Some((target.id(), target.above?))).collect();
-        let open: BTreeSet<ProcessId> = self.targets.iter().filter(|target| target.is_open()).map(Target::id).collect();
-        // Bounded, for a pid that was reused while the tree was read could close a circle.
-        let line = |of: &Target| successors(of.above, |id| above.get(id).copied()).take(above.len());
+    /// Signals every target that is due. A target that is gone, or is spared from now on, makes others due at once.
+    fn signal(&mut self, phase: Phase) -> Pass {
+        let mut pass = self.signal_once(phase);
+        while pass.has_closed {
+            let signalled = pass.signalled;
+            pass = self.signal_once(phase);
+            pass.signalled |= signalled;
+        }
+        pass
+    }
+
+    fn signal_once(&mut self, phase: Phase) -> Pass {
         let past_half = Instant::now() >= self.clock.half;
-        let mut signalled = false;
+        let mut pass = Pass::default();
+        let lines = Lines::of(&self.targets);
         for target in &mut self.targets {
-            let standing = Standing {
-                ended: !target.is_open(),
-                asked: !target.ending.signals.is_empty(),
-                killed: target.was_sent(Signal::KILL),
-                somebody_above: line(target).any(|id| open.contains(&id)),
-            };
+            let standing = lines.standing(target);
             let rechecked = std::mem::take(&mut target.rechecked);
-            let Some(signal) = next_signal(phase, standing, past_half, self.asked.policy) else { continue };
-            let now = match rechecked {
-                true => Recheck::Same,
-                false => recheck(&target.pinned, &target.judged, self.asked),
-            };
-            match now {
-                Recheck::Same => {
-                    signalled = true;
-                    if let Err(error) = send(target, signal, &self.clock) {
-                        self.error.get_or_insert(error);
-                    }
-                }
-                Recheck::Ending => {}
-                Recheck::Gone => target.has_ended(&self.clock),
-                Recheck::Changed => target.ending.fate = Fate::Changed,
-                Recheck::Unread => target.ending.fate = Fate::Unread,
+            if standing.is_spared() && target.is_of_the_tree() {
+                target.ending.fate = Fate::Untouched;
+                pass.has_closed = true;
+                continue;
             }
+            let Some(signal) = next_signal(phase, standing, past_half, self.asked.policy) else {
+                pass.waits_for_half |= !past_half && target.is_open() && target.ending.signals.is_empty();
+                continue;
+            };
+            let now = if rechecked { Recheck::Same } else { target.recheck(self.asked) };
+            if now == Recheck::Same {
+                pass.signalled = true;
+                if let Err(error) = send(target, signal, &self.clock) {
+                    self.error.get_or_insert(error);
+                }
+            } else {
+                target.learn(now, &self.clock);
+            }
+            pass.has_closed |= !target.is_open();
         }
-        signalled
-    }
-
-    /// When the next target is due, or the time is over.
-    fn next_time(&self, phase: Phase) -> Instant {
-        let unasked = |target: &Target| target.is_open() && target.ending.signals.is_empty();
-        match phase {
-            Phase::Killing => self.clock.end,
-            Phase::Asking if Instant::now() < self.clock.half && self.targets.iter().any(unasked) => self.clock.half,
-            Phase::Asking => self.clock.grace,
-        }
+        pass
     }
 
     fn is_any_open(&self) -> bool {
         self.targets.iter().any(Target::is_open)
     }
 
-    /// Whether there were any.
+    /// Whether there were any. A target that has executed something since is found out first: its children are its own.
     fn take_late_forks(&mut self) -> bool {
         if !self.asked.policy.ends.tree {
             return false;
+        }
+        // A process in the middle of its exit cannot be told from one that has executed something.
+        let may_change = |target: &&mut Target| target.is_open() && !target.was_sent(Signal::KILL);
+        for target in self.targets.iter_mut().filter(may_change) {
+            let now = target.recheck(self.asked);
+            target.learn(now, &self.clock);
         }
         match late::forks(&self.targets, self.asked, self.clock.end) {
             Ok(forks) => {

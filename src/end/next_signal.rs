@@ -45,6 +45,15 @@ pub(crate) struct Standing {
     pub(crate) killed: bool,
     /// A target above it has not ended.
     pub(crate) somebody_above: bool,
+    /// A target above it is spared, and lives on.
+    pub(crate) spared_above: bool,
+}
+
+impl Standing {
+    /// Nobody has signalled it, and the process that started it lives on.
+    pub(crate) const fn is_spared(&self) -> bool {
+        self.spared_above && !self.ended && !self.asked && !self.killed
+    }
 }
 
 /// `past_half`: half of the grace is over.
@@ -85,8 +94,13 @@ mod tests {
         ];
         for (phase, words, past_half, expected) in table {
             let is = |word| words.split(' ').any(|one| one == word);
-            let target =
-                Standing { ended: is("ended"), asked: is("asked"), killed: is("killed"), somebody_above: is("below") };
+            let target = Standing {
+                ended: is("ended"),
+                asked: is("asked"),
+                killed: is("killed"),
+                somebody_above: is("below"),
+                spared_above: false,
+            };
             assert_eq!(next_signal(phase, target, past_half, &policy), expected, "{phase:?} {words}");
             let gentle = next_signal(phase, target, past_half, &policy.clone().no_kill());
             assert_eq!(gentle, expected.filter(|_| phase == Asking), "{phase:?} {words}, no kill");

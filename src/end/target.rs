@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use super::next_signal::Clock;
-use crate::judge::Judged;
+use super::recheck::{Recheck, recheck};
 use crate::judge::instance::Member;
 use crate::judge::plan::Purpose;
-use crate::model::{Ending, Fate, ProcessId, Role, Signal};
+use crate::judge::{Asked, Judged};
+use crate::model::{Ending, Fate, ProcessId, Role, Signal, Verdict, Why};
 use crate::read::Pinned;
 
 /// A process that is to be ended.
@@ -44,6 +45,30 @@ impl Target {
     /// It has executed something since it was signalled.
     pub(crate) fn has_changed(&self) -> bool {
         self.ending.fate == Fate::Changed
+    }
+
+    /// It was spared, or could not be signalled: the processes that it started are its own.
+    pub(super) const fn lives_on(&self) -> bool {
+        matches!(self.ending.fate, Fate::Changed | Fate::Unread | Fate::NotPermitted)
+    }
+
+    /// It is ended for nothing but that an ended process started it.
+    pub(super) fn is_of_the_tree(&self) -> bool {
+        self.judged.judgement.verdict == Verdict::Stale(Why::Tree)
+    }
+
+    pub(super) fn recheck(&self, asked: &Asked<'_>) -> Recheck {
+        recheck(&self.pinned, &self.judged, asked)
+    }
+
+    /// Takes in what it was found to be now.
+    pub(super) fn learn(&mut self, now: Recheck, clock: &Clock) {
+        match now {
+            Recheck::Same | Recheck::Ending => {}
+            Recheck::Gone => self.has_ended(clock),
+            Recheck::Changed => self.ending.fate = Fate::Changed,
+            Recheck::Unread => self.ending.fate = Fate::Unread,
+        }
     }
 
     pub(super) fn was_sent(&self, signal: Signal) -> bool {

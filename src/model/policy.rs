@@ -64,9 +64,10 @@ pub(crate) struct Ends {
 
 impl Policy {
     /// Ends stale instances of `service` with SIGTERM, and after 10 s of grace with SIGKILL.
-    pub fn new(service: Service) -> Self {
+    pub const fn new(service: Service) -> Self {
         let grace = Duration::from_secs(10);
-        Self { service, grace, signal: Signal::TERM, kill: true, protect: Vec::new(), ends: Ends::default() }
+        let ends = Ends { any_owner: false, live: false, offspring: false, tree: false, sweep: false };
+        Self { service, grace, signal: Signal::TERM, kill: true, protect: Vec::new(), ends }
     }
 
     /// How long an instance may take to end, counted from the first signal of the call. All instances have the same

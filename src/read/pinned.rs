@@ -109,26 +109,45 @@ impl Pins {
     pub(crate) fn pin<T>(
         &mut self, mut wanted: impl Iterator<Item = T>, id: impl Fn(&T) -> ProcessId,
     ) -> Result<Held<T>, Error> {
-        let mut held = Held { pinned: Vec::new(), rest: Vec::new() };
+        let (mut pinned, mut new) = (Vec::new(), Vec::new());
         while let Some(next) = wanted.next() {
-            match Pinned::again(id(&next)) {
-                Ok(Some(pinned)) => {
-                    self.add(id(&next), pinned);
-                    held.pinned.push(next);
-                }
-                Ok(None) => {}
+            let id_of = id(&next);
+            match self.hold(id_of) {
+                Ok(Hold::New) => new.push(id_of),
+                Ok(Hold::Known) => {}
+                Ok(Hold::Ended) => continue,
                 Err(error) if is_out_of_descriptors(&error) => {
-                    held.rest.extend(held.pinned.drain(held.pinned.len().saturating_sub(SPARE)..));
-                    held.rest.iter().for_each(|one| drop(self.0.remove(&id(one))));
-                    held.rest.push(next);
-                    held.rest.extend(wanted);
-                    break;
+                    // A process that was pinned before this call is somebody else's, too.
+                    let spare = new.split_off(new.len().saturating_sub(SPARE));
+                    spare.iter().for_each(|id| drop(self.0.remove(id)));
+                    let (mut rest, kept): (Vec<_>, Vec<_>) =
+                        pinned.into_iter().partition(|one| spare.contains(&id(one)));
+                    rest.push(next);
+                    rest.extend(wanted);
+                    return Ok(Held { pinned: kept, rest });
                 }
                 Err(error) => return Err(error),
             }
+            pinned.push(next);
         }
-        Ok(held)
+        Ok(Held { pinned, rest: Vec::new() })
     }
+
+    fn hold(&mut self, id: ProcessId) -> Result<Hold, Error> {
+        if let Some(pinned) = self.0.get(&id) {
+            return Ok(if pinned.pidfd().is_alive()? { Hold::Known } else { Hold::Ended });
+        }
+        let Some(pinned) = Pinned::again(id)? else { return Ok(Hold::Ended) };
+        self.add(id, pinned);
+        Ok(Hold::New)
+    }
+}
+
+/// What became of a wish to pin a process.
+enum Hold {
+    New,
+    Known,
+    Ended,
 }
 
 /// The process, or the machine, has no file descriptor left.

@@ -81,15 +81,16 @@ impl PortReport {
             WhyHeld::Changed => "held by what a signalled process became, and left alone".to_owned(),
             WhyHeld::Elsewhere(id) => {
                 let member = self.process(id).map_or_else(String::new, |member| named(member, " (pid ") + ")");
-                format!("held by an instance of which {member} serves another port, too: nothing was signalled")
+                let nothing = self.nothing_signalled(": ");
+                format!("held by an instance of which {member} serves another port, too{nothing}")
             }
             WhyHeld::Spared => match self.holders.iter().find_map(live_unit) {
                 Some(unit) => {
                     let own = self.asker.as_ref().and_then(|asker| asker.unit.as_ref());
                     let here = own.map(|own| format!(", this is {own}")).unwrap_or_default();
-                    format!("held by unit {unit}, which is running{here}: nothing was signalled")
+                    format!("held by unit {unit}, which is running{here}{}", self.nothing_signalled(": "))
                 }
-                None => "held, and left alone: nothing was signalled".to_owned(),
+                None => format!("held, and left alone{}", self.nothing_signalled(": ")),
             },
         }
     }
@@ -103,7 +104,7 @@ impl PortReport {
         match why {
             WhyUnseen::NobodyListens => self.nobody_listens(),
             WhyUnseen::Unsettled => {
-                "its holders kept changing while they were looked at; nothing was signalled".to_owned()
+                format!("its holders kept changing while they were looked at{}", self.nothing_signalled("; "))
             }
             WhyUnseen::NotPermitted(id) => format!("{} may not be signalled from here", owner(id)),
             WhyUnseen::Unread(id) => {
@@ -160,6 +161,12 @@ impl PortReport {
             0 => String::new(),
             left => format!("; {} started by it {there}, with {}", processes(left), self.remainder),
         }
+    }
+
+    /// Only where it is true of the whole call.
+    fn nothing_signalled(&self, after: &str) -> String {
+        let untouched = self.processes().all(|process| process.ending.signals.is_empty());
+        if untouched { format!("{after}nothing was signalled") } else { String::new() }
     }
 
     fn count(&self, is: fn(&Fate) -> bool) -> usize {

@@ -25,7 +25,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("answer", &["end", "judge", "read", "say", "model"]),
     ("clear", &["answer", "end", "judge", "read", "model"]),
     ("bind_error", &["say", "model"]),
-    ("rebind", &["clear", "end", "read", "bind_error", "model"]),
+    ("rebind", &["answer", "clear", "end", "read", "bind_error", "model"]),
     ("system", &["rebind", "clear", "end", "read", "model"]),
     ("elsewhere", &["bind_error", "model"]),
     ("bind", &["system", "bind_error", "model"]),
