@@ -1,5 +1,5 @@
-//! The eight steps: probe, listeners, holders, facts, judge, plan, end, prove. One way through; a second round only for
-//! what the first one left behind.
+//! The eight steps: probe, listeners, holders, facts, judge, plan, end, prove. A further round handles only what the
+//! one before left behind.
 
 use crate::answer::{Answer, Answers};
 use crate::end::{self, Mode};
@@ -8,8 +8,8 @@ use crate::judge::plan::{self, Group};
 use crate::model::{Error, Policy, PortReport, PortSpec, Report};
 use crate::read::{self, Lines, Look, Processes};
 
-/// A process that forks while it is ended leaves a child that holds the same socket, and a process that changes while
-/// it is judged is looked at again. Neither is chased for ever.
+/// A process that forks while it is ended leaves a child with the same socket. A process that changes while it is
+/// judged is read again. Neither goes on for ever.
 const ROUNDS: usize = 5;
 
 pub(crate) fn run(specs: &[PortSpec], policy: &Policy, mode: Mode<'_>) -> Report {
@@ -18,7 +18,7 @@ pub(crate) fn run(specs: &[PortSpec], policy: &Policy, mode: Mode<'_>) -> Report
     answers.report()
 }
 
-/// For a caller that binds next: nothing is counted in between, while somebody else might take the port.
+/// For a caller that binds next. It does not count the remainder: meanwhile somebody else might take the port.
 pub(crate) fn before_a_bind(spec: PortSpec, policy: &Policy) -> Option<PortReport> {
     work(&[spec], policy, Mode::Act(None)).report().ports.pop()
 }

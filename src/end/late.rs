@@ -1,4 +1,4 @@
-//! Find the processes that have come to the trees of the targets since the call began.
+//! Find late forks: processes that have come to the trees of the targets since the call began.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -10,18 +10,18 @@ use crate::judge::{Asked, Judged};
 use crate::model::{Error, ProcessId};
 use crate::read::{self, Pins};
 
-/// Late forks, and those that the descriptors did not suffice for.
+/// Late forks, and those for which there were too few descriptors.
 pub(super) struct Forks {
     pub(super) targets: Vec<Target>,
     pub(super) missed: BTreeSet<(Purpose, ProcessId)>,
 }
 
-/// Late forks, as far as they are found by `until`.
+/// Late forks. The search stops at `until`.
 pub(super) fn forks(targets: &[Target], asked: &Asked<'_>, until: Instant) -> Result<Forks, Error> {
     let known: Vec<_> = targets.iter().map(|target| &*target.judged.process).collect();
     let new = read::newcomers(&known, asked.caller.since, until, &asked.policy.service)?;
     let relatives: Vec<Judged> = new.into_iter().map(|process| asked.judge(process.into())).collect();
-    // Now, after all the others were read: an ended process is nobody's parent, and its pid may be another's.
+    // After the relatives were read: an ended process is nobody's parent, and its pid may have been reused.
     let alive = |target: &Target| target.pinned.pidfd().is_alive();
     let base = targets.iter().map(|target| Ok((&target.judged, alive(target)?)));
     let family = Family { base: base.collect::<Result<_, Error>>()?, relatives: &relatives };
