@@ -38,7 +38,7 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
-            // Where standard error is gone too, the exit status is all that is left to say.
+            // If standard error is closed, only the exit status can tell.
             let _ = writeln!(io::stderr(), "portclear: {error:#}");
             Exit::Error.into()
         }
@@ -62,8 +62,8 @@ fn run(request: &Request) -> anyhow::Result<Exit> {
     Ok(Exit::of(&report))
 }
 
-/// Each process that is to be ended is held by two descriptors, and there may be hundreds; the soft limit is often
-/// 1024 for the sake of select(2), which nothing here uses. Where it cannot be raised, fewer are ended at once.
+/// Each target takes two descriptors, and there may be hundreds. The soft limit is often 1024 for the sake of
+/// select(2), which nothing here uses. If it cannot be raised, fewer processes are ended at once.
 fn raise_descriptor_limit() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard
@@ -89,11 +89,11 @@ fn show(request: &Request, report: &Report) -> io::Result<()> {
     out.flush()
 }
 
-/// How the report is shown on which stream.
+/// How to show the report on which stream.
 struct Shown {
     quiet: bool,
     verbose: bool,
-    /// The journal is read by the line, however much is asked for.
+    /// Paragraphs instead of lines. The journal always gets lines.
     block: bool,
     out_is_journal: bool,
     err_is_journal: bool,
@@ -107,7 +107,7 @@ impl Shown {
         Self { quiet, verbose, block, out_is_journal, err_is_journal }
     }
 
-    /// Where nobody reads standard error, the rest of the report is still wanted.
+    /// Errors of standard error are ignored: the rest of the report is still wanted.
     fn port(&self, out: &mut impl Write, port: &PortReport) -> io::Result<()> {
         let prefix = |journal: bool| if journal { journal::prefix(Exit::of_port(port)) } else { "" };
         let mut err = io::stderr();
@@ -127,7 +127,7 @@ impl Shown {
         }
     }
 
-    /// The same for what was swept.
+    /// The same for the sweep.
     fn sweep(&self, out: &mut impl Write, swept: &SweepReport) -> io::Result<()> {
         let prefix = |journal: bool| match (journal, &swept.status) {
             (false, _) => "",
@@ -168,7 +168,7 @@ mod tests {
         let rows = [("free", "idle"), ("held", "idle"), ("held", "2,000 processes of 100 descriptors")];
         let measured = rows.map(|(port, machine)| {
             let row = page.split(&format!("| {port} | {machine} | ")).nth(1).unwrap();
-            // After that of bare.
+            // The first figure is that of `bare`.
             row.split(" | ").nth(1).unwrap().split(' ').next().unwrap()
         });
         assert_eq!(quoted, measured);

@@ -23,8 +23,8 @@ fn style(port: &PortReport) -> Style {
     color.on_default().bold()
 }
 
-/// One line per holder and for what belongs to them, and one for the port; each after `prefix`. A port that was
-/// cleared of one holder is one event, and one line.
+/// One line for each holder and each group of members, and one for the port, each after `prefix`. In the journal, a
+/// port that was cleared of one holder gets a single line.
 pub(crate) fn lines(out: &mut impl Write, port: &PortReport, prefix: &str, verbose: bool) -> io::Result<()> {
     if matches!(port.status, Ok(Outcome::Free)) && !verbose {
         return Ok(());
@@ -38,14 +38,14 @@ pub(crate) fn lines(out: &mut impl Write, port: &PortReport, prefix: &str, verbo
     for group in groups(&port.members, verbose) {
         line(out, &head, &group, "")?;
     }
-    // What could not be found out is said on standard error.
+    // Standard error has the errors.
     match port.status {
         Ok(_) if !one_line => writeln!(out, "{head}{}{}", port.sentence(), advice(port)),
         _ => Ok(()),
     }
 }
 
-/// The same for what was swept.
+/// The same for the sweep.
 pub(crate) fn swept_lines(out: &mut impl Write, swept: &SweepReport, prefix: &str, verbose: bool) -> io::Result<()> {
     if swept.processes.is_empty() && !verbose {
         return Ok(());
@@ -63,13 +63,13 @@ fn line(out: &mut impl Write, head: &str, group: &[&ProcessReport], on: &str) ->
     writeln!(out, "{head}{}{on}: {}: {}{ending}", what(group), verdict(first), first.reason())
 }
 
-/// A paragraph per holder, and for what belongs to them, below a line for the port.
+/// A line for the port, then a paragraph for each holder and each group of members.
 pub(crate) fn block(out: &mut impl Write, port: &PortReport, verbose: bool) -> io::Result<()> {
     if matches!(port.status, Ok(Outcome::Free)) && !verbose {
         return Ok(());
     }
     let style = style(port);
-    // What could not be found out is said on standard error.
+    // Standard error has the errors.
     if port.status.is_ok() {
         writeln!(out, "{BOLD}port {}{BOLD:#}: {style}{}{}{style:#}", port.spec, port.sentence(), advice(port))?;
     }
@@ -82,7 +82,7 @@ pub(crate) fn block(out: &mut impl Write, port: &PortReport, verbose: bool) -> i
     Ok(())
 }
 
-/// The same for what was swept.
+/// The same for the sweep.
 pub(crate) fn swept_block(out: &mut impl Write, swept: &SweepReport, verbose: bool) -> io::Result<()> {
     if swept.processes.is_empty() && !verbose {
         return Ok(());
