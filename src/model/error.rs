@@ -1,4 +1,4 @@
-//! Why something could not be found out. A refusal is no error: it is an answer of the report.
+//! Why something could not be found out. A refusal is no error: the report gives it as an answer.
 
 use std::fmt;
 use std::io;

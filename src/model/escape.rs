@@ -1,8 +1,8 @@
 //! Text of other processes, made safe to print.
 
-/// Escapes text of other processes (argv, comm, a path). Control, bidirectional and other invisible characters look as
-/// in Rust, and bytes that are not UTF-8 look like `\xNN`. The result is one line. It is reversible, so two different
-/// names never look alike.
+/// Escapes text of other processes (argv, comm, a path): control, bidirectional and other invisible characters as Rust
+/// does, and bytes that are not UTF-8 as `\xNN`. The result is one line. It is reversible, so two different names never
+/// look alike.
 ///
 /// ```
 /// assert_eq!(portclear::report::escape(b"node \x1b[2J\xff"), r"node \u{1b}[2J\xff");
