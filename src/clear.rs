@@ -43,8 +43,8 @@ fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>) -> Res
         // 2 listeners, 3 holders, 4 facts
         let Look { world, mut pins } = read::look(&answers.open_ports(), &policy.service, std::mem::take(&mut lines))?;
         // 5 judge, 6 plan
-        let take = |answer: &mut Answer| answer.take(plan::port(answer.spec(), &world, &asked), &world, &asked);
-        let mut groups: Vec<Group> = answers.open().filter_map(take).collect();
+        let apply = |answer: &mut Answer| answer.apply(plan::port(answer.spec(), &world, &asked), &world, &asked);
+        let mut groups: Vec<Group> = answers.open().filter_map(apply).collect();
         // Before the first signal: afterwards children have another parent.
         let mut processes = Processes::default();
         for group in &mut groups {

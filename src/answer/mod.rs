@@ -12,7 +12,7 @@ use crate::model::{Error, Fate, Outcome, Policy, PortReport, PortSpec, ProcessId
 use crate::read;
 pub(crate) use port::Answer;
 use port::State;
-use take::{take, tell};
+use take::{add, write_endings};
 
 pub(crate) struct Answers<'a> {
     policy: &'a Policy,
@@ -20,7 +20,7 @@ pub(crate) struct Answers<'a> {
     /// `None`: the policy does not sweep, or has not swept yet.
     swept: Option<SweepReport>,
     /// The remainders. A process is counted once, however many rounds have seen it.
-    left: BTreeMap<Purpose, BTreeSet<ProcessId>>,
+    remainders: BTreeMap<Purpose, BTreeSet<ProcessId>>,
 }
 
 impl<'a> Answers<'a> {
@@ -33,7 +33,7 @@ impl<'a> Answers<'a> {
                 ports.push(Answer::probe(*spec, start));
             }
         }
-        Self { policy, ports, swept: None, left: BTreeMap::new() }
+        Self { policy, ports, swept: None, remainders: BTreeMap::new() }
     }
 
     pub(crate) fn are_complete(&self) -> bool {
@@ -64,7 +64,7 @@ impl<'a> Answers<'a> {
                 answer.expect(group);
             }
             if group.refused.is_none() {
-                self.left.entry(group.purpose).or_default().extend(&group.left);
+                self.remainders.entry(group.purpose).or_default().extend(&group.remainder);
             }
         }
         if let Some(status) = swept {
@@ -77,16 +77,16 @@ impl<'a> Answers<'a> {
     /// Records what became of the targets, with late forks among them.
     pub(crate) fn record(&mut self, done: &Done) {
         for (purpose, id) in &done.missed {
-            self.left.entry(*purpose).or_default().insert(*id);
+            self.remainders.entry(*purpose).or_default().insert(*id);
         }
         for answer in self.ports.iter_mut().filter(|answer| answer.state == State::Tried) {
             answer.record(&done.targets);
         }
         if let Some(swept) = &mut self.swept {
             for target in done.targets.iter().filter(|target| target.purpose == Purpose::Sweep) {
-                take(&mut swept.processes, &target.judged, target.role);
+                add(&mut swept.processes, &target.judged, target.role);
             }
-            tell(&mut swept.processes, &done.targets);
+            write_endings(&mut swept.processes, &done.targets);
         }
     }
 
@@ -113,18 +113,18 @@ impl<'a> Answers<'a> {
     /// Counts the remainders: processes that the ended instances started, and that are still there.
     pub(crate) fn count_remainders(&mut self) {
         let none = BTreeSet::new();
-        let left = |purpose| self.left.get(&purpose).unwrap_or(&none);
+        let remainder_of = |purpose| self.remainders.get(&purpose).unwrap_or(&none);
         for answer in &mut self.ports {
             // In a dry run nothing has lost its parent, so nothing is about to end.
             let waits = !matches!(answer.report.status, Ok(Outcome::WouldClear));
-            match read::remainder(left(Purpose::Port(answer.report.spec)), waits) {
+            match read::remainder(remainder_of(Purpose::Port(answer.report.spec)), waits) {
                 Ok(remainder) => answer.report.remainder = remainder,
                 Err(error) => answer.close(Err(error)),
             }
         }
         if let Some(swept) = &mut self.swept {
             let waits = swept.processes.iter().any(|process| process.ending.fate != Fate::Untouched);
-            match read::remainder(left(Purpose::Sweep), waits) {
+            match read::remainder(remainder_of(Purpose::Sweep), waits) {
                 Ok(remainder) => swept.remainder = remainder,
                 // The report still says what was signalled.
                 Err(error) => swept.status = Err(error),

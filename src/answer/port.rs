@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::take::{take, tell};
+use super::take::{add, write_endings};
 use crate::end::Target;
 use crate::judge::plan::{Decision, Group, PortPlan, Purpose, Refused};
 use crate::judge::{Asked, Judged};
@@ -53,7 +53,7 @@ impl Answer {
     }
 
     /// Applies a plan. Gives the group to end, if all holders are to be ended.
-    pub(crate) fn take(&mut self, plan: PortPlan, world: &World, asked: &Asked<'_>) -> Option<Group> {
+    pub(crate) fn apply(&mut self, plan: PortPlan, world: &World, asked: &Asked<'_>) -> Option<Group> {
         let caller = &asked.caller;
         self.report.asker = Some(Asker { uid: caller.uid, unit: caller.unit.clone(), blind: caller.blind });
         if plan.decision == Decision::NobodyListens {
@@ -70,7 +70,7 @@ impl Answer {
         let taken_again = has_ended && plan.holders.iter().any(is_new);
         let changed = self.any_holder(|holder| !holder.ending.signals.is_empty());
         for judged in &plan.holders {
-            if let Some(new) = take(&mut self.report.holders, judged, Role::Holder) {
+            if let Some(new) = add(&mut self.report.holders, judged, Role::Holder) {
                 event::verdict(&plan.spec, new);
             }
         }
@@ -108,7 +108,7 @@ impl Answer {
     /// Records the members, or the reason of a refusal.
     pub(super) fn expect(&mut self, group: &Group) {
         for member in &group.members {
-            if let Some(new) = take(&mut self.report.members, &member.judged, member.role) {
+            if let Some(new) = add(&mut self.report.members, &member.judged, member.role) {
                 event::verdict(&self.report.spec, new);
             }
         }
@@ -123,11 +123,11 @@ impl Answer {
     pub(super) fn record(&mut self, targets: &[Target]) {
         for target in targets.iter().filter(|target| target.purpose == Purpose::Port(self.report.spec)) {
             if !self.report.processes().any(|known| known.process.id() == target.id()) {
-                take(&mut self.report.members, &target.judged, target.role);
+                add(&mut self.report.members, &target.judged, target.role);
             }
         }
-        tell(&mut self.report.holders, targets);
-        tell(&mut self.report.members, targets);
+        write_endings(&mut self.report.holders, targets);
+        write_endings(&mut self.report.members, targets);
     }
 
     /// The bind comes first: a process that is still there may have let go of the port.

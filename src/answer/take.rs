@@ -6,7 +6,7 @@ use crate::model::{Ending, Fate, ProcessReport, Role};
 
 /// Adds a process to the report, each once: as it was when it was signalled, or else as it was last seen. Gives it if
 /// its judgement is new.
-pub(super) fn take<'r>(into: &'r mut Vec<ProcessReport>, judged: &Judged, role: Role) -> Option<&'r ProcessReport> {
+pub(super) fn add<'r>(into: &'r mut Vec<ProcessReport>, judged: &Judged, role: Role) -> Option<&'r ProcessReport> {
     let same = |known: &ProcessReport| known.process.id() == judged.id();
     if into.iter().any(|known| same(known) && known.ending.fate != Fate::Untouched) {
         return None;
@@ -24,7 +24,7 @@ pub(super) fn take<'r>(into: &'r mut Vec<ProcessReport>, judged: &Judged, role: 
 }
 
 /// Writes to each process what became of its target.
-pub(super) fn tell(processes: &mut [ProcessReport], targets: &[Target]) {
+pub(super) fn write_endings(processes: &mut [ProcessReport], targets: &[Target]) {
     for process in processes.iter_mut().filter(|process| process.ending.fate == Fate::Untouched) {
         if let Some(target) = targets.iter().find(|target| target.id() == process.process.id()) {
             process.ending = target.ending.clone();

@@ -30,7 +30,7 @@ pub(super) fn forks(targets: &[Target], asked: &Asked<'_>, until: Instant) -> Re
     let members = family.members(asked).into_iter().filter_map(of_purpose);
     let mut pins = Pins::default();
     let held = pins.pin(members, |(_, member)| member.judged.id())?;
-    let missed = held.rest.iter().map(|(purpose, member)| (*purpose, member.judged.id())).collect();
+    let missed = held.unpinned.iter().map(|(purpose, member)| (*purpose, member.judged.id())).collect();
     let mut targets = Vec::new();
     for (purpose, member) in held.pinned {
         targets.push(Target::of_member(pins.get(member.judged.id())?.clone(), purpose, member));

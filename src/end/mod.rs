@@ -98,13 +98,13 @@ impl Round<'_, '_> {
                     return Ok(());
                 }
                 // Before SIGKILL: afterwards the forks have lost their parents.
-                self.take_late_forks();
+                self.add_late_forks();
                 phase = Phase::Killing;
                 continue;
             }
             // A target may fork faster than it ends, so look for its forks after each SIGKILL.
             let forks = phase == Phase::Killing && signalled || !self.is_any_open();
-            if Instant::now() < self.clock.end && forks && self.take_late_forks() {
+            if Instant::now() < self.clock.end && forks && self.add_late_forks() {
                 continue;
             }
             if !self.is_any_open() || Instant::now() >= self.clock.end {
@@ -167,7 +167,7 @@ impl Round<'_, '_> {
     }
 
     /// `true`: there were some.
-    fn take_late_forks(&mut self) -> bool {
+    fn add_late_forks(&mut self) -> bool {
         if !self.asked.policy.ends.tree {
             return false;
         }
@@ -196,7 +196,7 @@ impl Round<'_, '_> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let turn = if self.observer.is_some() { left.min(TICK) } else { left };
-            self.tell();
+            self.show_progress();
             let open = self.targets.iter().filter(|target| target.is_open());
             let pidfds: Vec<(ProcessId, &PidFd)> = open.map(|target| (target.id(), target.pinned.pidfd())).collect();
             let ended = read::wait(&pidfds, turn)?;
@@ -209,7 +209,7 @@ impl Round<'_, '_> {
         }
     }
 
-    fn tell(&mut self) {
+    fn show_progress(&mut self) {
         let Some(observe) = &mut self.observer else { return };
         let pids = self.targets.iter().filter(|target| target.is_open()).map(|target| target.id().pid).collect();
         let (now, Clock { start, grace, end, .. }) = (Instant::now(), self.clock);

@@ -89,7 +89,7 @@ pub(crate) fn sweep(
     let Partly { found, status } = leftovers(holders, processes, asked);
     let mut group = Group::new(Purpose::Sweep);
     let pinned = pins.pin(found.into_iter(), Judged::id).and_then(|held| {
-        (group.base, group.left) = (held.pinned, held.rest.iter().map(Judged::id).collect());
+        (group.base, group.remainder) = (held.pinned, held.unpinned.iter().map(Judged::id).collect());
         gather(&mut group, pins, processes, asked)?;
         pin_members(&mut group, pins)
     });
@@ -124,7 +124,7 @@ fn leftovers(holders: &BTreeSet<ProcessId>, processes: &mut Processes, asked: &A
 pub(crate) fn pin_members(group: &mut Group, pins: &mut Pins) -> Result<(), Error> {
     let held = pins.pin(std::mem::take(&mut group.members).into_iter(), |member| member.judged.id())?;
     group.members = held.pinned;
-    group.left.extend(held.rest.iter().map(|member| member.judged.id()));
+    group.remainder.extend(held.unpinned.iter().map(|member| member.judged.id()));
     Ok(())
 }
 

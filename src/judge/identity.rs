@@ -113,7 +113,7 @@ mod tests {
         process.script = match entry {
             "-" => Script::NotARuntime,
             "inline" => Script::Inline,
-            "untold" => Script::Hidden,
+            "hidden" => Script::Hidden,
             "unreadable" => Script::Unreadable,
             script => {
                 let (package, word) = script.split_once(' ').unwrap_or((script, ""));
@@ -169,8 +169,8 @@ mod tests {
             (node, "other gateway", true, Offspring(Trace::OtherPackage("other".to_owned()))),
             (node, "none gateway", false, Foreign),
             (node, "none gateway", true, Instance(Evidence::MarkedRuntime)),
-            (node, "untold", false, Foreign),
-            (node, "untold", true, Instance(Evidence::MarkedRuntime)),
+            (node, "hidden", false, Foreign),
+            (node, "hidden", true, Instance(Evidence::MarkedRuntime)),
             (node, "unreadable", true, Identity::Unknown),
             (node, "unreadable", false, Identity::Unknown),
             ("/opt/gw", "unreadable", false, Instance(Evidence::Executable)),
@@ -198,9 +198,9 @@ mod tests {
         let offspring = Identity::Offspring;
         let table = [
             ("openclaw worker", MARK, &gateway, worker.clone()),
-            ("untold", MARK, &gateway, worker.clone()),
+            ("hidden", MARK, &gateway, worker.clone()),
             ("none x", MARK, &gateway, worker),
-            ("untold", MARK, &elsewhere, offspring(Trace::OtherCgroup(42))),
+            ("hidden", MARK, &elsewhere, offspring(Trace::OtherCgroup(42))),
             ("none x", MARK, &elsewhere, offspring(Trace::OtherCgroup(42))),
             ("openclaw worker", MARK, &elsewhere, offspring(Trace::OtherCgroup(42))),
             ("openclaw gateway", MARK, &elsewhere, Identity::Instance(Evidence::Package("openclaw".to_owned()))),
@@ -230,7 +230,7 @@ mod tests {
             ("OPENCLAW_SHELL=exec", Identity::Foreign),
         ];
         for (variables, expected) in table {
-            let process = process("/usr/bin/node", "untold", variables);
+            let process = process("/usr/bin/node", "hidden", variables);
             assert_eq!(judged(&process, &ancestors(&[1], true)), expected, "{variables}");
         }
     }

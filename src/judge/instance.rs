@@ -230,8 +230,8 @@ mod tests {
     #[test]
     fn who_belongs_to_a_holder() {
         use Role::{Launcher, Offspring, Worker};
-        type Near<'a> = (u32, u32, &'a str, Option<Role>);
-        let table: [(&str, &[Near<'_>]); 16] = [
+        type Row<'a> = (u32, u32, &'a str, Option<Role>);
+        let table: [(&str, &[Row<'_>]); 16] = [
             ("instance", &[(40, 1, "instance", Some(Launcher)), (30, 1, "instance", Some(Offspring))]),
             ("instance", &[(40, 30, "instance", Some(Launcher)), (30, 1, "instance", Some(Launcher))]),
             ("instance", &[(40, 30, "offspring", Some(Offspring)), (30, 1, "instance", Some(Offspring))]),
@@ -320,15 +320,15 @@ mod tests {
         let policy = Policy::new(service());
         let mut asked = Asked::new(&policy, Vec::new(), caller());
         asked.caller.since = SINCE;
-        for (base, near) in table {
-            let parent = if near.iter().any(|(pid, ..)| *pid == 40) { 40 } else { 1 };
+        for (base, rows) in table {
+            let parent = if rows.iter().any(|(pid, ..)| *pid == 40) { 40 } else { 1 };
             let base = judged(50, parent, base);
-            let relatives: Vec<Judged> = near.iter().map(|(pid, ppid, words, _)| judged(*pid, *ppid, words)).collect();
+            let relatives: Vec<Judged> = rows.iter().map(|(pid, ppid, words, _)| judged(*pid, *ppid, words)).collect();
             let members = Family { base: vec![(&base, true)], relatives: &relatives }.members(&asked);
-            for (pid, _, words, expected) in near {
+            for (pid, _, words, expected) in rows {
                 let role = members.iter().find(|member| member.judged.id().pid == *pid);
                 let role = role.map(|member| member.role);
-                assert_eq!(role, *expected, "{pid} {words}, of {near:?}");
+                assert_eq!(role, *expected, "{pid} {words}, of {rows:?}");
             }
         }
     }

@@ -88,7 +88,7 @@ pub(crate) struct Group {
     /// Relatives that are ended with the base.
     pub(crate) members: Vec<Member>,
     /// Processes that belong to the base, and are not ended.
-    pub(crate) left: BTreeSet<ProcessId>,
+    pub(crate) remainder: BTreeSet<ProcessId>,
     pub(crate) refused: Option<Refused>,
 }
 
@@ -111,7 +111,7 @@ impl Group {
             relatives: Vec::new(),
             serving: Vec::new(),
             members: Vec::new(),
-            left: BTreeSet::new(),
+            remainder: BTreeSet::new(),
             refused: None,
         }
     }
@@ -121,8 +121,8 @@ impl Group {
         let base = self.base.iter().map(|judged| (judged, !self.ended.contains(&judged.id()))).collect();
         let all = Family { base, relatives: &self.relatives }.members(asked);
         let wanted = |member: &Member| asked.policy.ends.tree || member.role != Role::Offspring;
-        let (members, left): (Vec<_>, Vec<_>) = all.into_iter().partition(wanted);
-        self.left.extend(left.iter().map(|member| member.judged.id()));
+        let (members, remainder): (Vec<_>, Vec<_>) = all.into_iter().partition(wanted);
+        self.remainder.extend(remainder.iter().map(|member| member.judged.id()));
         self.members = members.into_iter().map(Member::ended_with_its_instance).collect();
     }
 

@@ -9,7 +9,7 @@ use procfs::{FromRead, ProcError};
 
 use super::facts::facts;
 use super::pinned::Pinned;
-use super::proc::{Miss, read_all, told};
+use super::proc::{Miss, or_miss, read_all};
 use crate::model::{Ancestry, Error, Facts, ProcessId, Service};
 
 /// A line of parents, nearest first.
@@ -73,7 +73,7 @@ pub(super) fn stat(pid: u32) -> Result<Option<Place>, Error> {
         let parent = u32::try_from(stat.ppid).ok()?;
         Some(Place { id: ProcessId { pid, start_ticks: stat.starttime }, parent })
     };
-    match told(stat, pid) {
+    match or_miss(stat, pid) {
         Ok(stat) => Ok(parsed(stat)),
         Err(Miss::Denied | Miss::Gone) => Ok(None),
         Err(Miss::Failed(error)) => Err(error),

@@ -39,7 +39,7 @@ pub(crate) fn facts(pinned: &Pinned, service: &Service) -> Result<Option<Facts>,
 
 fn read_facts(pinned: &Pinned, stat: &Stat, service: &Service) -> Result<Option<Facts>, Error> {
     let (pid, root) = (pinned.pid, &pinned.root);
-    let image = image(pinned, service)?;
+    let program = program(pinned, service)?;
     let status = seen(read(root, "status", pid))?;
     let Seen::Value(comm) = seen(read(root, "comm", pid))? else { return Ok(None) };
     let age = age(stat.starttime);
@@ -53,12 +53,12 @@ fn read_facts(pinned: &Pinned, stat: &Stat, service: &Service) -> Result<Option<
         rss: resident(stat),
         uid: status.and_then(|status| parse::status_uid(status)),
         nested: status.and_then(|status| parse::status_nested(status)),
-        exe: image.exe,
-        argv: image.argv,
-        environ: image.environ,
-        run: image.run,
+        exe: program.exe,
+        argv: program.argv,
+        environ: program.environ,
+        run: program.run,
         cgroup: seen(read(root, "cgroup", pid))?.and_then(|bytes| parse::cgroup(bytes).map(Cgroup::new)),
-        script: image.script,
+        script: program.script,
         record: Record::None,
         signalable: false,
         mark: ExecMark::default(),
@@ -70,7 +70,7 @@ fn read_facts(pinned: &Pinned, stat: &Stat, service: &Service) -> Result<Option<
 }
 
 /// What a process executes, its arguments and its environment.
-struct Image {
+struct Program {
     exe: Seen<Exe>,
     argv: Seen<Vec<OsString>>,
     environ: Seen<Environ>,
@@ -78,7 +78,7 @@ struct Image {
     script: Script,
 }
 
-fn image(pinned: &Pinned, service: &Service) -> Result<Image, Error> {
+fn program(pinned: &Pinned, service: &Service) -> Result<Program, Error> {
     let pid = pinned.pid;
     let Executing { thread, exe } = executing(pinned)?;
     let root = thread.as_ref().unwrap_or(&pinned.root);
@@ -100,7 +100,7 @@ fn image(pinned: &Pinned, service: &Service) -> Result<Image, Error> {
         (Seen::Value(exe), _) if service.runtime_of(&exe.path).is_none() => script = Script::NotARuntime,
         _ => {}
     }
-    Ok(Image { exe, argv, environ, run, script })
+    Ok(Program { exe, argv, environ, run, script })
 }
 
 /// The variables of a process that show its identity. This reading is cheap: it decides whether to read all facts.

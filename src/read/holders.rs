@@ -41,22 +41,22 @@ fn search(inodes: &[u64], alone: usize) -> Result<Scan, Errno> {
     let proc = open_dir(CWD, "/proc")?;
     let pids = numbers(&proc)?;
     let mut part = Part::default();
-    let mut rest = &pids[..];
+    let mut remaining = &pids[..];
     while part.read < alone
-        && let Some((pid, more)) = rest.split_first()
+        && let Some((pid, more)) = remaining.split_first()
     {
         part.look(&proc, *pid, inodes)?;
-        rest = more;
+        remaining = more;
     }
-    let threads = match rest.len() {
+    let threads = match remaining.len() {
         0 => 1,
         _ if is_filtered() => 1,
-        left => thread::available_parallelism().map_or(1, NonZero::get).min(THREADS).min(left),
+        count => thread::available_parallelism().map_or(1, NonZero::get).min(THREADS).min(count),
     };
     // Each thread takes every n-th pid: processes with many descriptors often have neighbouring pids.
     let of_thread = |at: usize| {
         let mut part = Part::default();
-        rest.iter().skip(at).step_by(threads).try_for_each(|pid| part.look(&proc, *pid, inodes))?;
+        remaining.iter().skip(at).step_by(threads).try_for_each(|pid| part.look(&proc, *pid, inodes))?;
         Ok(part)
     };
     let parts: Result<Vec<Part>, Errno> = thread::scope(|scope| {

@@ -14,10 +14,10 @@ use crate::model::{Error, Memory, ProcessId};
 const LAST_BREATH: Duration = Duration::from_millis(100);
 
 /// The memory of those processes that are still there. `waits`: some may be about to end, and get a moment to do so.
-pub(crate) fn remainder(left: &BTreeSet<ProcessId>, waits: bool) -> Result<Memory, Error> {
+pub(crate) fn remainder(processes: &BTreeSet<ProcessId>, waits: bool) -> Result<Memory, Error> {
     let deadline = Instant::now() + LAST_BREATH;
     // Wait for as many as there are descriptors for. The others are only counted.
-    let open = left.iter().map_while(|id| Some((*id, PidFd::open(id.pid).ok()?)));
+    let open = processes.iter().map_while(|id| Some((*id, PidFd::open(id.pid).ok()?)));
     let mut open: Vec<(ProcessId, PidFd)> =
         open.filter_map(|(id, pidfd)| Some((id, pidfd?))).take_while(|_| waits).collect();
     open.truncate(open.len().saturating_sub(SPARE).max(open.len().min(SPARE)));
@@ -30,7 +30,7 @@ pub(crate) fn remainder(left: &BTreeSet<ProcessId>, waits: bool) -> Result<Memor
         open.retain(|(id, _)| !ended.contains(id));
     }
     drop(open);
-    Ok(memory(left))
+    Ok(memory(processes))
 }
 
 /// The memory of those processes that are still there. It opens one at a time, so two descriptors are enough.

@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 
 use super::holders;
 use super::pidfd::PidFd;
-use super::proc::{Miss, attempt, fail, read, seen, told};
+use super::proc::{Miss, attempt, fail, or_miss, read, seen};
 use crate::model::{Error, ProcessId, Seen};
 
 /// A process, held by its pidfd and by its open /proc/PID.
@@ -62,7 +62,7 @@ impl Pinned {
     /// `None`: it has ended.
     pub(super) fn directory(&self) -> Result<Option<File>, Error> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match told(self.root.open_relative_flags(".", flags), self.pid) {
+        match or_miss(self.root.open_relative_flags(".", flags), self.pid) {
             Ok(directory) => Ok(Some(directory)),
             Err(Miss::Gone) => Ok(None),
             Err(Miss::Denied) => Err(Error::new(attempt(self.pid), io::Error::from(io::ErrorKind::PermissionDenied))),
@@ -87,7 +87,7 @@ pub(crate) struct Pins(BTreeMap<ProcessId, Rc<Pinned>>);
 #[derive(Debug)]
 pub(crate) struct Held<T> {
     pub(crate) pinned: Vec<T>,
-    pub(crate) rest: Vec<T>,
+    pub(crate) unpinned: Vec<T>,
 }
 
 /// How many processes are unpinned again. Each frees two descriptors for the steps that follow.
@@ -109,7 +109,7 @@ impl Pins {
     pub(crate) fn pin<T>(
         &mut self, mut wanted: impl Iterator<Item = T>, id: impl Fn(&T) -> ProcessId,
     ) -> Result<Held<T>, Error> {
-        let mut held = Held { pinned: Vec::new(), rest: Vec::new() };
+        let mut held = Held { pinned: Vec::new(), unpinned: Vec::new() };
         while let Some(next) = wanted.next() {
             match Pinned::again(id(&next)) {
                 Ok(Some(pinned)) => {
@@ -118,10 +118,10 @@ impl Pins {
                 }
                 Ok(None) => {}
                 Err(error) if is_out_of_descriptors(&error) => {
-                    held.rest.extend(held.pinned.drain(held.pinned.len().saturating_sub(SPARE)..));
-                    held.rest.iter().for_each(|one| drop(self.0.remove(&id(one))));
-                    held.rest.push(next);
-                    held.rest.extend(wanted);
+                    held.unpinned.extend(held.pinned.drain(held.pinned.len().saturating_sub(SPARE)..));
+                    held.unpinned.iter().for_each(|one| drop(self.0.remove(&id(one))));
+                    held.unpinned.push(next);
+                    held.unpinned.extend(wanted);
                     break;
                 }
                 Err(error) => return Err(error),

@@ -74,9 +74,9 @@ fn id_of(about: &std::fs::Metadata) -> FileId {
 }
 
 pub(crate) fn read_exe(root: &Process, pid: u32) -> Result<Exe, Miss> {
-    let path = told(root.exe(), pid)?;
+    let path = or_miss(root.exe(), pid)?;
     // O_PATH needs no right to read the file, and touches no content.
-    let file = told(root.open_relative_flags("exe", OFlags::PATH | OFlags::CLOEXEC), pid)?;
+    let file = or_miss(root.open_relative_flags("exe", OFlags::PATH | OFlags::CLOEXEC), pid)?;
     let file = id_of(&file.metadata().map_err(|error| Error::new(attempt(pid), error))?);
     // A file may really be called "x (deleted)". Then it exists under that name.
     let suffix = path.to_str().and_then(|path| path.strip_suffix(" (deleted)"));
@@ -87,8 +87,8 @@ pub(crate) fn read_exe(root: &Process, pid: u32) -> Result<Exe, Miss> {
 }
 
 pub(crate) fn read(root: &Process, name: &str, pid: u32) -> Result<Vec<u8>, Miss> {
-    let bytes = read_all(told(root.open_relative(name), pid)?);
-    let bytes = told(bytes.map_err(ProcError::from), pid)?;
+    let bytes = read_all(or_miss(root.open_relative(name), pid)?);
+    let bytes = or_miss(bytes.map_err(ProcError::from), pid)?;
     if bytes.len() as u64 == LIMIT { Err(Miss::Denied) } else { Ok(bytes) }
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn read_all(file: File) -> io::Result<Vec<u8>> {
 }
 
 /// Tells apart "may not be read", "gone" and every other failure.
-pub(crate) fn told<T>(result: ProcResult<T>, pid: u32) -> Result<T, Miss> {
+pub(crate) fn or_miss<T>(result: ProcResult<T>, pid: u32) -> Result<T, Miss> {
     result.map_err(|error| match error {
         ProcError::PermissionDenied(_) => Miss::Denied,
         ProcError::NotFound(_) => Miss::Gone,
