@@ -87,7 +87,7 @@ struct Round<'a, 'o> {
 }
 
 impl Round<'_, '_> {
-    /// An error means that it cannot wait any more, so it signals nobody any more.
+    /// An error means that it cannot wait, so it signals nobody any more.
     fn run(&mut self) -> Result<(), Error> {
         let mut phase = Phase::Asking;
         loop {

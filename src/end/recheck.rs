@@ -37,7 +37,7 @@ pub(crate) fn recheck(pinned: &Pinned, before: &Judged, asked: &Asked<'_>) -> Re
         Verdict::Stale(Why::Tree) if now.identity == Identity::Unknown => Recheck::Unread,
         Verdict::Stale(Why::Tree) if is_still_of_the_tree(&before.judgement, &now, executed) => Recheck::Same,
         Verdict::Stale(Why::Tree) => Recheck::Changed,
-        // A server may execute itself anew and keep its listener. It is then its own successor, with another mark.
+        // A server may execute itself again and keep its listener. It is then its own successor, with another mark.
         _ if now.verdict.is_stale() && same_mark => Recheck::Same,
         _ if now.verdict == Verdict::Spared(WhyNot::Unknown) => Recheck::Unread,
         _ => Recheck::Changed,

@@ -30,7 +30,7 @@ impl From<Error> for Miss {
     }
 }
 
-/// "May not be read" and "gone" are facts. Everything else that goes wrong stays an error.
+/// "May not be read" and "gone" are facts. Any other failure stays an error.
 pub(crate) fn seen<T>(result: Result<T, Miss>) -> Result<Seen<T>, Error> {
     match result {
         Ok(value) => Ok(Seen::Value(value)),

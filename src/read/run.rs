@@ -83,7 +83,7 @@ fn read(folder: &Path, unit: &OsStr, run: Option<&str>) -> Option<Record> {
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         Err(_) => return Some(Record::Denied),
     };
-    // A manager has active units, so an empty folder has lost its records. A manager that is executed anew below
+    // A manager has active units, so an empty folder has lost its records. A manager that executes itself again below
     // another mount does not write the old ones again (seen on systemd 252).
     if all.is_empty() {
         return Some(Record::Denied);
