@@ -1,4 +1,4 @@
-//! The parts by themselves, for benches/parts.rs. No API: it comes and goes with the benchmarks.
+//! The parts by themselves, for benches/parts.rs. This is no API: it changes with the benchmarks.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ pub fn holder(pid: u32, inodes: &[u64], service: &Service) -> Result<Option<Proc
     Ok(Some(Process { facts, inodes: inodes.to_vec(), ancestry }))
 }
 
-/// Gives `judge` what judges a holder as this process would.
+/// Calls `judge` with a function that judges a holder as this process would.
 pub fn judging(policy: &Policy, judge: impl FnOnce(&dyn Fn(&Process) -> Judgement)) -> Result<(), Error> {
     let caller = read::caller(&policy.service, &mut Lines::default())?;
     let asked = Asked::new(policy, read::executables(&policy.service), caller);

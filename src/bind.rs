@@ -1,4 +1,4 @@
-//! The listener itself: a bind of each address in turn, as `TcpListener::bind` does.
+//! Bind each address in turn, as `TcpListener::bind` does.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
@@ -8,8 +8,8 @@ use crate::bind_error::BindError;
 use crate::model::Policy;
 use crate::system;
 
-/// Where none of them can be bound, a refusal says more than that the machine lacks an address, and what was signalled is
-/// not kept back.
+/// If no address can be bound, it gives the error that says most: which process was signalled, or else who holds the
+/// port.
 pub(crate) fn bind(
     addresses: io::Result<impl Iterator<Item = SocketAddr>>, policy: &Policy,
 ) -> Result<TcpListener, BindError> {

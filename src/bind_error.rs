@@ -56,7 +56,7 @@ impl BindError {
         Self { report: Some(Box::new(report)), ..Self::new(attempt, source) }
     }
 
-    /// Of the errors of several addresses one is given. Without a report that is the last one's, as std's is.
+    /// Whether to prefer it to the error of another address. Signals say most, then a report; else the later one wins.
     pub(crate) fn says_more_than(&self, other: &Self) -> bool {
         let said = |error: &Self| {
             error.report().map(|report| report.processes().any(|process| !process.ending.signals.is_empty()))
@@ -64,8 +64,8 @@ impl BindError {
         said(other).is_none() || said(self) > said(other)
     }
 
-    /// What was found and done, where the address is in use: who holds it, and why that was left alone.
-    /// `None`: nobody looked, for the system refused the address for another reason, or this system is not Linux.
+    /// What was found and done, if the address is in use: who holds it, and why the holder was left alone. `None`:
+    /// nobody looked, for the system refused the address for another reason, or this system is not Linux.
     #[must_use]
     pub fn report(&self) -> Option<&PortReport> {
         self.report.as_deref()
@@ -78,8 +78,8 @@ impl BindError {
     }
 }
 
-/// `{:?}` is the sentence and its causes, for a `main` that returns the error prints that. `{:#?}` shows the whole
-/// report, and with it the holders' command lines as they are: they may have secrets in them.
+/// `{:?}` is the sentence and its causes: a `main` that returns the error prints that. `{:#?}` shows the whole report,
+/// with the holders' raw command lines. They may have secrets in them.
 impl fmt::Debug for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate() {
@@ -110,14 +110,14 @@ impl fmt::Display for BindError {
 impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self.report.as_ref().map(|report| &report.status) {
-            // Who holds it could not be found out: that is the deeper cause.
+            // The deeper cause is that the holders could not be found out.
             Some(Err(error)) => Some(error),
             _ => Some(&*self.source),
         }
     }
 }
 
-/// With the kind that the system gave, and this error for its inner one.
+/// Keeps the kind that the system gave, and wraps this error.
 impl From<BindError> for io::Error {
     fn from(error: BindError) -> Self {
         Self::new(error.kind(), error)

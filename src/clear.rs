@@ -1,5 +1,5 @@
-//! The eight steps: probe, listeners, holders, facts, judge, plan, end, prove. One way through; a second round only for
-//! what the first one left behind.
+//! The eight steps: probe, listeners, holders, facts, judge, plan, end, prove. A further round handles only what the
+//! one before left behind.
 
 use crate::answer::{Answer, Answers, fill_in};
 use crate::end::{self, Mode};
@@ -8,8 +8,8 @@ use crate::judge::plan::{self, Group};
 use crate::model::{Error, Policy, PortReport, PortSpec, Report};
 use crate::read::{self, Lines, Look, Processes};
 
-/// A process that forks while it is ended leaves a child that holds the same socket, and a process that changes while
-/// it is judged is looked at again. Neither is chased for ever.
+/// A process that forks while it is ended leaves a child with the same socket. A process that changes while it is
+/// judged is read again. Neither goes on for ever.
 const ROUNDS: usize = 5;
 
 pub(crate) fn run(specs: &[PortSpec], policy: &Policy, mode: Mode<'_>) -> Report {
@@ -22,7 +22,7 @@ pub(crate) fn run(specs: &[PortSpec], policy: &Policy, mode: Mode<'_>) -> Report
     report
 }
 
-/// For a caller that binds next: nothing is counted or named in between, while somebody else might take the port.
+/// For a caller that binds next. It counts and names nothing: meanwhile somebody else might take the port.
 pub(crate) fn before_a_bind(spec: PortSpec, policy: &Policy) -> Option<PortReport> {
     work(&[spec], policy, Mode::Act(None)).report().ports.pop()
 }
@@ -47,8 +47,8 @@ fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>) -> Res
         // 2 listeners, 3 holders, 4 facts
         let Look { world, mut pins } = read::look(&answers.open_ports(), &policy.service, std::mem::take(&mut lines))?;
         // 5 judge, 6 plan
-        let take = |answer: &mut Answer| answer.take(plan::port(answer.spec(), &world, &asked), &world, &asked);
-        let mut groups: Vec<Group> = answers.open().filter_map(take).collect();
+        let apply = |answer: &mut Answer| answer.apply(plan::port(answer.spec(), &world, &asked), &world, &asked);
+        let mut groups: Vec<Group> = answers.open().filter_map(apply).collect();
         // Before the first signal: afterwards children have another parent.
         let mut processes = Processes::default();
         for group in &mut groups {

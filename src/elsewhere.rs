@@ -1,4 +1,4 @@
-//! The public calls, on systems where portclear cannot look: a server that embeds it compiles and binds.
+//! The public calls, on systems where portclear cannot look. A server that embeds it still compiles and binds.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -22,12 +22,12 @@ pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, _: Option<Observer<'_>>
     inspect(ports, policy)
 }
 
-/// Refuses what it refuses on Linux, so that a server's mistake shows on every system.
+/// Binds without a look, so an address in use is an error without a report.
 pub(crate) fn bind_one(address: SocketAddr, _: &Policy, _: Instant) -> Result<TcpListener, BindError> {
     TcpListener::bind(address).map_err(|error| BindError::new(format!("cannot bind {address}"), error))
 }
 
-/// By path alone: nobody is judged by it here.
+/// The path is enough: nobody is judged by it here.
 pub(crate) fn service_of_current_exe() -> io::Result<Service> {
     let path = std::env::current_exe()?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -5,8 +5,8 @@
 //! an instance of the service by what it executes and by the marker variables it was started with, never by its name.
 //! It ends stale instances gracefully, and it says "free" only after a bind.
 //!
-//! A server makes one call before it serves. The call is `TcpListener::bind`, and where that is refused, stale
-//! instances are ended first. [`bind`] says which copies of the server that includes:
+//! A server makes one call before it serves. It is `TcpListener::bind`, but if the address is in use, it first ends
+//! stale instances. [`bind`] says which copies of the server that includes:
 //!
 //! ```no_run
 //! use portclear::{Policy, Service};
@@ -44,13 +44,13 @@
 //!
 //! # Systems
 //!
-//! Linux, kernel 5.4 or later: it rests on pidfds (pidfd_open(2)) and on /proc (proc(5)).
+//! Linux, kernel 5.4 or later: it needs pidfds (pidfd_open(2)) and /proc (proc(5)).
 //!
-//! On other systems (macOS, Windows, the BSDs) the crate compiles, so that a server which embeds it does. There
+//! On other systems (macOS, Windows, the BSDs) the crate compiles, so a server that embeds it compiles, too. There
 //! [`bind`] is `TcpListener::bind`, and [`inspect`] and [`clear`] answer with an [`Error`] of the kind
 //! [`Unsupported`](std::io::ErrorKind::Unsupported). That branch is tested on Linux, and has not been run elsewhere.
 
-// What a report is made of is the same on every system, and Linux alone uses all of it.
+// The types of a report are the same on every system, and only Linux uses all of them.
 #![cfg_attr(any(not(target_os = "linux"), portclear_elsewhere), allow(dead_code, unused_imports))]
 // The tables of the unit tests.
 #![cfg_attr(test, allow(clippy::too_many_lines, clippy::type_complexity))]
@@ -88,14 +88,14 @@ mod system;
 pub use bind_error::BindError;
 pub use model::{Error, Policy, PortSpec, Report, Service};
 
-/// What a [`Report`] is made of: it explains a verdict.
+/// The parts of a [`Report`], which explain a verdict.
 ///
 /// A [`PortReport`](report::PortReport) has the answer for one port: its [`Outcome`](report::Outcome), and a
 /// [`ProcessReport`](report::ProcessReport) for each holder. That one has the [`Facts`](report::Facts) that were read,
 /// the [`Judgement`](report::Judgement) with its rule, and the [`Ending`](report::Ending).
 ///
-/// Nobody builds these types outside of this crate. A later version may add fields and variants to them, but for
-/// [`Verdict`](report::Verdict) and [`Seen`](report::Seen): those have all the variants that there are.
+/// Only this crate builds these types. A later version may add fields and variants to them, except to
+/// [`Verdict`](report::Verdict) and [`Seen`](report::Seen): their variants are complete.
 pub mod report {
     pub use crate::model::{
         Ancestry, Asker, Blind, Cgroup, Connections, Ending, Environ, Evidence, Exe, Facts, Fate, FileId, Identity,
@@ -105,7 +105,7 @@ pub mod report {
     };
 }
 
-/// What a [`Policy`], a [`Service`] and a [`PortSpec`] are made of, and what their parsers refuse with.
+/// The parts of a [`Policy`], a [`Service`] and a [`PortSpec`], and the errors of their parsers.
 pub mod policy {
     pub use crate::model::{Also, Marker, OffspringSign, PortSpecError, Runtime, Signal, SignalError};
 }
@@ -114,7 +114,7 @@ pub mod policy {
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// Finds out what [`clear`] would do, and signals nobody. It goes the same way, up to the first signal.
+/// Finds out what [`clear`] would do, and signals nobody. It takes the same steps, up to the first signal.
 ///
 /// ```
 /// use portclear::{Policy, PortSpec, Service};
@@ -128,9 +128,9 @@ struct Readme;
 /// ```
 ///
 /// # Errors
-/// What could not be found out stands in [`PortReport::status`](report::PortReport::status) of its port: an [`Error`]
-/// says what was attempted and what the system said. Its kind is [`Unsupported`](std::io::ErrorKind::Unsupported) on
-/// systems other than Linux.
+/// Each port's [`PortReport::status`](report::PortReport::status) has its own error: an [`Error`] says what was
+/// attempted and what the system said. Its kind is [`Unsupported`](std::io::ErrorKind::Unsupported) on systems other
+/// than Linux.
 pub fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
     system::inspect(ports, policy)
 }
@@ -152,14 +152,14 @@ pub fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
 /// ```
 ///
 /// # Errors
-/// Those of [`inspect`]. What was done until then stands in the report all the same.
+/// Those of [`inspect`]. The report still says what was done before the error.
 pub fn clear(ports: &[PortSpec], policy: &Policy) -> Report {
     system::clear(ports, policy, None)
 }
 
-/// [`clear`], which tells `observe` what it waits for: at once, and then four times a second.
+/// Does what [`clear`] does, and tells `observe` what it waits for: at once, and then four times a second.
 ///
-/// It calls `observe` in the caller's thread, and not at all where nothing is signalled.
+/// It calls `observe` in the caller's thread, and only if something is signalled.
 ///
 /// ```no_run
 /// # use portclear::{Policy, PortSpec, Service};
@@ -174,12 +174,12 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Obse
     system::clear(ports, policy, Some(observe))
 }
 
-/// [`TcpListener::bind`], which ends an earlier copy of this program that holds the address.
+/// Does what [`TcpListener::bind`] does, and ends an earlier copy of this program that holds the address.
 ///
-/// **It ends a healthy copy, too.** A copy of this program is ended where it holds the address, started before the
-/// caller, and is run by nobody: it is in no current run of a systemd unit and in no other container than the caller.
-/// `bind` does not ask whether it still serves well. Other supervisors (pm2, supervisord, runit) count as nobody.
-/// `bind` leaves everything else alone, and the error names it.
+/// **It ends a healthy copy, too.** `bind` ends a copy of this program that holds the address, started before the
+/// caller, and has no supervisor: it is in no current run of a systemd unit and in no other container than the caller.
+/// `bind` does not ask whether it still serves well. Other supervisors (pm2, supervisord, runit) do not count. `bind`
+/// leaves everything else alone, and the error names it.
 ///
 /// ```
 /// use portclear::{Policy, Service};
@@ -192,16 +192,17 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Obse
 /// # What counts as a copy
 ///
 /// The policy's [`Service`] says it, and [`Service::of_current_exe`] means this program. A service that nothing
-/// identifies ([`Service::new`] alone) has no copies: `bind` then ends only what an ended run left in the caller's own
-/// systemd unit.
+/// identifies ([`Service::new`] alone) has no copies: `bind` then ends only the processes that an ended run left in
+/// the caller's own systemd unit.
 ///
 /// [`policy::Also`] widens what is ended. `bind` refuses a policy with [`Also::Sweep`](policy::Also::Sweep), because a
 /// sweep looks beyond the port: [`clear`] does that.
 ///
 /// # What it does
 ///
-/// It binds first. A free address costs what `TcpListener::bind` costs, and `bind` looks at nothing else. Where that
-/// says EADDRINUSE, it finds and judges the holders of the port as [`clear`] does, ends stale ones, and binds again.
+/// It binds first. A free address costs what `TcpListener::bind` costs, and `bind` looks at nothing else. If the bind
+/// fails with EADDRINUSE, it finds and judges the holders of the port as [`clear`] does, ends stale ones, and binds
+/// again.
 ///
 /// The listener that comes back is the proof, so nobody can take the port in between. Where another server is faster,
 /// `bind` looks again, and the new verdict decides.
@@ -248,15 +249,14 @@ pub fn bind(address: impl ToSocketAddrs, policy: &Policy) -> Result<TcpListener,
 }
 
 impl Service {
-    /// The service that the calling program is an instance of: for a server that clears its own kind.
+    /// The service that the calling program is an instance of: for a server that clears earlier copies of itself.
     ///
-    /// An instance executes the same file, under whatever path. It also may execute a file that lay at the same path
-    /// when the instance started and was replaced there since, as an upgrade does. A link that the caller was started
-    /// through does not matter. A new folder for each release does matter, for its path is another one. Add the paths
-    /// of earlier releases with [`executable`](Self::executable).
+    /// An instance executes the same file, under any path. Or it executes a file that lay at the same path until an
+    /// upgrade replaced it. The link that the caller was started through does not matter. A new folder for each release
+    /// does matter: the path is another one. Add the paths of earlier releases with [`executable`](Self::executable).
     ///
-    /// One executable may do several things: it is a supervisor and its servers, or a server for each tenant. To this
-    /// they are one service. [`instance_key`](Self::instance_key) and [`markers`](Self::markers) tell them apart.
+    /// One executable may be a supervisor and its servers, or a server for each tenant. Here they are one service.
+    /// [`instance_key`](Self::instance_key) and [`markers`](Self::markers) tell them apart.
     ///
     /// ```
     /// let tenant = portclear::Service::of_current_exe()?.instance_key("MY_APP_TENANT");
@@ -268,10 +268,10 @@ impl Service {
     ///   [runtime](crate::policy::Runtime::is_known), so that every other program it runs would be taken for an
     ///   instance. The list of runtimes is never complete. Or the executable is no file (memfd_create(2)). Say what the
     ///   service is with [`package`](Self::package) or [`markers`](Self::markers).
-    /// - Whatever keeps /proc/self/exe (proc_pid_exe(5)) from being read.
+    /// - The system's error, if /proc/self/exe (proc_pid_exe(5)) cannot be read.
     ///
-    /// On systems other than Linux it is what [`std::env::current_exe`] says, and nothing else is refused: there nobody
-    /// is judged by it.
+    /// On systems other than Linux it is the path of [`std::env::current_exe`], and nothing else is refused: nobody is
+    /// judged by it there.
     pub fn of_current_exe() -> std::io::Result<Self> {
         system::service_of_current_exe()
     }
@@ -281,7 +281,7 @@ impl Service {
 mod tests {
     use super::*;
 
-    /// A server hands them from thread to thread. A field that cannot go along would break it.
+    /// A server passes them from thread to thread. A field that is not `Send` and `Sync` would break it.
     #[test]
     fn every_public_type_goes_to_any_thread() {
         fn goes<T: Send + Sync + 'static>() {}

@@ -10,12 +10,12 @@ fn main() -> ExitCode {
     cli::main()
 }
 
-/// The program takes no arguments where it cannot look: whatever it is asked, this is the answer.
+/// Where portclear cannot look, this is the answer to all arguments.
 #[cfg(not(all(target_os = "linux", not(portclear_elsewhere))))]
 fn main() -> ExitCode {
     use std::io::Write;
 
-    // Where standard error is gone too, the exit status is all that is left to say.
+    // If standard error is closed, only the exit status can tell.
     let _ = writeln!(std::io::stderr(), "portclear: cannot look on this system: it finds holders on Linux alone");
     ExitCode::FAILURE
 }

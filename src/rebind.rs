@@ -1,4 +1,4 @@
-//! A bind of one address, and where that is refused a look at who holds it, and a bind again.
+//! Bind one address. If it is in use, clear it and bind again.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -11,12 +11,12 @@ use crate::end::KILL_WAIT;
 use crate::model::{Fate, Outcome, Policy, PortReport, PortSpec, ProcessReport, WhySurvived, WhyUnseen};
 use crate::read;
 
-/// The pauses between attempts that were lost, doubling from the first: a race is soon decided, and what stays
-/// at odds with every look (a listen(2) that is refused after a bind that is not) is not asked in a hot loop.
+/// The shortest and the longest pause between attempts; each is twice the one before. A race is soon decided. A lasting
+/// conflict (bind(2) succeeds, but listen(2) is refused) must not become a busy loop.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(64)];
 
 pub(crate) fn bind_one(address: SocketAddr, policy: &Policy, start: Instant) -> Result<TcpListener, BindError> {
-    // No look begins later, but for the second: the first may have needed all of it. The last takes its own time.
+    // No look begins later, except the second: the first may have needed all of the time. The last takes its own time.
     let patience = policy.grace.saturating_add(KILL_WAIT);
     let [shortest, longest] = PAUSES;
     let mut pause = Duration::ZERO;
@@ -27,7 +27,7 @@ pub(crate) fn bind_one(address: SocketAddr, policy: &Policy, start: Instant) -> 
             Ok(listener) => return Ok(listener),
             Err(error) => error,
         };
-        // EADDRINUSE from port 0: no port is left, and none is to be cleared.
+        // Port 0 is refused with EADDRINUSE if no port is free. There is none to clear.
         if spec.is_none() && refused.kind() == ErrorKind::AddrInUse {
             spec = PortSpec::of_bind(address, read::v6only_by_default());
         }
@@ -48,21 +48,21 @@ pub(crate) fn bind_one(address: SocketAddr, policy: &Policy, start: Instant) -> 
             return Err(BindError::in_use(refused, report));
         }
         earlier.extend(report.holders.into_iter().filter(|holder| holder.ending.fate != Fate::Untouched));
-        // No event tells that an address may be bound again: what took it may never have listened.
+        // No event tells that an address may be bound again: its holder may never have listened.
         read::pause(pause);
         pause = (pause * 2).clamp(shortest, longest);
     }
 }
 
-/// What follows on a look.
+/// The step after a look.
 enum Next {
     /// It is the answer.
     Answer,
-    /// Another server was faster, or the holders changed too often for one look. What the next look shows decides:
-    /// it may be newer than this one, and is then left alone.
+    /// Another server was faster, or the holders changed too often for one look. The next look decides: a newer holder
+    /// is spared.
     Look,
-    /// Nobody listened. That is how several servers look that end each other meanwhile, and how a socket looks that
-    /// no table shows: that one stays.
+    /// Nobody listened. Several servers may be ending each other, and that is soon over. Or no table shows the socket,
+    /// and that does not change.
     LookBriefly,
 }
 
@@ -75,7 +75,7 @@ fn after(report: &PortReport) -> Next {
     }
 }
 
-/// The last look's report, with what was done before it: "nothing was signalled" must be true of the call.
+/// The last look's report, with the endings of earlier looks: "nothing was signalled" must be true of the whole call.
 fn whole(mut earlier: Vec<ProcessReport>, mut report: PortReport, start: Instant) -> PortReport {
     let is_last = |id| report.holders.iter().any(|last| last.process.id() == id);
     earlier.retain(|before| !is_last(before.process.id()));

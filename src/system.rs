@@ -25,7 +25,7 @@ pub(crate) fn service_of_current_exe() -> io::Result<Service> {
     if Runtime::is_known(&exe.path) {
         return refused("runs anybody's program and so is no service's own executable");
     }
-    // Anybody may give such a name.
+    // Any process may choose such a name.
     if exe.path.as_os_str().as_encoded_bytes().starts_with(b"/memfd:") {
         return refused("is no file that tells an instance");
     }

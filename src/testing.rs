@@ -1,4 +1,4 @@
-//! Plain data for the tables of the pure files, and a process for the others.
+//! Test data for the tables of the pure files, and a child process for the others.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -46,12 +46,12 @@ pub(crate) fn process(facts: Facts, ancestry: Ancestry) -> Process {
     Process { facts, inodes: vec![1], ancestry }
 }
 
-/// A process that waits, and ends with the value at the latest: its input does.
+/// A process that waits. When the value is dropped, its input closes and it ends.
 pub(crate) fn child() -> Child {
     Command::new("cat").stdin(Stdio::piped()).spawn().unwrap()
 }
 
-/// PID 500, in a hook of its own unit's current run.
+/// PID 500: a hook of its own unit's current run.
 pub(crate) fn caller() -> Caller {
     Caller {
         id: ProcessId { pid: 500, start_ticks: 5_000 },

@@ -1,4 +1,4 @@
-//! The answers on their way from the probe to the report: one for each port, and one for the sweep.
+//! Build the answers, from the probe to the report: one for each port, and one for the sweep.
 
 mod port;
 mod take;
@@ -13,19 +13,19 @@ use crate::read;
 pub(crate) use port::Answer;
 use port::State;
 pub(crate) use take::fill_in;
-use take::{take, tell};
+use take::{add, write_endings};
 
 pub(crate) struct Answers<'a> {
     policy: &'a Policy,
     ports: Vec<Answer>,
-    /// `None`: nothing is to be swept, or it was not yet.
+    /// `None`: the policy does not sweep, or has not swept yet.
     swept: Option<SweepReport>,
-    /// Processes that belong to the ended ones, and are not ended: each once, however often it was looked at.
-    left: BTreeMap<Purpose, BTreeSet<ProcessId>>,
+    /// The remainders. A process is counted once, however many rounds have seen it.
+    remainders: BTreeMap<Purpose, BTreeSet<ProcessId>>,
 }
 
 impl<'a> Answers<'a> {
-    /// Probes each port, once however often it is asked for. Where that answers, it is the answer.
+    /// Probes each port once, even if it was asked for twice. A free port has its answer then.
     pub(crate) fn probe(specs: &[PortSpec], policy: &'a Policy) -> Self {
         let start = Instant::now();
         let mut ports: Vec<Answer> = Vec::with_capacity(specs.len());
@@ -34,7 +34,7 @@ impl<'a> Answers<'a> {
                 ports.push(Answer::probe(*spec, start));
             }
         }
-        Self { policy, ports, swept: None, left: BTreeMap::new() }
+        Self { policy, ports, swept: None, remainders: BTreeMap::new() }
     }
 
     pub(crate) fn are_complete(&self) -> bool {
@@ -58,14 +58,14 @@ impl<'a> Answers<'a> {
         self.ports.iter().flat_map(|answer| &answer.report.holders).map(|holder| holder.process.id()).collect()
     }
 
-    /// Takes in who is to be ended with the holders, or why that cannot be done; and whether there is something to sweep.
+    /// Records the members or the reason of a refusal, and what is to be swept.
     pub(crate) fn expect(&mut self, groups: &[Group], swept: Option<Result<(), Error>>, targets: &[Target]) {
         for group in groups {
             for answer in self.ports.iter_mut().filter(|answer| group.purpose == Purpose::Port(answer.report.spec)) {
                 answer.expect(group);
             }
             if group.refused.is_none() {
-                self.left.entry(group.purpose).or_default().extend(&group.left);
+                self.remainders.entry(group.purpose).or_default().extend(&group.remainder);
             }
         }
         if let Some(status) = swept {
@@ -75,35 +75,35 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// Takes in what came of the targets, and late forks among them.
+    /// Records what became of the targets, with late forks among them.
     pub(crate) fn record(&mut self, done: &Done) {
         for (purpose, id) in &done.missed {
-            self.left.entry(*purpose).or_default().insert(*id);
+            self.remainders.entry(*purpose).or_default().insert(*id);
         }
         for answer in self.ports.iter_mut().filter(|answer| answer.state == State::Tried) {
             answer.record(&done.targets);
         }
         if let Some(swept) = &mut self.swept {
             for target in done.targets.iter().filter(|target| target.purpose == Purpose::Sweep) {
-                take(&mut swept.processes, &target.judged, target.role);
+                add(&mut swept.processes, &target.judged, target.role);
             }
-            tell(&mut swept.processes, &done.targets);
+            write_endings(&mut swept.processes, &done.targets);
         }
     }
 
-    /// After the signals: answered, or another round. In a dry run the answer is that it would be tried.
+    /// After the signals: closes the answer, or leaves it for another round. A dry run answers that it would clear.
     pub(crate) fn prove(&mut self, is_dry_run: bool) {
         for answer in self.ports.iter_mut().filter(|answer| answer.state == State::Tried) {
             if is_dry_run { answer.close(Ok(Outcome::WouldClear)) } else { answer.prove() }
         }
     }
 
-    /// After as many rounds as there may be.
+    /// After the last round.
     pub(crate) fn give_up(&mut self) {
         self.open().for_each(Answer::give_up);
     }
 
-    /// What has no answer by now could not be found out.
+    /// Gives the error to every port that has no answer yet.
     pub(crate) fn fail(&mut self, error: &Error) {
         self.open().for_each(|answer| answer.close(Err(error.clone())));
         if self.are_to_be_swept() {
@@ -111,23 +111,23 @@ impl<'a> Answers<'a> {
         }
     }
 
-    /// Counts the processes that are still there of those that the instances started.
+    /// Counts the remainders: processes that the ended instances started, and that are still there.
     pub(crate) fn count_remainders(&mut self) {
         let none = BTreeSet::new();
-        let left = |purpose| self.left.get(&purpose).unwrap_or(&none);
+        let remainder_of = |purpose| self.remainders.get(&purpose).unwrap_or(&none);
         for answer in &mut self.ports {
             // In a dry run nothing has lost its parent, so nothing is about to end.
             let waits = !matches!(answer.report.status, Ok(Outcome::WouldClear));
-            match read::remainder(left(Purpose::Port(answer.report.spec)), waits) {
+            match read::remainder(remainder_of(Purpose::Port(answer.report.spec)), waits) {
                 Ok(remainder) => answer.report.remainder = remainder,
                 Err(error) => answer.close(Err(error)),
             }
         }
         if let Some(swept) = &mut self.swept {
             let waits = swept.processes.iter().any(|process| process.ending.fate != Fate::Untouched);
-            match read::remainder(left(Purpose::Sweep), waits) {
+            match read::remainder(remainder_of(Purpose::Sweep), waits) {
                 Ok(remainder) => swept.remainder = remainder,
-                // What was signalled is told all the same.
+                // The report still says what was signalled.
                 Err(error) => swept.status = Err(error),
             }
         }

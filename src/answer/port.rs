@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::take::{take, tell};
+use super::take::{add, write_endings};
 use crate::end::Target;
 use crate::judge::plan::{Decision, Group, PortPlan, Purpose, Refused};
 use crate::judge::{Asked, Judged};
@@ -52,8 +52,8 @@ impl Answer {
         self.state = State::Closed;
     }
 
-    /// Takes in what was decided. Gives the holders, where all of them are to be ended.
-    pub(crate) fn take(&mut self, plan: PortPlan, world: &World, asked: &Asked<'_>) -> Option<Group> {
+    /// Applies a plan. Gives the group to end, if all holders are to be ended.
+    pub(crate) fn apply(&mut self, plan: PortPlan, world: &World, asked: &Asked<'_>) -> Option<Group> {
         let caller = &asked.caller;
         self.report.asker = Some(Asker { uid: caller.uid, unit: caller.unit.clone(), blind: caller.blind });
         if plan.decision == Decision::NobodyListens {
@@ -64,13 +64,13 @@ impl Answer {
         self.report.listeners.extend(plan.listeners);
         self.report.listeners.sort();
         self.report.listeners.dedup();
-        // Spared, and here only since something was ended: the port is taken again.
+        // A spared holder is new, and an earlier one was ended: somebody took the port again.
         let is_new = |judged: &Judged| !judged.judgement.verdict.is_stale() && asked.is_newer(&judged.process.facts);
         let has_ended = self.any_holder(|holder| matches!(holder.ending.fate, Fate::Ended(_)));
         let taken_again = has_ended && plan.holders.iter().any(is_new);
         let changed = self.any_holder(|holder| holder.ending.fate == Fate::Changed);
         for judged in &plan.holders {
-            if let Some(new) = take(&mut self.report.holders, judged, Role::Holder) {
+            if let Some(new) = add(&mut self.report.holders, judged, Role::Holder) {
                 event::verdict(&plan.spec, new);
             }
         }
@@ -86,14 +86,14 @@ impl Answer {
         None
     }
 
-    /// Busy, and nobody listens: gone since the probe, or a socket that no table shows.
+    /// Busy, but nobody listens: the holder is gone since the probe, or no table shows its socket.
     fn without_listener(&mut self, world: &World) {
         let of_port = world.connections.iter().filter(|connection| connection.local.port() == self.report.spec.port());
         let (waiting, others): (Vec<_>, Vec<_>) = of_port.partition(|connection| connection.time_wait);
         self.report.connections = Connections { connected: others.len(), time_wait: waiting.len() };
         let probed = read::probe(&self.report.spec);
         if matches!(probed, Ok(Probe::Busy)) && !self.unexplained {
-            // Somebody may have begun to listen after the look: one more tells.
+            // Somebody may have begun to listen after the look, so look once more.
             self.unexplained = true;
             return;
         }
@@ -105,10 +105,10 @@ impl Answer {
         });
     }
 
-    /// Takes in who is to be ended with the holders, or why that cannot be done.
+    /// Records the members, or the reason of a refusal.
     pub(super) fn expect(&mut self, group: &Group) {
         for member in &group.members {
-            if let Some(new) = take(&mut self.report.members, &member.judged, member.role) {
+            if let Some(new) = add(&mut self.report.members, &member.judged, member.role) {
                 event::verdict(&self.report.spec, new);
             }
         }
@@ -119,15 +119,15 @@ impl Answer {
         }
     }
 
-    /// Takes in what came of the targets, and late forks among them.
+    /// Records what became of the targets, with late forks among them.
     pub(super) fn record(&mut self, targets: &[Target]) {
         for target in targets.iter().filter(|target| target.purpose == Purpose::Port(self.report.spec)) {
             if !self.report.processes().any(|known| known.process.id() == target.id()) {
-                take(&mut self.report.members, &target.judged, target.role);
+                add(&mut self.report.members, &target.judged, target.role);
             }
         }
-        tell(&mut self.report.holders, targets);
-        tell(&mut self.report.members, targets);
+        write_endings(&mut self.report.holders, targets);
+        write_endings(&mut self.report.members, targets);
     }
 
     /// The bind comes first: a process that is still there may have let go of the port.
@@ -153,8 +153,7 @@ impl Answer {
         self.close(Ok(if signalled { Outcome::Survived(WhySurvived::Unsettled) } else { unseen }));
     }
 
-    /// A bind has proved it. Whether anything was done for it depends on what became of its holders: they may have been
-    /// ended for another port in the meantime.
+    /// A bind has proved it free. It is cleared if a holder was touched: perhaps for another port.
     fn freed(&self) -> Outcome {
         let touched = self.any_holder(|holder| holder.ending.fate != Fate::Untouched);
         if touched { Outcome::Cleared } else { Outcome::Free }

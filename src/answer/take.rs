@@ -1,4 +1,4 @@
-//! Take processes, and what came of them, into a report.
+//! Put processes, and what became of them, into a report.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use crate::judge::Judged;
 use crate::model::{Ending, Fate, ProcessReport, Role, Service};
 use crate::read;
 
-/// Takes a process into the report: each once, as it was last seen, or as it was when it was signalled. Gives it where it
-/// was not judged like this at the last look.
-pub(super) fn take<'r>(into: &'r mut Vec<ProcessReport>, judged: &Judged, role: Role) -> Option<&'r ProcessReport> {
+/// Adds a process to the report, each once: as it was when it was signalled, or else as it was last seen. Gives it if
+/// its judgement is new.
+pub(super) fn add<'r>(into: &'r mut Vec<ProcessReport>, judged: &Judged, role: Role) -> Option<&'r ProcessReport> {
     let same = |known: &ProcessReport| known.process.id() == judged.id();
     if into.iter().any(|known| same(known) && known.ending.fate != Fate::Untouched) {
         return None;
@@ -26,8 +26,8 @@ pub(super) fn take<'r>(into: &'r mut Vec<ProcessReport>, judged: &Judged, role: 
     into.last().filter(|_| known.is_none_or(|known| known.judgement != judged.judgement))
 }
 
-/// Writes down what came of the targets among the processes.
-pub(super) fn tell(processes: &mut [ProcessReport], targets: &[Target]) {
+/// Writes to each process what became of its target.
+pub(super) fn write_endings(processes: &mut [ProcessReport], targets: &[Target]) {
     for process in processes.iter_mut().filter(|process| process.ending.fate == Fate::Untouched) {
         if let Some(target) = targets.iter().find(|target| target.id() == process.process.id()) {
             process.ending = target.ending.clone();

@@ -1,8 +1,8 @@
-//! What a person could do about an answer, by the program's options.
+//! Which options of the program would help a person after an answer.
 
 use portclear::report::{Liveness, Outcome, PortReport, Role, Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen};
 
-/// Follows on the sentence of a port. Empty where there is nothing to advise.
+/// The advice that follows a port's sentence. It may be empty.
 pub(crate) fn advice(port: &PortReport) -> String {
     match &port.status {
         Ok(Outcome::Held(WhyHeld::Elsewhere(_))) => "; --tree ends all of it".to_owned(),
@@ -30,11 +30,11 @@ pub(crate) fn advice(port: &PortReport) -> String {
     }
 }
 
-/// What would end the remainder, too.
+/// The options that would end the remainder, too.
 fn remainder(port: &PortReport) -> &'static str {
     let left_over = port.holders.iter().any(|holder| holder.judgement.liveness == Liveness::Leftover);
     match port.status {
-        // With --tree it was tried.
+        // The call had --tree, so it was tried.
         _ if port.members.iter().any(|member| member.role == Role::Offspring) => "",
         Ok(Outcome::WouldClear) => " (--tree ends that, too)",
         _ if left_over => " (--tree would have ended that, too; --sweep ends what carries the marker)",

@@ -1,4 +1,4 @@
-//! Arguments, as given and as meant.
+//! Parse the arguments, and make a policy of them.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -116,7 +116,7 @@ enum Color {
     Never,
 }
 
-/// What is asked for, resolved.
+/// The arguments, checked and resolved.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) ports: Vec<PortSpec>,
@@ -165,7 +165,7 @@ impl Args {
         if !custom {
             return Service::named(&self.service).ok_or_else(|| usage("no such service"));
         }
-        // Children inherit a marker, and a runtime runs anybody's script: neither tells an instance alone.
+        // Children inherit a marker, and a runtime runs anybody's script: neither identifies an instance alone.
         if self.executables.is_empty() && self.packages.is_empty() {
             if self.runtimes.is_empty() {
                 return Err(usage(
@@ -207,7 +207,7 @@ fn executable(path: &Path) -> Result<PathBuf, clap::Error> {
         let name = shown(path);
         return Err(usage(format!("--exe takes a path, and '{name}' is a name; --runtime takes names")));
     }
-    // A path that is gone is no mistake: an upgrade may have removed what still runs.
+    // A path may be gone without a mistake: an upgrade may have removed a file that still runs.
     let real = path.canonicalize().or_else(|_| std::path::absolute(path));
     let real = real.map_err(|error| usage(format!("--exe '{}': {error}", shown(path))))?;
     if Runtime::is_known(&real) {

@@ -1,5 +1,4 @@
-//! `portclear unit`: a drop-in for the service, to read and to install; and what its loaded files have
-//! against it.
+//! `portclear unit`: print a drop-in for the service, and warn about its settings that work against it.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,10 +11,10 @@ use anyhow::{Context, bail};
 use portclear::PortSpec;
 use portclear::report::escape;
 
-/// What the program takes beside the grace: SIGKILL and its wait.
+/// The time that the program needs beside the grace: SIGKILL and its wait.
 const BESIDE_GRACE: Duration = Duration::from_secs(2);
 
-/// DefaultTimeoutStartSec, as systemd is built (systemd-system.conf(5)).
+/// The default of DefaultTimeoutStartSec (systemd-system.conf(5)).
 const DEFAULT_START: Duration = Duration::from_secs(90);
 
 /// Prints the drop-in on standard output, and warnings on standard error. Writes nothing else.
@@ -30,13 +29,13 @@ pub(crate) fn print(unit: &str, port: PortSpec, grace: Duration) -> anyhow::Resu
         for warning in warnings(&settings, grace) {
             writeln!(io::stderr(), "portclear: {unit}: {warning}").context("cannot write a warning")?;
         }
-        // A user's unit hides a system's of the same name from the user's manager, and is the likelier one.
+        // A user's unit and a system unit may have the same name. The user's is the likelier one.
         break;
     }
     Ok(())
 }
 
-/// What systemd does not take in the name of a program, however quoted: it ignores the whole line.
+/// Whether systemd accepts the path of a program. It ignores a line with one of these characters, however quoted.
 fn plain_path(path: &str) -> bool {
     !path.contains(|c: char| c.is_control() || "'\"\\".contains(c))
 }
@@ -107,8 +106,8 @@ fn system_folders() -> Vec<PathBuf> {
     folders.map(PathBuf::from).to_vec()
 }
 
-/// The settings of [Service] that a unit is loaded with: the first fragment found, then the drop-ins in the
-/// order of their names, of each name the first found (systemd.unit(5)).
+/// The [Service] settings that a unit is loaded with: the first fragment found, then the drop-ins by name. Of two
+/// drop-ins with one name, the first found counts (systemd.unit(5)).
 fn settings(folders: &[PathBuf], unit: &str) -> Option<BTreeMap<String, String>> {
     let mut settings = BTreeMap::new();
     let names = names(unit);
@@ -151,7 +150,7 @@ fn read_into(settings: &mut BTreeMap<String, String>, text: &str) {
         } else if let Some((key, value)) = line.split_once('=')
             && section == "[Service]"
         {
-            // One sets the other, whichever comes last.
+            // TimeoutSec= also sets TimeoutStartSec=. The last line counts.
             let key = if key.trim() == "TimeoutSec" { "TimeoutStartSec" } else { key.trim() };
             settings.insert(key.to_owned(), value.trim().to_owned());
         }

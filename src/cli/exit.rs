@@ -10,7 +10,7 @@ use portclear::report::PortReport;
 pub(crate) enum Exit {
     Free = 0,
     Error = 1,
-    /// clap's own for bad arguments; it stands here for the table.
+    /// clap uses it for bad arguments. It is here for the table.
     Usage = 2,
     Held = 3,
     Unseen = 4,
@@ -38,7 +38,7 @@ impl Exit {
         Self::of_status(report.exit_status())
     }
 
-    /// A status of a later version of the library is at least not a free port.
+    /// An unknown status comes from a later version of the library. It must not mean a free port.
     fn of_status(status: u8) -> Self {
         let known = TABLE.into_iter().find(|(exit, _)| exit.code() == status);
         known.map_or(Self::Error, |(exit, _)| exit)

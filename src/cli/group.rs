@@ -1,13 +1,13 @@
-//! Processes that differ in nothing a reader asks about, shown together: a gateway starts MCP servers by the dozen.
+//! Show similar processes in one line: a gateway starts MCP servers by the dozen.
 
 use portclear::report::{Fate, ProcessReport, Sent};
 
 use crate::cli::words::{exe, millis, span, time, unit, user};
 
-/// More pids are counted: the line is for recognising the processes.
+/// Further pids are only counted: the line is for recognising the processes.
 const PIDS: usize = 8;
 
-/// In the order of their first, alike together; each for itself where all is wanted.
+/// Groups of similar processes, in the order of their first. `each`: a group for each process.
 pub(crate) fn groups(processes: &[ProcessReport], each: bool) -> Vec<Vec<&ProcessReport>> {
     let mut groups: Vec<Alike<'_>> = Vec::new();
     for process in processes {
@@ -41,7 +41,7 @@ fn key(process: &ProcessReport) -> String {
     )
 }
 
-/// `node (pid 7, …)`, `14 × node (pids 7, 8, …)`: what they are.
+/// `node (pid 7, …)`, `14 × node (pids 7, 8, …)`.
 pub(crate) fn what(group: &[&ProcessReport]) -> String {
     let Some(first) = group.first() else { return String::new() };
     let facts = &first.process.facts;
@@ -68,7 +68,7 @@ pub(crate) fn pids(group: &[&ProcessReport]) -> String {
     }
 }
 
-/// What was sent to them and what came of it; `None` where nothing was done.
+/// The signals that they were sent, and what became of them. `None`: nothing was done.
 pub(crate) fn ending(group: &[&ProcessReport]) -> Option<String> {
     let first = group.first()?;
     let signals = group.iter().map(|process| process.ending.signals.len()).max().unwrap_or_default();

@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 
 use crate::cli::exit::Exit;
 
-/// Whether systemd connected this stream to the journal: JOURNAL_STREAM names its device and inode
-/// (systemd.exec(5)). A pipe or a file that the stream was redirected to since has others.
+/// Whether systemd connected this stream to the journal: JOURNAL_STREAM names its device and inode (systemd.exec(5)). A
+/// stream that was redirected since has other numbers.
 pub(crate) fn is_journal(stream: impl AsFd) -> bool {
     let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
     let stream = stream.as_fd().try_clone_to_owned().and_then(|fd| File::from(fd).metadata());
@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_not_named_is_not_the_journal() {
-        // The test runner's own variables are left alone: a file is never what they name.
+        // The variables of the test runner stay as they are: they never name a temporary file.
         assert!(!is_journal(tempfile::tempfile().unwrap()));
     }
 }

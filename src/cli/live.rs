@@ -7,11 +7,11 @@ use portclear::report::Progress;
 
 use crate::cli::args::Request;
 
-/// Clears, and says on standard error what is waited for.
+/// Clears, and shows on standard error what it waits for.
 pub(crate) fn clear(request: &Request) -> Report {
     let mut shown = false;
     let report = portclear::clear_observed(&request.ports, &request.policy, &mut |progress| {
-        // What ends at once needs no line.
+        // A short wait needs no line.
         if progress.elapsed.as_millis() > 200 {
             shown = true;
             // A terminal that is gone is no reason to stop waiting.

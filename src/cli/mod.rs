@@ -38,7 +38,7 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
-            // Where standard error is gone too, the exit status is all that is left to say.
+            // If standard error is closed, only the exit status can tell.
             let _ = writeln!(io::stderr(), "portclear: {error:#}");
             Exit::Error.into()
         }
@@ -62,8 +62,8 @@ fn run(request: &Request) -> anyhow::Result<Exit> {
     Ok(Exit::of(&report))
 }
 
-/// Each process that is to be ended is held by two descriptors, and there may be hundreds; the soft limit is often
-/// 1024 for the sake of select(2), which nothing here uses. Where it cannot be raised, fewer are ended at once.
+/// Each target takes two descriptors, and there may be hundreds. The soft limit is often 1024 for the sake of
+/// select(2), which nothing here uses. If it cannot be raised, fewer processes are ended at once.
 fn raise_descriptor_limit() {
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard
@@ -87,7 +87,7 @@ fn show(request: &Request, report: &Report) -> io::Result<()> {
     out.flush()
 }
 
-/// Where nobody reads standard error, the rest of the report is still wanted.
+/// Errors of standard error are ignored: the rest of the report is still wanted.
 fn show_section(request: &Request, section: &Section<'_>, out: &mut impl Write) -> io::Result<()> {
     let (out_is_journal, err_is_journal) = (journal::is_journal(io::stdout()), journal::is_journal(io::stderr()));
     let prefix = |journal: bool| if journal { journal::prefix(section.exit) } else { "" };
@@ -124,7 +124,7 @@ mod tests {
         let rows = [("free", "idle"), ("held", "idle"), ("held", "2,000 processes of 100 descriptors")];
         let measured = rows.map(|(port, machine)| {
             let row = page.split(&format!("| {port} | {machine} | ")).nth(1).unwrap();
-            // After that of bare.
+            // The first figure is that of `bare`.
             row.split(" | ").nth(1).unwrap().split(' ').next().unwrap()
         });
         assert_eq!(quoted, measured);

@@ -14,7 +14,7 @@ use crate::cli::words::{exe, span, time, user};
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// What is said about one port, or about the sweep.
+/// The text about one port, or about the sweep.
 pub(crate) struct Section<'a> {
     pub(crate) title: String,
     /// The answer, or why it could not be found out.

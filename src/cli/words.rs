@@ -1,4 +1,4 @@
-//! What text and groups of processes say of one process.
+//! Short texts about one process, for lines and paragraphs.
 
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Find the processes that have come to the trees of the targets since the call began.
+//! Find late forks: processes that have come to the trees of the targets since the call began.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -10,18 +10,18 @@ use crate::judge::{Asked, Judged};
 use crate::model::{Error, ProcessId};
 use crate::read::{self, Pins};
 
-/// Late forks, and those that the descriptors did not suffice for.
+/// Late forks, and those for which there were too few descriptors.
 pub(super) struct Forks {
     pub(super) targets: Vec<Target>,
     pub(super) missed: BTreeSet<(Purpose, ProcessId)>,
 }
 
-/// Late forks, as far as they are found by `until`.
+/// Late forks. The search stops at `until`.
 pub(super) fn forks(targets: &[Target], asked: &Asked<'_>, until: Instant) -> Result<Forks, Error> {
     let known: Vec<_> = targets.iter().map(|target| &*target.judged.process).collect();
     let new = read::newcomers(&known, asked.caller.since, until, &asked.policy.service)?;
     let relatives: Vec<Judged> = new.into_iter().map(|process| asked.judge(process.into())).collect();
-    // Now, after all the others were read: an ended process is nobody's parent, and its pid may be another's.
+    // After the relatives were read: an ended process is nobody's parent, and its pid may have been reused.
     let alive = |target: &Target| target.pinned.pidfd().is_alive();
     // A target that lives on has its own children.
     let base = targets.iter().filter(|target| !target.lives_on());
@@ -32,7 +32,7 @@ pub(super) fn forks(targets: &[Target], asked: &Asked<'_>, until: Instant) -> Re
     let members = family.members(asked).into_iter().filter_map(of_purpose);
     let mut pins = Pins::default();
     let held = pins.pin(members, |(_, member)| member.judged.id())?;
-    let missed = held.rest.iter().map(|(purpose, member)| (*purpose, member.judged.id())).collect();
+    let missed = held.unpinned.iter().map(|(purpose, member)| (*purpose, member.judged.id())).collect();
     let mut targets = Vec::new();
     for (purpose, member) in held.pinned {
         targets.push(Target::of_member(pins.get(member.judged.id())?.clone(), purpose, member));

@@ -1,4 +1,4 @@
-//! End processes: ask, wait, make sure. Through their pidfds alone, all side by side, with one deadline.
+//! End processes: ask, wait, kill. All are signalled through their pidfds, side by side, with one deadline.
 
 mod late;
 mod lines;
@@ -23,25 +23,25 @@ pub(crate) use next_signal::{Clock, KILL_WAIT};
 pub(crate) use target::Target;
 pub(crate) use whom::{gather, pin_members, sweep, targets};
 
-/// Between two looks at the progress, where somebody watches it.
+/// The time between two calls of an observer.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Whether anything is done.
+/// Whether targets are signalled, or only looked at.
 pub(crate) enum Mode<'o> {
     Look,
     Act(Option<Observer<'o>>),
 }
 
-/// What came of the targets.
+/// What became of the targets.
 pub(crate) struct Done {
     pub(crate) targets: Vec<Target>,
-    /// Late forks that the descriptors did not suffice for.
+    /// Late forks for which there were too few descriptors.
     pub(crate) missed: BTreeSet<(Purpose, ProcessId)>,
-    /// What is known stands beside an error: what was signalled is always told.
+    /// An error does not replace the targets: the report always says what was signalled.
     pub(crate) result: Result<(), Error>,
 }
 
-/// Ends the targets, or, in a dry run, leaves them untouched. Every one of them is tried, whatever happens to another.
+/// Ends the targets, or leaves them untouched in a dry run. Each of them is tried, whatever happens to another.
 pub(crate) fn all(mut targets: Vec<Target>, asked: &Asked<'_>, clock: &mut Option<Clock>, mode: &mut Mode<'_>) -> Done {
     let observer = match mode {
         Mode::Look => {
@@ -50,8 +50,8 @@ pub(crate) fn all(mut targets: Vec<Target>, asked: &Asked<'_>, clock: &mut Optio
         }
         Mode::Act(observer) => observer.as_deref_mut(),
     };
-    // All or nothing, up to the first signal. If one of the holders is no longer what was judged, or has let go of the
-    // port, all are looked at again.
+    // All or nothing, until the first signal. If one holder has changed since its judgement, or has let go of the port,
+    // no target of a port is signalled. The next round looks at all of them again.
     if !targets.iter_mut().filter(|target| target.role == Role::Holder).all(|holder| is_same(holder, asked)) {
         targets.retain(|target| target.purpose == Purpose::Sweep);
     }
@@ -82,7 +82,7 @@ struct Round<'a, 'o> {
     asked: &'a Asked<'a>,
     clock: Clock,
     observer: Option<Observer<'o>>,
-    /// The first one. The others are tried all the same.
+    /// The first error. The other targets are tried all the same.
     error: Option<Error>,
 }
 
@@ -97,7 +97,7 @@ struct Pass {
 }
 
 impl Round<'_, '_> {
-    /// An error: nothing can be waited for any more, so nobody is signalled any more.
+    /// An error means that it cannot wait, so it signals nobody any more.
     fn run(&mut self) -> Result<(), Error> {
         let mut phase = Phase::Asking;
         loop {
@@ -107,14 +107,14 @@ impl Round<'_, '_> {
                 if !self.asked.policy.kill {
                     return Ok(());
                 }
-                // Before SIGKILL: afterwards they have lost their parents.
-                self.take_late_forks();
+                // Before SIGKILL: afterwards the forks have lost their parents.
+                self.add_late_forks();
                 phase = Phase::Killing;
                 continue;
             }
-            // A target that forks faster than it ends is never alone: its forks are looked for after each SIGKILL.
+            // A target may fork faster than it ends, so look for its forks after each SIGKILL.
             let forks = phase == Phase::Killing && pass.signalled || !self.is_any_open();
-            if Instant::now() < self.clock.end && forks && self.take_late_forks() {
+            if Instant::now() < self.clock.end && forks && self.add_late_forks() {
                 continue;
             }
             if !self.is_any_open() || Instant::now() >= self.clock.end {
@@ -128,7 +128,8 @@ impl Round<'_, '_> {
         }
     }
 
-    /// Signals every target that is due. A target that is gone, or is spared from now on, makes others due at once.
+    /// Reads every target again that is due, and signals it. A target that has ended, or is spared from now on, makes
+    /// others due at once.
     fn signal(&mut self, phase: Phase) -> Pass {
         let mut pass = self.signal_once(phase);
         while pass.has_closed {
@@ -173,8 +174,9 @@ impl Round<'_, '_> {
         self.targets.iter().any(Target::is_open)
     }
 
-    /// Whether there were any. A target that has executed something since is found out first: its children are its own.
-    fn take_late_forks(&mut self) -> bool {
+    /// `true`: there were some. It first looks for targets that have executed something since: their children are their
+    /// own.
+    fn add_late_forks(&mut self) -> bool {
         if !self.asked.policy.ends.tree {
             return false;
         }
@@ -198,18 +200,18 @@ impl Round<'_, '_> {
         }
     }
 
-    /// The last look for late forks may have taken longer than there was time. A target that has ended by now has not
+    /// The last search for late forks may have lasted past the deadline. A target that ended meanwhile has not
     /// survived.
     fn look_once_more(&mut self) -> Result<(), Error> {
         if self.is_any_open() { self.wait(Instant::now()) } else { Ok(()) }
     }
 
-    /// Waits until one of them has ended, or the time is over.
+    /// Waits until one of the targets has ended, or the time is over.
     fn wait(&mut self, until: Instant) -> Result<(), Error> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let turn = if self.observer.is_some() { left.min(TICK) } else { left };
-            self.tell();
+            self.show_progress();
             let open = self.targets.iter().filter(|target| target.is_open());
             let pidfds: Vec<(ProcessId, &PidFd)> = open.map(|target| (target.id(), target.pinned.pidfd())).collect();
             let ended = read::wait(&pidfds, turn)?;
@@ -222,7 +224,7 @@ impl Round<'_, '_> {
         }
     }
 
-    fn tell(&mut self) {
+    fn show_progress(&mut self) {
         let Some(observe) = &mut self.observer else { return };
         let pids = self.targets.iter().filter(|target| target.is_open()).map(|target| target.id().pid).collect();
         let (now, Clock { start, grace, end, .. }) = (Instant::now(), self.clock);
@@ -238,7 +240,7 @@ fn send(target: &mut Target, signal: Signal, clock: &Clock) -> Result<(), Error>
         Delivery::Delivered => {
             target.ending.signals.push(Sent { signal, after: clock.start.elapsed() });
             event::signal(target.id().pid, signal);
-            // After, not before: a process that is continued first may stop again unasked.
+            // Continue it after the signal. A process that is continued first may stop again before it is asked.
             if signal != Signal::KILL {
                 target.pinned.pidfd().resume()?;
             }

@@ -1,10 +1,10 @@
-//! Which signal a target is due for. Pure.
+//! Choose the next signal for a target.
 
 use std::time::{Duration, Instant};
 
 use crate::model::{Policy, Signal};
 
-/// What SIGKILL may take, after the grace: a process in the middle of a large exit or a slow write.
+/// How long a process may take to end after SIGKILL: it may free much memory, or finish a slow write.
 pub(crate) const KILL_WAIT: Duration = Duration::from_secs(2);
 
 /// The times of one call, set at its first signal. One deadline for all targets.
@@ -29,15 +29,15 @@ impl Clock {
 /// Who may be signalled now, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// The targets have their grace. The topmost process of each instance is asked first, and each other one when all
-    /// above it are gone, or at half the grace: a launcher may end its workers itself, and a server that takes a second
-    /// signal for "at once" gets one.
+    /// The targets have their grace. The topmost process of each instance is asked first: a launcher may end its
+    /// workers itself. Each other process is asked when all above it are gone, or at half the grace. So a server that
+    /// takes a second signal for "at once" gets one signal.
     Asking,
     /// The grace is over.
     Killing,
 }
 
-/// What one target has been sent, and where it stands.
+/// The signals that a target was sent, and whether it has ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Standing {
     pub(crate) ended: bool,

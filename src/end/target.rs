@@ -20,7 +20,7 @@ pub(crate) struct Target {
     pub(crate) above: Option<ProcessId>,
     pub(crate) ending: Ending,
     pub(super) pinned: Rc<Pinned>,
-    /// It was read again a moment ago, together with all other holders.
+    /// It was read again a moment ago, with all other holders.
     pub(super) rechecked: bool,
 }
 
@@ -42,7 +42,7 @@ impl Target {
         matches!(self.ending.fate, Fate::Survived(_))
     }
 
-    /// It has executed something since it was signalled.
+    /// It executed another program, or moved, since it was judged.
     pub(crate) fn has_changed(&self) -> bool {
         self.ending.fate == Fate::Changed
     }

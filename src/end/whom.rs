@@ -1,4 +1,4 @@
-//! Find whom a round ends: the processes around each holder, and what ended runs left anywhere.
+//! Find the targets of a round: the holders with their members, and the processes that ended runs left behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +9,12 @@ use crate::judge::{Asked, Judged};
 use crate::model::{Environ, Error, Process, ProcessId, Role, Unit, Verdict, Why};
 use crate::read::{self, Partly, Pinned, Pins, Processes};
 
-/// Reads the processes around a group, and takes from them the group's members.
+/// Reads the relatives of a group, and finds its members among them.
 pub(crate) fn gather(
     group: &mut Group, pins: &Pins, processes: &mut Processes, asked: &Asked<'_>,
 ) -> Result<(), Error> {
     group.relatives = relatives(&group.base, processes, asked)?;
-    // Now, after all the others were read: an ended process is nobody's parent, and its pid may be another's.
+    // After the relatives were read: an ended process is nobody's parent, and its pid may have been reused.
     for id in group.base.iter().map(Judged::id) {
         if !pins.get(id)?.pidfd().is_alive()? {
             group.ended.insert(id);
@@ -27,8 +27,8 @@ pub(crate) fn gather(
     Ok(())
 }
 
-/// The processes around the base. All processes are listed only where there may be more than the base and what is
-/// above it: where the instance has children, or a run by which orphans are told.
+/// The relatives of the base. It lists all processes only if there may be more than the parents: if the instance has
+/// other children, or a run that shows its orphans.
 fn relatives(base: &[Judged], processes: &mut Processes, asked: &Asked<'_>) -> Result<Vec<Judged>, Error> {
     let service = &asked.policy.service;
     let judged = |found: Vec<Process>| found.into_iter().map(|process| asked.judge(process.into())).collect();
@@ -60,7 +60,7 @@ fn above(base: &[Judged]) -> Vec<Process> {
     above.into_values().collect()
 }
 
-/// Reads which listeners the relatives hold that may serve another port.
+/// Reads the listeners of relatives that may serve another port.
 fn serving(group: &mut Group, pins: &Pins) -> Result<(), Error> {
     let relatives = group.may_serve_elsewhere();
     if relatives.is_empty() {
@@ -82,15 +82,14 @@ fn serving(group: &mut Group, pins: &Pins) -> Result<(), Error> {
     Ok(())
 }
 
-/// What there is to sweep. An error is no reason to leave a port alone. The `holders` of the ports are judged with their
-/// port.
+/// The group to sweep. Its errors do not keep a port from being cleared. The `holders` belong to their port.
 pub(crate) fn sweep(
     holders: &BTreeSet<ProcessId>, pins: &mut Pins, processes: &mut Processes, asked: &Asked<'_>,
 ) -> Partly<Group> {
     let Partly { found, status } = leftovers(holders, processes, asked);
     let mut group = Group::new(Purpose::Sweep);
     let pinned = pins.pin(found.into_iter(), Judged::id).and_then(|held| {
-        (group.base, group.left) = (held.pinned, held.rest.iter().map(Judged::id).collect());
+        (group.base, group.remainder) = (held.pinned, held.unpinned.iter().map(Judged::id).collect());
         gather(&mut group, pins, processes, asked)?;
         pin_members(&mut group, pins)
     });
@@ -102,8 +101,8 @@ pub(crate) fn sweep(
 
 /// Processes that ended runs of the service left behind anywhere.
 ///
-/// A marker tells them, or the caller's own unit. A gateway that cron.service started, whose run may have ended long
-/// ago, is nothing that a run of the service left.
+/// They carry the marker, or are in the caller's own unit. A gateway that cron.service started is not swept without a
+/// marker: its ended run was no run of the service.
 fn leftovers(holders: &BTreeSet<ProcessId>, processes: &mut Processes, asked: &Asked<'_>) -> Partly<Vec<Judged>> {
     let service = &asked.policy.service;
     let wanted = |unit: &Unit, environ: &Environ| service.is_marked(environ) || asked.caller.owns(unit);
@@ -121,17 +120,16 @@ fn leftovers(holders: &BTreeSet<ProcessId>, processes: &mut Processes, asked: &A
     Partly { found, status }
 }
 
-/// Pins the members of a group that is to be ended. Where the descriptors do not suffice for all of them, the rest is
-/// left.
+/// Pins the members of a group that is to be ended. Members for which there are too few descriptors become remainder.
 pub(crate) fn pin_members(group: &mut Group, pins: &mut Pins) -> Result<(), Error> {
     let held = pins.pin(std::mem::take(&mut group.members).into_iter(), |member| member.judged.id())?;
     group.members = held.pinned;
-    group.left.extend(held.rest.iter().map(|member| member.judged.id()));
+    group.remainder.extend(held.unpinned.iter().map(|member| member.judged.id()));
     Ok(())
 }
 
-/// All processes that are to be ended, each once, and who is asked before whom. A process that holds a port is a holder
-/// before it is anything else, and a process that belongs to a port is not swept.
+/// All targets, each once, and for each the target that is asked before it. A process with several roles is first a
+/// holder, then a member of a port, then swept.
 pub(crate) fn targets(groups: &[Group], pins: &Pins) -> Result<Vec<Target>, Error> {
     let mut all: BTreeMap<ProcessId, Target> = BTreeMap::new();
     let mut add = |target: Target| {

@@ -1,5 +1,4 @@
-//! Is it an instance of the service? By what it executes and by the markers it was started with; never by
-//! its name. Pure.
+//! Decide what a process is to the service: by what it executes and by its markers, never by its name. Pure.
 
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -15,11 +14,11 @@ pub(crate) struct Resolved<'a> {
     pub(crate) executables: Vec<Executable>,
 }
 
-/// The one identity function: what protects and what ends is told by it.
+/// The only identity function. Rules that protect and rules that end both use it.
 pub(crate) fn identity(facts: &Facts, ancestry: &Ancestry, service: &Resolved<'_>) -> Identity {
     let exe = match &facts.exe {
         Seen::Value(exe) => exe,
-        // Neither may be judged: not the unreadable, and not what lost its executable while it was read.
+        // An unreadable process is not judged, nor one that lost its executable while it was read.
         Seen::Denied | Seen::Gone => return Identity::Unknown,
     };
     let environ = match &facts.environ {
@@ -31,7 +30,7 @@ pub(crate) fn identity(facts: &Facts, ancestry: &Ancestry, service: &Resolved<'_
     if let Some(name) = offspring_sign(environ, facts.id.pid, service.service) {
         return if marked || own.is_some() { Identity::Offspring(Trace::Variable(name)) } else { Identity::Foreign };
     }
-    // Whose script it is may not be read, and both the marker and its absence would be the wrong answer.
+    // The package is unknown, so neither the marker nor its absence gives the right answer.
     if own.is_none() && facts.script == Script::Unreadable {
         return Identity::Unknown;
     }
@@ -49,7 +48,7 @@ fn marked_without_lineage(facts: &Facts, exe: &Exe, ancestry: &Ancestry, service
             theirs.is_some_and(|theirs| theirs.file == exe.file) && own_lineage(ancestor, service).is_some()
         };
         let of = ancestry.line.iter().find(same)?;
-        // Workers stay where they were started; what was put elsewhere is to outlive the instance.
+        // Workers stay where they were started. A process in another cgroup was put there to outlive the instance.
         Some(if facts.cgroup.value().is_some() && facts.cgroup == of.cgroup {
             Identity::Instance(Evidence::WorkerOf(of.id.pid))
         } else {
@@ -74,7 +73,7 @@ fn marked_without_lineage(facts: &Facts, exe: &Exe, ancestry: &Ancestry, service
 /// Lineage by the process's own executable or script, without its ancestors.
 pub(crate) fn own_lineage(facts: &Facts, service: &Resolved<'_>) -> Option<Evidence> {
     let exe = facts.exe.value()?;
-    // A file replaced by an upgrade has another inode; the path it had is then the sign.
+    // An upgrade gives the file another inode. For a replaced file, its old path counts.
     let same = |own: &Executable| own.file == Some(exe.file) || (exe.replaced && own.path == exe.path);
     if service.executables.iter().any(same) {
         return Some(Evidence::Executable);
@@ -104,7 +103,7 @@ mod tests {
     use std::ffi::OsString;
     use std::path::{Path, PathBuf};
 
-    /// Short words for the cells: what the process executes and what its script is.
+    /// Short words for the cells: the executable (`!`: replaced), the script and the variables.
     fn process(exe: &str, entry: &str, variables: &str) -> Facts {
         let mut process = facts(42, 10);
         let replaced = exe.ends_with('!');
@@ -114,7 +113,7 @@ mod tests {
         process.script = match entry {
             "-" => Script::NotARuntime,
             "inline" => Script::Inline,
-            "untold" => Script::Hidden,
+            "hidden" => Script::Hidden,
             "unreadable" => Script::Unreadable,
             script => {
                 let (package, word) = script.split_once(' ').unwrap_or((script, ""));
@@ -170,8 +169,8 @@ mod tests {
             (node, "other gateway", true, Offspring(Trace::OtherPackage("other".to_owned()))),
             (node, "none gateway", false, Foreign),
             (node, "none gateway", true, Instance(Evidence::MarkedRuntime)),
-            (node, "untold", false, Foreign),
-            (node, "untold", true, Instance(Evidence::MarkedRuntime)),
+            (node, "hidden", false, Foreign),
+            (node, "hidden", true, Instance(Evidence::MarkedRuntime)),
             (node, "unreadable", true, Identity::Unknown),
             (node, "unreadable", false, Identity::Unknown),
             ("/opt/gw", "unreadable", false, Instance(Evidence::Executable)),
@@ -199,9 +198,9 @@ mod tests {
         let offspring = Identity::Offspring;
         let table = [
             ("openclaw worker", MARK, &gateway, worker.clone()),
-            ("untold", MARK, &gateway, worker.clone()),
+            ("hidden", MARK, &gateway, worker.clone()),
             ("none x", MARK, &gateway, worker),
-            ("untold", MARK, &elsewhere, offspring(Trace::OtherCgroup(42))),
+            ("hidden", MARK, &elsewhere, offspring(Trace::OtherCgroup(42))),
             ("none x", MARK, &elsewhere, offspring(Trace::OtherCgroup(42))),
             ("openclaw worker", MARK, &elsewhere, offspring(Trace::OtherCgroup(42))),
             ("openclaw gateway", MARK, &elsewhere, Identity::Instance(Evidence::Package("openclaw".to_owned()))),
@@ -231,7 +230,7 @@ mod tests {
             ("OPENCLAW_SHELL=exec", Identity::Foreign),
         ];
         for (variables, expected) in table {
-            let process = process("/usr/bin/node", "untold", variables);
+            let process = process("/usr/bin/node", "hidden", variables);
             assert_eq!(judged(&process, &ancestors(&[1], true)), expected, "{variables}");
         }
     }

@@ -1,7 +1,7 @@
-//! The instance around a process that is to be ended, and what it started: who is ended with it. Pure.
+//! Find the members of a base: the rest of its instance, and the processes that it started. Pure.
 //!
-//! The tree is by parent and by run, never by process group or session. A process in another cgroup than its
-//! instance was moved there to outlive it.
+//! Parents and runs decide, never process groups or sessions. A process in another cgroup than its instance was moved
+//! there to outlive it.
 
 use std::collections::BTreeMap;
 
@@ -16,13 +16,13 @@ pub(crate) struct Member {
     pub(crate) role: Role,
     /// The process of the base that it belongs to.
     pub(crate) of: ProcessId,
-    /// The process below which it was found. For a process that has lost its parent, the one whose run it shares.
+    /// The member or base above it. For a process that has lost its parent: the process whose run it shares.
     pub(crate) below: Option<ProcessId>,
 }
 
-/// Who is to be ended, and the processes around them.
+/// A base, and its relatives.
 pub(crate) struct Family<'a> {
-    /// Each with whether it is alive: the pid of an ended process may be another's.
+    /// Each with whether it is alive: the pid of an ended process may have been reused.
     pub(crate) base: Vec<(&'a Judged, bool)>,
     pub(crate) relatives: &'a [Judged],
 }
@@ -47,14 +47,14 @@ impl Family<'_> {
     }
 }
 
-/// What a process that was taken in is: part of the instance itself, or something that it started.
+/// Whether a member is part of the instance itself, or was started by it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Instance,
     Offspring,
 }
 
-/// A process that was taken in, and whose children are looked at next.
+/// A process whose children are examined next.
 struct Top<'a> {
     process: &'a Judged,
     part: Part,
@@ -76,12 +76,12 @@ impl<'a> Found<'a> {
         Self { relatives, by_pid, ties, members: BTreeMap::new() }
     }
 
-    /// Takes a relative in. `false`: it was in already.
+    /// Adds a member. `false`: it was one already.
     fn add(&mut self, member: Member) -> bool {
         self.members.insert(member.judged.id(), member).is_none()
     }
 
-    /// Takes in the launchers above a process.
+    /// Adds the launchers above a process.
     fn launchers(&mut self, of: &Judged) -> Vec<&'a Judged> {
         let mut launchers: Vec<&Judged> = Vec::new();
         let mut child = of;
@@ -95,7 +95,7 @@ impl<'a> Found<'a> {
         launchers
     }
 
-    /// Takes in the processes below these.
+    /// Adds the processes below these.
     fn descend(&mut self, mut queue: Vec<Top<'a>>) {
         while let Some(Top { process: parent, part, of }) = queue.pop() {
             let id = parent.id();
@@ -118,14 +118,14 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Takes in the processes that have lost their parent and belong to a process by its run, or by a late fork, and
-    /// the processes below them.
+    /// Adds the processes that have lost their parent, and belong to `of` by its run or as late forks. Also adds the
+    /// processes below them.
     fn orphans(&mut self, of: &Judged) {
         for orphan in self.relatives {
             if self.members.contains_key(&orphan.id()) || !has_lost_its_parent(orphan) {
                 continue;
             }
-            // A parent is never offspring of its child. Left over from the same ended run, it is ended too.
+            // A parent is never offspring of its child. But it is ended if the same ended run left it over.
             let above = of.process.ancestry.parents().any(|facts| facts.id == orphan.id());
             if above && of.judgement.liveness != Liveness::Leftover {
                 continue;
@@ -139,8 +139,8 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Another living instance has the same run, as two have that were started from one terminal. Then the run does
-    /// not tell whose orphan a process is. An ended run is not shared: all its processes are left over.
+    /// Another living instance has the same run, like two that were started from one terminal. Then the run does not
+    /// show whose orphan a process is. An ended run is not shared: all its processes are left over.
     fn run_is_shared(&self, base: &Judged) -> bool {
         let rival = |other: &Judged| {
             other.judgement.identity.is_instance()
@@ -151,7 +151,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// It is the child of init or of a manager: its parent is of another cgroup, and of another run.
+/// Its parent is init or a manager: PID 1 or a process in another cgroup, and of another run.
 fn has_lost_its_parent(judged: &Judged) -> bool {
     let (facts, ancestry) = (&judged.process.facts, &judged.process.ancestry);
     match ancestry.parents().next() {
@@ -182,7 +182,7 @@ mod tests {
         service
     }
 
-    /// A process in words: `instance`, `offspring`, `foreign` or `unknown`, and what else there is to it.
+    /// A process in words: first `instance`, `offspring`, `foreign` or `unknown`, then its other properties.
     fn judged(pid: u32, ppid: u32, words: &str) -> Judged {
         let has = |word: &str| words.split(' ').any(|one| one == word);
         let mut facts = facts(pid, if has("late") { SINCE } else { u64::from(pid) * 10 });
@@ -226,12 +226,12 @@ mod tests {
         Judged { process: process(facts, above).into(), judgement }
     }
 
-    /// Each of the second list is beside the holder, pid 50 below 40, of the first.
+    /// The holder (pid 50, below 40 if there is one), then its relatives and the role of each.
     #[test]
     fn who_belongs_to_a_holder() {
         use Role::{Launcher, Offspring, Worker};
-        type Near<'a> = (u32, u32, &'a str, Option<Role>);
-        let table: [(&str, &[Near<'_>]); 16] = [
+        type Row<'a> = (u32, u32, &'a str, Option<Role>);
+        let table: [(&str, &[Row<'_>]); 16] = [
             ("instance", &[(40, 1, "instance", Some(Launcher)), (30, 1, "instance", Some(Offspring))]),
             ("instance", &[(40, 30, "instance", Some(Launcher)), (30, 1, "instance", Some(Launcher))]),
             ("instance", &[(40, 30, "offspring", Some(Offspring)), (30, 1, "instance", Some(Offspring))]),
@@ -239,7 +239,7 @@ mod tests {
             ("instance", &[(40, 1, "instance profile", None)]),
             ("instance", &[(40, 1, "instance scope", None)]),
             ("instance", &[(40, 1, "instance protected", None)]),
-            // Siblings of the holder below its launcher are workers, and what each started goes with it.
+            // Siblings of the holder below its launcher are workers. The processes that they started go with them.
             (
                 "instance",
                 &[
@@ -263,7 +263,7 @@ mod tests {
                     (58, 50, "offspring next", None),
                 ],
             ),
-            // What hides its script may be anything below an instance, and above one it is its launcher.
+            // A process that hides its script is a launcher or a worker only where a fork shows it.
             (
                 "instance hidden fork",
                 &[
@@ -273,7 +273,7 @@ mod tests {
                     (53, 50, "instance", Some(Worker)),
                 ],
             ),
-            // What it executed since the call began may be its successor; what it forked is none.
+            // A process that it executed since the call began may be its successor. A fork is none.
             (
                 "instance fork",
                 &[
@@ -285,9 +285,9 @@ mod tests {
                     (56, 1, "instance late", None),
                 ],
             ),
-            // A fork of it that is another's child is another's.
+            // A fork that is another process's child belongs to that process.
             ("instance fork", &[(60, 59, "instance late fork", None), (59, 1, "foreign", None)]),
-            // By the run: whoever carries the marker, and what is below that.
+            // By the run: each process with the marker, and the processes below it.
             (
                 "instance",
                 &[
@@ -303,7 +303,7 @@ mod tests {
                 ],
             ),
             ("instance no-run", &[(51, 1, "offspring no-run", None), (52, 50, "offspring no-run", Some(Offspring))]),
-            // Of one run and started by hand: nobody's, where a second instance lives.
+            // Started by hand in one run: the orphan is nobody's if a second instance lives.
             (
                 "instance by-hand",
                 &[(51, 1, "offspring by-hand", Some(Offspring)), (52, 1, "offspring by-hand late", None)],
@@ -320,15 +320,15 @@ mod tests {
         let policy = Policy::new(service());
         let mut asked = Asked::new(&policy, Vec::new(), caller());
         asked.caller.since = SINCE;
-        for (base, near) in table {
-            let parent = if near.iter().any(|(pid, ..)| *pid == 40) { 40 } else { 1 };
+        for (base, rows) in table {
+            let parent = if rows.iter().any(|(pid, ..)| *pid == 40) { 40 } else { 1 };
             let base = judged(50, parent, base);
-            let relatives: Vec<Judged> = near.iter().map(|(pid, ppid, words, _)| judged(*pid, *ppid, words)).collect();
+            let relatives: Vec<Judged> = rows.iter().map(|(pid, ppid, words, _)| judged(*pid, *ppid, words)).collect();
             let members = Family { base: vec![(&base, true)], relatives: &relatives }.members(&asked);
-            for (pid, _, words, expected) in near {
+            for (pid, _, words, expected) in rows {
                 let role = members.iter().find(|member| member.judged.id().pid == *pid);
                 let role = role.map(|member| member.role);
-                assert_eq!(role, *expected, "{pid} {words}, of {near:?}");
+                assert_eq!(role, *expected, "{pid} {words}, of {rows:?}");
             }
         }
     }

@@ -1,11 +1,11 @@
-//! Whose is it now? Pure.
+//! Decide who looks after a process now, if anybody. Pure.
 
 use std::time::Duration;
 
 use crate::judge::protection::protection;
 use crate::model::{Caller, Facts, Liveness, Manager, Process, Record, Seen, Supervisor};
 
-/// Whose a process is now. `by_lineage`: its own executable or script tells that it is an instance.
+/// Who looks after a process now. `by_lineage`: its own executable or script shows that it is an instance.
 pub(crate) fn liveness(process: &Process, caller: &Caller, protect: &[u32], by_lineage: bool) -> Liveness {
     let facts = &process.facts;
     if let Some(protection) = protection(process, caller, protect) {
@@ -30,7 +30,7 @@ pub(crate) fn liveness(process: &Process, caller: &Caller, protect: &[u32], by_l
 
 fn in_no_unit(facts: &Facts, by_lineage: bool) -> Liveness {
     match &facts.record {
-        // systemd started it, and the login that its unit asks for moved it to a session (PAMName=).
+        // systemd started it. Its unit asks for a login (PAMName=), and that moved it to a session.
         Record::Outside(unit) if facts.ppid == 1 && unit.manager == Manager::System && !unit.is_scope() => {
             Liveness::Live(Supervisor::Unit(unit.clone()))
         }
@@ -43,12 +43,12 @@ fn in_no_unit(facts: &Facts, by_lineage: bool) -> Liveness {
     }
 }
 
-/// The kernel counts a start in whole ticks of 10 ms, so it looks up to one tick earlier than it was. One more
-/// millisecond passes between the readings of the two clocks.
+/// The kernel rounds a start down to whole ticks of 10 ms. One more millisecond may pass between the readings of the
+/// two clocks.
 const CLOCK_SLACK: Duration = Duration::from_millis(11);
 
-/// The run decides, and nothing else: a healthy service may have any parent, and its main process may be a
-/// launcher whose child listens.
+/// Only the run decides: a healthy process may have any parent, and the main process of a unit may be a launcher whose
+/// child listens.
 fn in_a_unit(facts: &Facts, caller: &Caller) -> Liveness {
     let (run, since) = match &facts.record {
         Record::None | Record::Outside(_) => return Liveness::Unsupervised,
@@ -64,7 +64,7 @@ fn in_a_unit(facts: &Facts, caller: &Caller) -> Liveness {
         Some(own) if own == run => Liveness::Live(Supervisor::Unit(unit.clone())),
         _ if !started_before => Liveness::Live(Supervisor::Unit(unit.clone())),
         Some(_) => Liveness::Leftover,
-        // The clock alone counts only in the unit that is being started.
+        // Without a run of its own, the clock decides only in the unit that is being started.
         None if caller.owns(unit) => Liveness::Leftover,
         None => Liveness::Unknown,
     }
@@ -102,7 +102,7 @@ mod tests {
             ("/docker/0a1b", Some("2c3d"), container("0a1b")),
             ("/docker/0a1b", Some("0a1b"), Liveness::Unsupervised),
             ("/../libpod-0a1b.scope", None, container("libpod-0a1b.scope")),
-            // A service of such a name is the system's.
+            // A service may have such a name. It is no container.
             ("/system.slice/docker-gateway.service", None, Liveness::Unsupervised),
             ("/user.slice/user-1000.slice/session-1.scope", None, Liveness::Unsupervised),
         ];
@@ -166,7 +166,7 @@ mod tests {
             subject.facts.started = started;
             subject.facts.record = record;
             assert_eq!(liveness(&subject, &caller(), &[], false), expected, "{:?}", subject.facts);
-            // In the caller's own unit the clock alone is believed, if the caller is of the unit's run.
+            // In the caller's own unit the clock alone decides, if the caller is of the unit's current run.
             let owner = Caller { unit: Some(unit()), ..caller() };
             let own = if by_clock { Liveness::Leftover } else { expected.clone() };
             assert_eq!(liveness(&subject, &owner, &[], false), own, "{:?}", subject.facts);
@@ -187,7 +187,7 @@ mod tests {
     fn a_tie_in_ticks_is_not_older() {
         for (start, newer) in [(4_999, false), (5_000, true), (5_001, true)] {
             assert_eq!(caller().is_newer(&facts(7, start)), newer);
-            // Asked for a server that started before: its start counts.
+            // The asking server may have started before the caller: then its start counts.
             let asked_for = Caller { since: 4_999, ..caller() };
             assert!(asked_for.is_newer(&facts(7, start)));
         }

@@ -1,4 +1,4 @@
-//! What is decided, by what was read and by who asks. Pure: no system call, and tables for tests.
+//! Decide, from the facts and the caller. Pure: no system calls, so tables can test it.
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
@@ -21,7 +21,7 @@ use crate::model::{
 use identity::{Resolved, identity};
 use rules::Situation;
 
-/// What is asked, by whom, and what this call has done so far: all that a judgement depends on beside the process.
+/// The policy, the caller, and what this call has done so far. A judgement depends on these and on the process alone.
 pub(crate) struct Asked<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) caller: Caller,
@@ -33,10 +33,10 @@ pub(crate) struct Asked<'a> {
 #[derive(Default)]
 struct Past {
     /// Listeners that a target held, and its exec mark. A process that holds one of them with the same mark was forked
-    /// from the target and is no newcomer, however young. After an exec it may be the successor that the target handed
-    /// its socket to.
+    /// from the target: it is not newer, however young it is. After an exec it may be a successor that got the socket
+    /// from the target.
     inherited: Vec<(u64, ExecMark)>,
-    /// Processes that were signalled and have executed something since. Each is its own successor, in its own place.
+    /// Targets that changed after they were signalled, by an exec for example. Each counts as its own successor.
     changed: BTreeSet<ProcessId>,
 }
 
@@ -85,13 +85,13 @@ impl<'a> Asked<'a> {
         Judgement { identity, liveness, verdict }
     }
 
-    /// The process is not older than the caller, or has become another since it was signalled.
+    /// The process is not older than the caller, or has changed since it was signalled.
     pub(crate) fn is_newer(&self, facts: &Facts) -> bool {
         self.caller.is_newer(facts) || self.past.changed.contains(&facts.id)
     }
 
-    /// The process is an instance of another profile or state folder than the caller's. Only a caller that carries the
-    /// marker is an instance of some profile itself.
+    /// The process is an instance of another profile or state folder than the caller's. Only a caller with the marker
+    /// has a profile of its own.
     pub(crate) fn is_another_instance(&self, facts: &Facts) -> bool {
         match (&self.caller.instance, &facts.environ) {
             (Some(callers), Seen::Value(environ)) => self.policy.service.instance_of(environ) != *callers,
@@ -99,7 +99,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// A target that held these listeners has ended, or has become another.
+    /// Remembers a target that has ended or changed, with the listeners that it held.
     pub(crate) fn remember(&mut self, process: &Process, has_changed: bool) {
         let mark = process.facts.mark;
         self.past.inherited.extend(process.inodes.iter().map(|inode| (*inode, mark)));
@@ -113,17 +113,17 @@ impl<'a> Asked<'a> {
         self.past.inherited.iter().any(fork)
     }
 
-    /// The instance that the caller descends from, where the process is another part of it: a gateway's sidecar
-    /// must not end the gateway's worker.
+    /// The instance that the caller descends from, if the process is another part of it: a gateway's sidecar must not
+    /// end the gateway's worker.
     fn callers_instance(&self, process: &Process) -> Option<u32> {
         let callers = |facts: &&Facts| self.caller.ancestors.contains(&facts.id.pid);
         instances(&process.ancestry, &self.service).find(callers).map(|facts| facts.id.pid)
     }
 }
 
-/// When the server started that asks: the earliest start of the caller and of the instances it descends from.
-/// A server may start a program to ask for it, and is older than that program. So may its rival, which would
-/// otherwise look older than the call.
+/// The start of the asking server: the earliest start of the caller and of the instances that it descends from. A
+/// server may start a program to ask for it. A rival that started in between is older than the program, but newer than
+/// the server.
 fn since(caller: &Caller, service: &Resolved<'_>) -> u64 {
     let parents = Ancestry { line: caller.parents.clone(), complete: true };
     instances(&parents, service).map(|facts| facts.id.start_ticks).fold(caller.id.start_ticks, u64::min)
@@ -165,7 +165,7 @@ mod tests {
             facts
         };
         let below = |parent: Facts| process(gateway(600), Ancestry { line: vec![parent.into()], complete: true });
-        // Its parent is an instance and the caller's ancestor; the one and not the other; neither.
+        // Its parent is an instance and the caller's ancestor. Below: only an ancestor, only an instance.
         let own = asked.judgement(&below(gateway(400)));
         assert_eq!(own.liveness, Liveness::Protected(Protection::SameInstance(400)));
         assert_eq!(own.verdict, Verdict::Spared(WhyNot::Protected));
@@ -186,7 +186,7 @@ mod tests {
         };
         let (gw, sh) = (|start| executing(start, "/opt/gw"), |start| executing(start, "/bin/sh"));
         let unreadable = |start| Facts { exe: Seen::Denied, ..gw(start) };
-        // The parents, nearest first, of a caller that started at 5000 → since when it asks
+        // The parents, nearest first, of a caller that started at 5000 → the start that counts
         let table = [
             (vec![], 5_000),
             (vec![sh(4_000), sh(10)], 5_000),

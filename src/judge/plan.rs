@@ -1,4 +1,4 @@
-//! All or nothing, per port: a partial kill does harm and frees nothing. Pure.
+//! Plan for each port: all holders are ended, or none. A partial kill does harm and frees nothing. Pure.
 
 use std::collections::BTreeSet;
 
@@ -73,30 +73,30 @@ pub(crate) enum Purpose {
     Sweep,
 }
 
-/// Processes that are ended together or not at all, for one purpose.
+/// Processes for one purpose: all of them are ended, or none.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) purpose: Purpose,
-    /// The holders, or what was left over.
+    /// The holders, or the processes to sweep.
     pub(crate) base: Vec<Judged>,
-    /// Processes of the base that have ended since they were read. The pid of each may be another's.
+    /// Processes of the base that have ended since they were read. Their pids may have been reused.
     pub(crate) ended: BTreeSet<ProcessId>,
-    /// The processes around the base, in the order in which they were read.
+    /// The relatives of the base, in the order in which they were read.
     pub(crate) relatives: Vec<Judged>,
     /// Listeners that relatives hold, and that the base does not.
     pub(crate) serving: Vec<(ProcessId, Listener)>,
     /// Relatives that are ended with the base.
     pub(crate) members: Vec<Member>,
     /// Processes that belong to the base, and are not ended.
-    pub(crate) left: BTreeSet<ProcessId>,
+    pub(crate) remainder: BTreeSet<ProcessId>,
     pub(crate) refused: Option<Refused>,
 }
 
 /// Why a group is left alone as a whole.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Refused {
-    /// This part of the instance, or process that its launcher started, serves a port that is not to be cleared. It may
-    /// be another server below the same launcher, and nobody asked for its port.
+    /// This process serves a port that is not to be cleared. It is part of the instance, or its launcher started it: it
+    /// may be another server below the same launcher.
     Elsewhere(ProcessId),
     /// This part of the instance may not be signalled. The others would be ended for nothing.
     OutOfReach(ProcessId),
@@ -111,24 +111,23 @@ impl Group {
             relatives: Vec::new(),
             serving: Vec::new(),
             members: Vec::new(),
-            left: BTreeSet::new(),
+            remainder: BTreeSet::new(),
             refused: None,
         }
     }
 
-    /// Takes from the relatives the members and the rest that belongs to the base: offspring, unless the policy ends
-    /// the tree.
+    /// Splits the family into members and remainder. Offspring is remainder, unless the policy ends the tree.
     pub(crate) fn find_members(&mut self, asked: &Asked<'_>) {
         let base = self.base.iter().map(|judged| (judged, !self.ended.contains(&judged.id()))).collect();
         let all = Family { base, relatives: &self.relatives }.members(asked);
         let wanted = |member: &Member| asked.policy.ends.tree || member.role != Role::Offspring;
-        let (members, left): (Vec<_>, Vec<_>) = all.into_iter().partition(wanted);
-        self.left.extend(left.iter().map(|member| member.judged.id()));
+        let (members, remainder): (Vec<_>, Vec<_>) = all.into_iter().partition(wanted);
+        self.remainder.extend(remainder.iter().map(|member| member.judged.id()));
         self.members = members.into_iter().map(Member::ended_with_its_instance).collect();
     }
 
     /// Relatives that may serve another port: members, and processes that the launchers started beside the holders. A
-    /// process that an ended run left is stale, whatever it serves.
+    /// process that an ended run left behind is stale, whatever it serves.
     pub(crate) fn may_serve_elsewhere(&self) -> Vec<ProcessId> {
         let is_current = |member: &&Member| member.judged.judgement.liveness != Liveness::Leftover;
         let current: Vec<&Member> = self.members.iter().filter(is_current).collect();
@@ -155,7 +154,7 @@ impl Group {
         self.members.iter().find(out_of_reach).map(|member| Refused::OutOfReach(member.judged.id()))
     }
 
-    /// Shows the relative that serves another port among the members.
+    /// Puts the relative that serves another port among the members, so that the report shows it.
     fn spare(&mut self, id: ProcessId) {
         let verdict = Verdict::Spared(WhyNot::Elsewhere);
         if let Some(member) = self.members.iter_mut().find(|member| member.judged.id() == id) {
@@ -169,7 +168,7 @@ impl Group {
 }
 
 impl Member {
-    /// A member goes with its instance, whatever it would be by itself.
+    /// A member goes with its instance, whatever its own verdict was.
     pub(crate) fn ended_with_its_instance(mut self) -> Self {
         let verdict = &mut self.judged.judgement.verdict;
         if !verdict.is_stale() {
@@ -179,8 +178,8 @@ impl Member {
     }
 }
 
-/// Refuses the groups that cannot be ended as a whole. A process that serves a port which is to be cleared, too, is in
-/// nobody's way. Where that port is refused, it is.
+/// Refuses the groups that cannot be ended as a whole. A member may serve another port that is to be cleared, too. If
+/// that port is refused later, this group is refused as well: hence the loop.
 pub(crate) fn all_or_nothing(groups: &mut [Group]) {
     let port = |group: &Group| match group.purpose {
         Purpose::Port(spec) => Some(spec),

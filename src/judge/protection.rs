@@ -1,4 +1,4 @@
-//! Who is never to be ended. Pure.
+//! Find the processes that must never be ended. Pure.
 
 use crate::model::{Caller, Process, Protection};
 
@@ -27,7 +27,7 @@ pub(crate) fn protection(process: &Process, caller: &Caller, protect: &[u32]) ->
     if !caller.ancestry_complete {
         return Some(Protection::CallersAncestryUnreadable);
     }
-    // A process that started before the caller's instance cannot descend from it. It may descend from a named one.
+    // A process older than the caller's instance cannot descend from it. A protected pid may be older still.
     let named = !protect.is_empty() || caller.service_pid.is_some();
     let may_descend = caller.is_newer(&process.facts) || named;
     (!process.ancestry.complete && may_descend).then_some(Protection::AncestryUnreadable)

@@ -19,7 +19,7 @@ pub(crate) fn decide(identity: &Identity, liveness: &Liveness, at: Situation, al
             Spared(WhyNot::Unknown)
         }
         (_, L::Protected(_)) => Spared(WhyNot::Protected),
-        // systemd itself calls it left over from the unit; nobody needs to know what it is.
+        // systemd itself calls it left over from the unit, so its identity does not matter.
         (_, L::Leftover) if at.own_unit && !at.newer => Stale(Why::OwnUnit),
         (I::Foreign, L::Live(_) | L::Leftover | L::Unsupervised) if !also.any_owner => Spared(WhyNot::Foreign),
         (I::Foreign, L::Live(_) | L::Leftover | L::Unsupervised) if !at.newer => Stale(Why::AnyOwner),

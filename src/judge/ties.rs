@@ -1,9 +1,9 @@
-//! What ties two processes to one instance. Pure; `instance` has the tests.
+//! Decide whether two processes belong to one instance. Pure; `instance` has the tests.
 
 use super::Judged;
 use crate::model::{Facts, Identity, Liveness, Record, Script, Seen, Service};
 
-/// What ties two processes together.
+/// What the ties depend on beside the two processes.
 pub(crate) struct Ties<'a> {
     pub(crate) service: &'a Service,
     /// When the call began, in clock ticks.
@@ -11,25 +11,25 @@ pub(crate) struct Ties<'a> {
 }
 
 impl Ties<'_> {
-    /// Parent and child are one instance.
+    /// Parent and child are parts of the same instance.
     fn same_instance(&self, one: &Judged, other: &Judged) -> bool {
         let ends = |judged: &Judged| judged.judgement.identity.is_instance() && judged.judgement.verdict.is_stale();
         let (a, b) = (&one.process.facts, &other.process.facts);
         ends(one) && ends(other) && a.run == b.run && a.shares_cgroup(b) && self.same_keys(a, b)
     }
 
-    /// A child of an instance is another part of it. A process that hides its script may be anything that the runtime
-    /// runs, as npm is, which gives itself a title. Such a process is a part only where it has executed nothing.
+    /// The child of an instance is another part of it. A process that hides its script may be any program that the
+    /// runtime runs: npm gives itself a title, for example. Such a child is a part only if it has executed nothing.
     pub(crate) fn is_worker(&self, child: &Judged, parent: &Judged) -> bool {
         self.same_instance(child, parent) && (is_script_known(child) || is_child_fork(child, parent))
     }
 
-    /// The parent of an instance is another part of it, and not a supervisor of many that the runtime runs, too.
+    /// The parent of an instance is another part of it, and not some supervisor that uses the same runtime.
     pub(crate) fn is_launcher(&self, parent: &Judged, child: &Judged) -> bool {
         self.same_instance(parent, child) && (is_script_known(parent) || is_child_fork(child, parent))
     }
 
-    /// A child of a member is ended with its tree.
+    /// The child of a member belongs to its tree.
     pub(crate) fn is_offspring(&self, child: &Judged, parent: &Judged) -> bool {
         let (facts, of) = (&child.process.facts, &parent.process.facts);
         let instance = child.judgement.identity.is_instance();
@@ -42,14 +42,14 @@ impl Ties<'_> {
             && (!is_of_current_run(facts) || matches!(parent.judgement.liveness, Liveness::Live(_)))
     }
 
-    /// A process that has lost its parent is of the same service and run as one that is to be ended.
+    /// A process that has lost its parent belongs to `base` by the marker and the run.
     pub(crate) fn is_orphan(&self, orphan: &Judged, base: &Judged) -> bool {
         let (facts, of) = (&orphan.process.facts, &base.process.facts);
         let is_marked = |facts: &Facts| facts.environ.value().is_some_and(|environ| self.service.is_marked(environ));
         let offspring = matches!(orphan.judgement.identity, Identity::Offspring(_));
         let alike = match (&orphan.judgement.liveness, &base.judgement.liveness) {
             (Liveness::Leftover, Liveness::Leftover) => offspring || orphan.judgement.verdict.is_stale(),
-            // The instance's own run, which was to be ended although it lives.
+            // The policy ends a live instance: its offspring goes with it.
             (Liveness::Live(theirs), Liveness::Live(own)) => theirs == own && offspring,
             (Liveness::Unsupervised, Liveness::Unsupervised) => offspring && !self.is_late(facts),
             _ => false,
@@ -63,7 +63,7 @@ impl Ties<'_> {
             && self.same_keys(facts, of)
     }
 
-    /// The process was forked, since the call began, from one that is to be ended.
+    /// The process was forked from `base` since the call began.
     pub(crate) fn is_late_fork(&self, process: &Judged, base: &Judged) -> bool {
         let (facts, of) = (&process.process.facts, &base.process.facts);
         self.is_late(facts)
@@ -83,24 +83,24 @@ impl Ties<'_> {
     }
 }
 
-/// Its executable or script tells what it is.
+/// Its executable or script shows what it is.
 fn is_script_known(judged: &Judged) -> bool {
     let in_a_package = matches!(judged.process.facts.script, Script::At { package: Some(_), .. });
     judged.judgement.identity.is_by_own_lineage() || in_a_package
 }
 
-/// For a child the kernel's word is enough, also where nothing is put at random.
+/// For a child the kernel's flag is enough. It works without address randomisation, too.
 fn is_child_fork(child: &Judged, parent: &Judged) -> bool {
     let (child, parent) = (&child.process.facts, &parent.process.facts);
     child.only_forked && child.file() == parent.file()
 }
 
-/// It executes the very same image: nothing was executed between the two ([`crate::model::ExecMark`]).
+/// Both have the same exec mark: neither has executed anything since the fork ([`crate::model::ExecMark`]).
 fn is_forked_from(facts: &Facts, of: &Facts) -> bool {
     facts.file().is_some() && facts.file() == of.file() && facts.is_fork_of(&of.mark)
 }
 
-/// It may be judged, and it is not one that lives in any case.
+/// It is not protected, its identity is known, and no container runs it.
 fn may_be_ended(judged: &Judged) -> bool {
     !matches!(judged.judgement.liveness, Liveness::Protected(_))
         && judged.judgement.identity != Identity::Unknown

@@ -1,16 +1,16 @@
-//! Who asks.
+//! The process that asks, and what it may see.
 
 use std::ffi::OsString;
 use std::sync::Arc;
 
 use super::{Facts, ProcessId, Unit};
 
-/// The process that asks. It is never ended, nor its ancestors, nor its descendants.
+/// The process that asks. Neither it nor its ancestors nor its descendants are ever ended.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) id: ProcessId,
-    /// When the server started that asks, in clock ticks since boot: the caller itself, or the oldest instance that it
-    /// descends from. A process that is older than the call may still be newer than that server.
+    /// The start of the asking server, in clock ticks since boot: the caller itself, or the oldest instance that it
+    /// descends from. A process may be older than the call, and still newer than that server.
     pub(crate) since: u64,
     pub(crate) uid: u32,
     /// The pids of its ancestors, nearest first.
@@ -25,24 +25,24 @@ pub(crate) struct Caller {
     pub(crate) unit: Option<Unit>,
     /// The container it runs in, as its cgroup says.
     pub(crate) container: Option<OsString>,
-    /// It belongs to the unit's current run, by its own INVOCATION_ID: it is a hook or a process of the service. An
-    /// ended run's processes there are then its own. A job of cron or a session of sshd is in the unit's cgroup too,
-    /// and the unit's other jobs are none of its business.
+    /// Its own INVOCATION_ID names the current run of its unit: it is a hook or a process of the service. It then owns
+    /// the processes that ended runs left in the unit. A cron job or an sshd session is in the cgroup of its unit, too,
+    /// but owns no other process there.
     pub(crate) of_current_run: bool,
     /// The values of the instance keys, where it carries the service's marker.
     pub(crate) instance: Option<Vec<Option<OsString>>>,
-    /// The service's own process, by the pid that the caller inherited.
+    /// The pid of the service's own process, as the caller's environment names it.
     pub(crate) service_pid: Option<u32>,
 }
 
 impl Caller {
-    /// Whether an ended run's processes in the unit are the caller's own.
+    /// Whether the caller owns the processes that ended runs left in the unit.
     pub(crate) fn owns(&self, unit: &Unit) -> bool {
         self.of_current_run && self.unit.as_ref() == Some(unit)
     }
 
-    /// An instance that did not start before the server that asks is newer than it, not stale. Ticks are too
-    /// coarse to order two starts within one: a tie is not older.
+    /// Whether the process did not start before the asking server: it is newer, not stale. Two starts in the same tick
+    /// have no order, so such a process counts as newer.
     pub(crate) const fn is_newer(&self, facts: &Facts) -> bool {
         facts.id.start_ticks >= self.since
     }

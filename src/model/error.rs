@@ -1,4 +1,4 @@
-//! Why something could not be found out. A refusal is no error: it is an answer, and stands in the report.
+//! Why something could not be found out. A refusal is no error: the report gives it as an answer.
 
 use std::fmt;
 use std::io;
@@ -34,8 +34,8 @@ impl Error {
         Self { attempt: attempt.into(), source: Arc::new(source.into()) }
     }
 
-    /// What the system said. [`Unsupported`](io::ErrorKind::Unsupported): portclear cannot look on this system. It is
-    /// not Linux, or its kernel lacks a call (ENOSYS), as one before 5.3 lacks pidfd_open(2).
+    /// The kind of the system's error. [`Unsupported`](io::ErrorKind::Unsupported): portclear cannot look on this
+    /// system. It is not Linux, or its kernel lacks a call (ENOSYS): kernels before 5.3 lack pidfd_open(2).
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
@@ -58,7 +58,7 @@ impl std::error::Error for Error {
     }
 }
 
-/// With the kind that the system gave.
+/// Keeps the kind that the system gave.
 impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         Self::new(error.source.kind(), error)

@@ -1,8 +1,8 @@
 //! Text of other processes, made safe to print.
 
-/// Text that belongs to somebody else (argv, comm, a path), with every control, bidirectional and other
-/// invisible character escaped as Rust escapes it, and bytes that are no UTF-8 as `\xNN`. One line in, one
-/// line out; reversible, so that two names that differ never look alike.
+/// Escapes text of other processes (argv, comm, a path): control, bidirectional and other invisible characters as Rust
+/// does, and bytes that are not UTF-8 as `\xNN`. The result is one line. It is reversible, so two different names never
+/// look alike.
 ///
 /// ```
 /// assert_eq!(portclear::report::escape(b"node \x1b[2J\xff"), r"node \u{1b}[2J\xff");

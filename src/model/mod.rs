@@ -2,7 +2,8 @@
 //!
 //! # The words
 //!
-//! Each word has one meaning, here and in every comment, message and document.
+//! Each word has one meaning, here and in every comment, message and document. One exception: the `lineage` of a
+//! report is the line of parents of a process.
 //!
 //! | word | meaning |
 //! |---|---|
@@ -10,32 +11,36 @@
 //! | holder | a process with a descriptor of a listener |
 //! | instance | a process that is a running copy of the service |
 //! | offspring | a process that an instance started, and that is no instance itself |
+//! | base | the processes that a plan is about: the holders of a port, or the processes to sweep |
+//! | group | a base and its members: all of them are ended, or none |
 //! | launcher, worker | processes of the same instance above and below a holder |
-//! | relatives | the processes around a holder that may belong to it: above it, below it, or of its run |
-//! | member | a relative that belongs to a holder, and is ended with it |
-//! | lineage | what a process executes: the service's own executable, or a script of its package |
+//! | relatives | the processes that may belong to a base: above it, below it, or of its run |
+//! | member | a relative that belongs to a base, and is ended with it |
+//! | lineage | the service's own executable or a script of its package, as a process executes it |
 //! | marker | a variable that the service manager writes into the service's environment |
 //! | instance key | a variable that tells one instance of the service from another: a profile, a state folder |
 //! | run | one activation of a systemd unit, named by its INVOCATION_ID |
 //! | record | systemd's own note of a unit's current run, a link below /run |
 //! | caller | the process that asks, by the program or by the library |
-//! | supervisor | who starts an instance again when it ends |
-//! | live | its supervisor runs the process now |
+//! | supervisor | a program that starts an instance again when it ends |
+//! | live | the supervisor of the process runs it now |
 //! | left over | an ended run of a unit left the process behind |
 //! | unsupervised | nobody looks after the process |
 //! | stale | the process may be ended: it is nobody's current server |
 //! | spared | the process is left alone, for a reason |
-//! | newer | the process did not start before the caller |
+//! | newer | the process did not start before the caller, or before the instance that started the caller |
 //! | target | a process that is to be ended, held by its pidfd |
 //! | late fork | a process that a target forked after the call began |
 //! | survivor | a target that has not ended at the deadline |
 //! | remainder | processes that the ended instances started, and that are still there |
-//! | sweep | ending what ended runs of the service left anywhere |
+//! | sweep | to end the processes that ended runs of the service left behind anywhere |
 //! | pinned | held by a pidfd and an open /proc/PID, so that no later process is mistaken for it |
 //! | exec mark | numbers that change with each exec, and not with a fork |
-//! | settled | nothing changed while it was looked at |
+//! | look | one reading of the listeners, their holders and the holders' facts |
+//! | settled | nothing changed during the look |
 //! | probe | a bind without listen, which proves that a port is free |
 //! | round | one look, judgement, plan, ending and probe |
+//! | pure | without system calls: tables can test it |
 
 mod caller;
 mod error;

@@ -1,8 +1,8 @@
-//! How it ended for one port, and why.
+//! The outcome for one port, and its reason.
 
 use super::ProcessId;
 
-/// How it ended for one port.
+/// The outcome for one port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use]
@@ -11,15 +11,15 @@ pub enum Outcome {
     Free,
     /// Its holders were ended, and a bind proved that it is free.
     Cleared,
-    /// Its holders are stale, and nothing was done about it, as asked.
+    /// Its holders are stale. The call only looked, as asked.
     WouldClear,
-    /// It is held, and left alone by a rule.
+    /// It is held, and a rule leaves it alone.
     Held(WhyHeld),
     /// It is held by somebody who cannot be seen, read or signalled from here.
     Unseen(WhyUnseen),
-    /// Its holders are stale and were signalled, and somebody still holds it.
+    /// Its stale holders were signalled, and somebody still holds it.
     Survived(WhySurvived),
-    /// It was cleared, and taken again.
+    /// It was cleared, and somebody took it again.
     Respawned,
 }
 
@@ -27,27 +27,27 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhyHeld {
-    /// A rule spares one of the holders: its judgement says which.
+    /// A rule spares one of the holders. The judgement of that holder names the rule.
     Spared,
     /// This member of a holder's instance serves another port.
     Elsewhere(ProcessId),
-    /// A signalled process has executed something since, and holds the port.
+    /// A process executed a program after it was signalled, and holds the port.
     Changed,
 }
 
-/// What could not be seen.
+/// Why a holder cannot be seen, read or signalled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhyUnseen {
-    /// Nobody listens, and a bind is refused all the same.
+    /// Nobody listens, but a bind is refused.
     NobodyListens,
     /// The holders kept changing while they were looked at.
     Unsettled,
     /// This process may not be signalled from here.
     NotPermitted(ProcessId),
-    /// The facts that would tell about this holder may not be read.
+    /// The facts that would decide about this holder may not be read.
     Unread(ProcessId),
-    /// No process that can be seen holds the listener of this user.
+    /// No visible process holds the listener, which this user opened.
     Hidden(u32),
 }
 

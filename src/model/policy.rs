@@ -28,7 +28,7 @@ pub struct Policy {
     pub(crate) ends: Ends,
 }
 
-/// What may be ended beside stale instances: for [`Policy::also_end`].
+/// Processes that may be ended beside stale instances: for [`Policy::also_end`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Also {
@@ -38,21 +38,21 @@ pub enum Also {
     Live,
     /// Holders that an instance started, that are no instances themselves, and that nobody looks after.
     Offspring,
-    /// Processes that the ended instances have started. They are the descendants, whatever session or process group
-    /// they are in, and processes that lost their parent and carry the same marker and run. A process in a cgroup of
-    /// its own, as systemd-run(1) `--scope` makes, was meant to outlive its starter, and does.
+    /// Processes that the ended instances have started: their descendants in any session or process group, and
+    /// processes that lost their parent and carry the same marker and run. A process in a cgroup of its own, as
+    /// systemd-run(1) `--scope` makes, is spared: it was meant to outlive its starter.
     ///
-    /// Each of them takes two file descriptors while it is ended. Where RLIMIT_NOFILE (getrlimit(2)) does not suffice
-    /// for all, the rest is left alone.
+    /// Each of them takes two file descriptors while it is ended. If RLIMIT_NOFILE (getrlimit(2)) is too low for all,
+    /// the others are spared.
     Tree,
     /// Processes that ended runs of the service left behind anywhere, whether or not they hold a port. They are ended
-    /// also where the ports are free, and stand in [`Report::swept`](crate::Report::swept).
+    /// even if all ports are free. [`Report::swept`](crate::Report::swept) lists them.
     ///
-    /// [`bind`](crate::bind) refuses a policy with it, with [`InvalidInput`](std::io::ErrorKind::InvalidInput).
+    /// [`bind`](crate::bind) refuses such a policy with [`InvalidInput`](std::io::ErrorKind::InvalidInput).
     Sweep,
 }
 
-/// [`Also`], as the rules ask for it.
+/// All [`Also`] of a policy, one flag for each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Ends {
     pub(crate) any_owner: bool,
@@ -71,7 +71,7 @@ impl Policy {
     }
 
     /// How long an instance may take to end, counted from the first signal of the call. All instances have the same
-    /// deadline. It is 10 s where nothing else is set. Zero leaves them no time: SIGKILL follows at once.
+    /// deadline. The default is 10 s. Zero leaves them no time: SIGKILL follows at once.
     pub const fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
@@ -83,20 +83,20 @@ impl Policy {
         self
     }
 
-    /// Sends no SIGKILL at the end of the grace. What is still there then survives, and the report says so.
+    /// Sends no SIGKILL at the end of the grace. A process that is still there survives, and the report says so.
     pub const fn no_kill(mut self) -> Self {
         self.kill = false;
         self
     }
 
-    /// Adds a process that is never ended, and neither are its descendants. The pid is that of the caller's pid
-    /// namespace (pid_namespaces(7)).
+    /// Protects a process and its descendants: they are never ended. The pid is that of the caller's pid namespace
+    /// (pid_namespaces(7)).
     pub fn protect(mut self, pid: u32) -> Self {
         self.protect.push(pid);
         self
     }
 
-    /// Adds what may be ended beside stale instances. Several of them add up.
+    /// Adds processes that may be ended beside stale instances. Several calls add up.
     pub const fn also_end(mut self, also: Also) -> Self {
         match also {
             Also::AnyOwner => self.ends.any_owner = true,

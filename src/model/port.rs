@@ -1,4 +1,4 @@
-//! What is asked for: a port, at an address or at any.
+//! The port that a caller asks for, at one address or at any.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -26,13 +26,13 @@ pub struct PortSpec {
 enum Address {
     Any,
     At(SocketAddr),
-    /// `[::]`, IPv6 alone: what a bind means where `net.ipv6.bindv6only` is set.
+    /// `[::]` for IPv6 alone, as a bind means it where `net.ipv6.bindv6only` is set.
     V6Only,
     Localhost,
 }
 
 impl PortSpec {
-    /// The port at any address: what a server on `[::]` or `0.0.0.0` needs.
+    /// The port at any address, as a server on `[::]` or `0.0.0.0` needs it.
     #[must_use]
     pub const fn any(port: NonZeroU16) -> Self {
         Self { port, address: Address::Any }
@@ -47,8 +47,8 @@ impl PortSpec {
         Ok(Self { port, address: Address::At(address) })
     }
 
-    /// What a bind to `address` needs, where a plain `[::]` is both families or, `v6only`, IPv6 alone.
-    /// `None`: port 0 needs none.
+    /// The port that a bind to `address` needs. A plain `[::]` means both families, or with `v6only` IPv6 alone.
+    /// `None`: port 0 needs no port.
     pub(crate) fn of_bind(address: SocketAddr, v6only: bool) -> Option<Self> {
         let spec = Self::at(address).ok()?;
         let alone = v6only && address.ip() == Ipv6Addr::UNSPECIFIED;
@@ -72,7 +72,7 @@ impl PortSpec {
         }
     }
 
-    /// The addresses whose binds, all of them, prove that the port is free.
+    /// The port is free if a bind to each of these addresses succeeds.
     pub(crate) fn probes(&self) -> Vec<SocketAddr> {
         let port = self.port();
         match self.address {
@@ -84,8 +84,7 @@ impl PortSpec {
         }
     }
 
-    /// Whether the caller named the addresses: a family that this machine lacks is then an error, or,
-    /// for `localhost`, one address less.
+    /// Whether the caller named no address. A machine without IPv6 is then no error: IPv4 alone counts.
     pub(crate) const fn is_any(&self) -> bool {
         matches!(self.address, Address::Any)
     }
@@ -98,8 +97,8 @@ impl PortSpec {
         matches!(self.address, Address::Localhost)
     }
 
-    /// Whether a listener can refuse a bind. One on `[::]` counts against IPv4 addresses too, unless it is known to be
-    /// v6-only: neither netstat2 nor /proc/net/tcp6 tells.
+    /// Whether the listener can refuse a bind. A listener on `[::]` refuses IPv4 addresses too, unless it is known to
+    /// be v6-only. netstat2 and /proc/net/tcp6 do not say so.
     pub(crate) fn is_refused_by(&self, listener: &Listener) -> bool {
         let ipv4 = matches!(self.address, Address::At(at) if at.ip().to_canonical().is_ipv4());
         let v6only = listener.v6only == Some(true);
@@ -142,8 +141,8 @@ impl fmt::Display for PortSpec {
 impl FromStr for PortSpec {
     type Err = PortSpecError;
 
-    /// `18789`, `127.0.0.1:18789`, `[::1]:18789` or `localhost:18789`, which is both loopback addresses. No other name
-    /// is resolved.
+    /// `18789`, `127.0.0.1:18789`, `[::1]:18789` or `localhost:18789`. `localhost` means both loopback addresses. No
+    /// other name is resolved.
     fn from_str(text: &str) -> Result<Self, PortSpecError> {
         if let Some(port) = text.strip_prefix("localhost:") {
             return Ok(Self { port: parse_port(port, text)?, address: Address::Localhost });
@@ -166,14 +165,14 @@ impl FromStr for PortSpec {
 }
 
 fn parse_port(digits: &str, text: &str) -> Result<NonZeroU16, PortSpecError> {
-    // u16's own parser takes a leading '+'.
+    // u16's own parser accepts a leading '+'.
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(PortSpecError::port(text));
     }
     digits.parse().map_err(|_| PortSpecError::port(text))
 }
 
-/// Why a text names no port. Its own text has both.
+/// Why a text names no port. The message shows the text and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PortSpecError {
     text: String,
@@ -185,7 +184,7 @@ impl PortSpecError {
         Self { text: text.to_owned(), reason: "a port is a number from 1 to 65535" }
     }
 
-    /// What is wrong, without the text.
+    /// The reason, without the text.
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         self.reason
@@ -210,8 +209,8 @@ pub struct Listener {
     pub inode: u64,
     /// The user who opened the socket, as the caller's user namespace names it.
     pub uid: u32,
-    /// It takes no IPv4 connection (ipv6(7), IPV6_V6ONLY). `None`: it is on an IPv4 address, or the table that it
-    /// stands in does not tell. sock_diag(7) tells, /proc/net/tcp6 does not.
+    /// It takes no IPv4 connection (ipv6(7), IPV6_V6ONLY). `None`: it is on an IPv4 address, or its table does not say.
+    /// sock_diag(7) says it, /proc/net/tcp6 does not.
     pub v6only: Option<bool>,
 }
 

@@ -1,4 +1,4 @@
-//! What was read of a process. Plain data: nothing here looks anything up.
+//! The facts that were read of a process. Plain data: nothing here reads anything.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Cgroup, Record, Unit};
 
-/// A process, told apart from every earlier and later one with the same pid.
+/// A process. Its start time tells it from every earlier and later process with the same pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub struct ProcessId {
@@ -39,7 +39,7 @@ impl<T> Seen<T> {
         }
     }
 
-    /// What `f` makes of the value. `None` from `f` is as good as denied: nothing is made up for it.
+    /// Applies `f` to the value. `None` from `f` counts as denied: no default replaces it.
     pub(crate) fn and_then<U>(&self, f: impl FnOnce(&T) -> Option<U>) -> Seen<U> {
         match self {
             Self::Value(value) => f(value).map_or(Seen::Denied, Seen::Value),
@@ -102,11 +102,11 @@ pub struct Facts {
     pub id: ProcessId,
     /// How long it has been running.
     pub age: Duration,
-    /// When it started, by the clock. Somebody may set the clock, so no age is told by it.
+    /// When it started, by the wall clock. Somebody may set that clock, so [`age`](Self::age) does not use it.
     pub started: Option<SystemTime>,
-    /// The parent's pid; 0 where the parent is outside of the pid namespace.
+    /// The parent's pid. 0: it has no parent in the caller's pid namespace.
     pub ppid: u32,
-    /// The name it gives itself. Shown, never judged by.
+    /// The name it gives itself. It is shown, and no verdict depends on it.
     pub comm: OsString,
     /// The state's letter (proc_pid_stat(5), field 3).
     pub state: char,
@@ -120,16 +120,17 @@ pub struct Facts {
     pub exe: Seen<Exe>,
     /// Its arguments, as it shows them now.
     pub argv: Seen<Vec<OsString>>,
-    /// The variables of its initial environment that identity is read from. An argument that does the same as one of
-    /// them stands in its place.
+    /// The variables of its initial environment that show its identity. An argument with the same effect as a variable
+    /// replaces its value.
     pub environ: Seen<Environ>,
-    /// The run of a systemd unit that it was started in: INVOCATION_ID, where that is one (systemd.exec(5)).
+    /// The run of a systemd unit that it was started in: its INVOCATION_ID, if that has the form of one
+    /// (systemd.exec(5)).
     pub run: Option<String>,
     /// Its cgroup.
     pub cgroup: Seen<Cgroup>,
     /// The script it runs.
     pub script: Script,
-    /// What systemd has on record of its unit.
+    /// systemd's record of its unit.
     pub record: Record,
     /// The caller may send it a signal.
     pub signalable: bool,
@@ -175,21 +176,22 @@ pub(crate) struct ExecMark {
     pub(crate) environ_end: u64,
 }
 
-/// Where nothing is put at random, only the name of the executed file lies between the environment and the end of the
-/// address space. It has 4 KiB at most (fs/exec.c, bprm_execve). A page of vectors, or a last free page, may follow.
+/// Without address randomisation, only the name of the executed file lies between the environment and the end of the
+/// address space. The name has 4 KiB at most (fs/exec.c, bprm_execve). A page of vectors or a free page may follow.
 const ABOVE: u64 = 128 << 10;
 
 impl ExecMark {
-    /// No other exec has this mark. Where nothing is put at random (personality(2), ADDR_NO_RANDOMIZE), each exec of a
-    /// program has the same one. Chance may put it there, too: once in 130,000 times on x86-64, in 8,000 on arm64.
+    /// No other exec has this mark. Without address randomisation (personality(2), ADDR_NO_RANDOMIZE) each exec of a
+    /// program has the same mark. A random mark looks like that by chance once in 130,000 times on x86-64, in 8,000 on
+    /// arm64.
     pub(crate) fn is_unique(&self) -> bool {
         let end = self.environ_end.checked_next_power_of_two();
         end.is_some_and(|end| end - self.environ_end > ABOVE)
     }
 }
 
-/// Variables of an initial environment: those that were asked for, nothing else. Nobody may print the values, so they
-/// are not even in its `Debug`.
+/// The wanted variables of an initial environment, and no others. Nobody may print their values, so `Debug` shows the
+/// names alone.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Environ(pub(crate) Vec<(OsString, OsString)>);
 
@@ -214,7 +216,7 @@ impl Environ {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Process {
-    /// What was read of it.
+    /// Its facts.
     pub facts: Facts,
     /// The inodes of the listeners that it holds.
     pub inodes: Vec<u64>,
@@ -245,7 +247,7 @@ pub struct Ancestry {
 }
 
 impl Ancestry {
-    /// Its parent, that one's parent and so on, as far as they could be read.
+    /// Its parent, the parent's parent and so on, as far as they could be read.
     pub fn parents(&self) -> impl DoubleEndedIterator<Item = &Facts> {
         self.line.iter().map(Arc::as_ref)
     }
@@ -264,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_mark_that_all_execs_have_is_not_unique() {
-        // x86-64 and arm64, at random, just so and not; a process of 32 bits, not.
+        // x86-64: random twice, then fixed twice. arm64: random, fixed. 32 bits: fixed twice. At last: no mark.
         let table = [
             (0x7ffc_2676_dfe7, true),
             (0x7fff_ff94_0fe7, true),

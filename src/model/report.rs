@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::{Blind, Error, Judgement, Listener, Marker, Outcome, PortSpec, Process, Signal, Unit};
 
-/// What was found and done, port by port, in the order they were asked for.
+/// What was found and done, port by port, in the order of the call.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 #[must_use]
 pub struct Report {
     /// One for each port.
     pub ports: Vec<PortReport>,
-    /// What ended runs of the service had left behind, where the policy sweeps.
+    /// The processes that ended runs of the service left behind, if the policy sweeps.
     pub swept: Option<SweepReport>,
 }
 
@@ -29,7 +29,7 @@ impl Report {
 pub struct PortReport {
     /// The port that was asked for.
     pub spec: PortSpec,
-    /// How it ended, or why that could not be found out.
+    /// The outcome, or why it could not be found out.
     pub status: Result<Outcome, Error>,
     /// All listeners that were seen in the way.
     pub listeners: Vec<Listener>,
@@ -39,13 +39,13 @@ pub struct PortReport {
     pub members: Vec<ProcessReport>,
     /// Processes that the ended instances started, and that are still there.
     pub remainder: Memory,
-    /// Sockets of the port that do not listen, where nothing listened.
+    /// Sockets of the port that do not listen. They are counted only if nothing listens.
     pub connections: Connections,
     /// How many processes have descriptors that may not be read.
     pub unreadable: usize,
     /// Who asked. `None`: the bind alone gave the answer.
     pub asker: Option<Asker>,
-    /// From the call to the answer.
+    /// Time from the call to the answer.
     pub elapsed: Duration,
 }
 
@@ -77,7 +77,7 @@ impl PortReport {
     }
 }
 
-/// Who asked, as far as it explains an answer.
+/// The caller, as far as it explains an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Asker {
@@ -89,7 +89,7 @@ pub struct Asker {
     pub blind: Option<Blind>,
 }
 
-/// Sockets that keep a port without listening on it.
+/// Sockets that occupy a port without listening on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Connections {
@@ -99,7 +99,7 @@ pub struct Connections {
     pub time_wait: usize,
 }
 
-/// A process, what was decided about it, and what came of that.
+/// A process, the decision about it, and what became of it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProcessReport {
@@ -113,7 +113,7 @@ pub struct ProcessReport {
     pub markers: Vec<Marker>,
     /// What was decided.
     pub judgement: Judgement,
-    /// What came of it.
+    /// What became of it.
     pub ending: Ending,
 }
 
@@ -123,9 +123,9 @@ pub struct ProcessReport {
 pub enum Role {
     /// It holds a listener of the port.
     Holder,
-    /// It is the same instance as the holder, above it.
+    /// It is a process of the holder's instance, above the holder.
     Launcher,
-    /// It is the same instance as the holder, below it.
+    /// It is a process of the holder's instance, below the holder.
     Worker,
     /// The instance started it.
     Offspring,
@@ -148,7 +148,7 @@ impl Ending {
         Self { fate, signals: Vec::new() }
     }
 
-    /// When its end was seen: counted from the first signal of the call.
+    /// When its end was seen, counted from the first signal of the call.
     #[must_use]
     pub const fn ended_after(&self) -> Option<Duration> {
         match self.fate {
@@ -164,7 +164,7 @@ impl Ending {
 pub struct Sent {
     /// The signal.
     pub signal: Signal,
-    /// When: counted from the first signal of the call.
+    /// When, counted from the first signal of the call.
     pub after: Duration,
 }
 
@@ -174,13 +174,13 @@ pub struct Sent {
 pub enum Fate {
     /// It was not touched.
     Untouched,
-    /// It was signalled and has ended. That was seen so long after the first signal of the call.
+    /// It was signalled and has ended. The time is from the first signal of the call until its end was seen.
     Ended(Duration),
-    /// It ended before a signal reached it. That was seen so long after the first signal of the call.
+    /// It ended before a signal reached it. The time is as for [`Ended`](Self::Ended).
     EndedByItself(Duration),
-    /// It became another program before SIGKILL, and was spared from there on.
+    /// It executed another program, or moved to another cgroup, before its next signal. Then it was spared.
     Changed,
-    /// Its facts could not be read again, so it was spared from there on.
+    /// Its facts could not be read again before its next signal. Then it was spared.
     Unread,
     /// The kernel refused the signal.
     NotPermitted,
@@ -188,22 +188,22 @@ pub enum Fate {
     Survived(char),
 }
 
-/// What ended runs of the service had left behind, and what came of it.
+/// The processes that ended runs of the service left behind, and what became of them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SweepReport {
-    /// Whether it could be found out.
+    /// Whether all of them could be found and tried.
     pub status: Result<(), Error>,
     /// Each process once. Processes that stand in a port's report are not here.
     pub processes: Vec<ProcessReport>,
-    /// What they had in memory before the first signal.
+    /// Their memory before the first signal.
     pub memory: Memory,
     /// Processes that they had started, and that are still there.
     pub remainder: Memory,
 }
 
 impl SweepReport {
-    /// Whether all of it has ended, or would.
+    /// Whether all of them have ended, or in a dry run would end.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         let is_over = |process: &ProcessReport| {
@@ -220,31 +220,31 @@ impl Default for SweepReport {
     }
 }
 
-/// What processes have in memory.
+/// The memory of some processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Memory {
     /// How many processes were counted.
     pub processes: usize,
-    /// Bytes. Each process counts with its share of what it shares with others (Pss, proc_pid_smaps(5)). Where that
-    /// may not be read, it counts with all that it has resident (Rss).
+    /// Bytes. A process counts with its proportional share (Pss, proc_pid_smaps(5)). If that may not be read, it counts
+    /// with its whole resident memory (Rss).
     pub bytes: u64,
     /// At least one of them counts with its Rss.
     pub resident: bool,
 }
 
-/// Is told what is waited for.
+/// A function that receives the progress of a wait.
 pub type Observer<'o> = &'o mut dyn FnMut(&Progress);
 
-/// What is waited for, while it is waited for.
+/// The progress of a wait.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Progress {
-    /// The pids that have not ended yet.
+    /// The pids of the processes that have not ended yet.
     pub pids: Vec<u32>,
-    /// Since the first signal.
+    /// Time since the first signal.
     pub elapsed: Duration,
-    /// Until `then` follows.
+    /// Time until `then` follows.
     pub left: Duration,
     /// The signal that follows; `None`: the wait ends.
     pub then: Option<Signal>,

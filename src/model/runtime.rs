@@ -22,14 +22,14 @@ const RUNTIMES: [&str; 48] = [
     "wasmtime", "wasmer", "wine", "wine64", "wine-preloader", "wine64-preloader", "gdbserver", "rr", "systemd", "init",
 ];
 
-/// The same by the beginning of their names: the dynamic linker as a command, emulators of another machine, and
-/// valgrind's tools.
+/// Further runtimes, by the beginning of their names: the dynamic linker as a command, emulators of another machine,
+/// and valgrind's tools.
 const LOADERS: [&str; 8] =
     ["ld-linux", "ld-musl-", "ld.so", "qemu-", "memcheck-", "callgrind-", "helgrind-", "massif-"];
 
 impl Runtime {
     /// Whether this crate knows the executable at `exe` as a runtime, by its file name. A runtime runs anybody's
-    /// script, so no instance of a service is told by it. The list is never complete.
+    /// script, so it identifies no service. The list is never complete.
     ///
     /// ```
     /// use portclear::policy::Runtime;
@@ -42,7 +42,7 @@ impl Runtime {
     #[must_use]
     pub fn is_known(exe: &Path) -> bool {
         let name = exe.file_name().unwrap_or_default().as_encoded_bytes();
-        // `python3.13t`, `node-24`: also with what no service is asked for by.
+        // Wider than `is`: also `python3.13t` and `node-24`.
         let version = |rest: &[u8]| {
             let rest = rest.strip_prefix(b"-").unwrap_or(rest);
             let number = rest.strip_suffix(b"t").or(rest.strip_suffix(b"d")).unwrap_or(rest);

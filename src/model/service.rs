@@ -1,4 +1,4 @@
-//! What an instance of a service looks like. It is data alone, and one identity function reads it.
+//! How an instance of a service is recognised. Plain data: `judge` applies it.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -51,11 +51,11 @@ pub(crate) struct Executable {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct InstanceOption {
     pub(crate) name: OsString,
-    /// The value that it stands for. `None`: it takes one.
+    /// The value that it implies. `None`: it takes a value.
     pub(crate) stands_for: Option<OsString>,
 }
 
-/// What an instance of the service looks like: its markers, its executables, its runtimes and package.
+/// How an instance of the service is recognised: by its markers, its executables, its runtimes and package.
 ///
 /// ```
 /// use portclear::Service;
@@ -71,28 +71,28 @@ pub(crate) struct InstanceOption {
 #[must_use]
 pub struct Service {
     pub(crate) name: String,
-    /// Any of these sets, whole.
+    /// Sets of markers. One whole set is enough.
     pub(crate) markers: Vec<Vec<Marker>>,
     pub(crate) executables: Vec<Executable>,
     pub(crate) runtimes: Vec<Runtime>,
     pub(crate) packages: Vec<String>,
     pub(crate) subcommand: Option<OsString>,
-    /// Options before the subcommand that take the next argument for their value.
+    /// Options before the subcommand whose value is the next argument.
     pub(crate) value_options: Vec<OsString>,
     pub(crate) offspring: Vec<OffspringSign>,
     /// Variables that tell one instance of the service from another.
     pub(crate) instance_keys: Vec<OsString>,
-    /// Arguments that do what setting an instance key does, and win over the variable.
+    /// Arguments that set an instance key. They win over the variable.
     pub(crate) instance_options: Vec<InstanceOption>,
-    /// Which key that is, by the package whose script takes them.
+    /// The instance key that these arguments set, for each package.
     pub(crate) option_keys: Vec<(String, OsString)>,
 }
 
 impl Service {
     /// A service that nothing identifies yet.
     ///
-    /// As it is, it matches no process. Only what an ended run left in the caller's own systemd unit is ended then. Say
-    /// what the service is with [`executable`](Self::executable), with [`package`](Self::package) and
+    /// It matches no process. A call with it ends only the processes that an ended run left in the caller's own systemd
+    /// unit. Say what the service is with [`executable`](Self::executable), with [`package`](Self::package) and
     /// [`runtime`](Self::runtime), or with [`markers`](Self::markers) and [`runtime`](Self::runtime).
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -164,7 +164,7 @@ impl Service {
     /// Adds a set of markers that must all hold. With several sets, any one of them is enough. An empty set adds
     /// nothing.
     ///
-    /// Children inherit a marker. So it tells an instance only together with a [`runtime`](Self::runtime).
+    /// Children inherit a marker. So it identifies an instance only with a [`runtime`](Self::runtime).
     pub fn markers(mut self, all_of: impl IntoIterator<Item = Marker>) -> Self {
         let all_of: Vec<Marker> = all_of.into_iter().collect();
         if !all_of.is_empty() {
@@ -173,8 +173,8 @@ impl Service {
         self
     }
 
-    /// Adds an executable that is the service's own, by its absolute path. No check keeps a
-    /// [runtime](Runtime::is_known) out: with one, every script that it runs is an instance.
+    /// Adds an executable that is the service's own, by its absolute path. This does not refuse a
+    /// [runtime](Runtime::is_known): with one, every script that it runs is an instance.
     pub fn executable(mut self, path: impl Into<PathBuf>) -> Self {
         self.executables.push(Executable { path: path.into(), file: None });
         self
@@ -192,33 +192,34 @@ impl Service {
         self
     }
 
-    /// Adds a package that the service's script lies in, by the `name` in its package.json. It tells an instance where
-    /// a [`runtime`](Self::runtime) of the service runs the script.
+    /// Adds a package that the service's script lies in, by the `name` in its package.json. It identifies an instance
+    /// if a [`runtime`](Self::runtime) of the service runs the script.
     pub fn package(mut self, name: impl Into<String>) -> Self {
         self.packages.push(name.into());
         self
     }
 
-    /// Sets the first argument after the script, without which the package's program is not the service.
+    /// Sets the subcommand: the first argument after the script that is no option. With another subcommand, the
+    /// package's program is not the service.
     pub fn subcommand(mut self, word: impl Into<OsString>) -> Self {
         self.subcommand = Some(word.into());
         self
     }
 
     /// Adds a variable that tells one instance of the service from another: a profile, a state folder. An instance
-    /// with another value than the caller's is spared, and none is taken for a part of another one.
+    /// whose value differs from the caller's is spared. Processes with different values never count as one instance.
     pub fn instance_key(mut self, name: impl Into<OsString>) -> Self {
         self.instance_keys.push(name.into());
         self
     }
 
-    /// Adds a variable that the service sets for what it starts. A process that carries it is no instance.
+    /// Adds a variable that the service sets for the processes it starts. A process that carries it is no instance.
     pub fn offspring_sign(mut self, sign: OffspringSign) -> Self {
         self.offspring.push(sign);
         self
     }
 
-    /// The names of all variables that identity is read from. Nothing else of an environment is kept.
+    /// The names of all variables that show identity. No other variable is kept.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &OsStr> {
         let signs = self.offspring.iter().map(|sign| match sign {
             OffspringSign::Set(key) | OffspringSign::OtherPid(key) => key.as_os_str(),
@@ -230,13 +231,13 @@ impl Service {
         self.markers.iter().flatten().map(|marker| marker.key.as_os_str())
     }
 
-    /// Whether one whole set of the markers holds: whole names, whole values.
+    /// Whether one set of markers holds completely, with exact names and values.
     pub(crate) fn is_marked(&self, environ: &Environ) -> bool {
         let holds = |set: &Vec<Marker>| set.iter().all(|m| environ.get(&m.key) == Some(m.value.as_os_str()));
         self.markers.iter().any(holds)
     }
 
-    /// The markers that an environment has. Another value than a marker's is not the service's to show.
+    /// The markers that an environment has. A variable with another value is not shown: it may be anybody's.
     pub(crate) fn markers_in(&self, environ: &Environ) -> Vec<Marker> {
         let has = |marker: &&Marker| environ.get(&marker.key) == Some(marker.value.as_os_str());
         let mut found: Vec<Marker> = self.markers.iter().flatten().filter(has).cloned().collect();
@@ -250,7 +251,7 @@ impl Service {
         self.instance_keys.iter().map(value).collect()
     }
 
-    /// The pid of the service's own process, as it names it to what it starts.
+    /// The pid of the service's own process, which it passes to the processes it starts.
     pub(crate) fn pid_in(&self, environ: &Environ) -> Option<u32> {
         self.offspring.iter().find_map(|sign| match sign {
             OffspringSign::OtherPid(key) => environ.get(key)?.to_str()?.parse().ok(),

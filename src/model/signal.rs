@@ -22,11 +22,11 @@ const ENDING: [&str; 23] = [
     "SIGPWR", "SIGSYS",
 ];
 
-/// Signals that do not.
+/// Signals that do not end such a process.
 const OTHERS: [&str; 8] = ["SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH"];
 
 impl Signal {
-    /// SIGTERM: asks to end. A [`Policy`](crate::Policy) asks with it where nothing else is set.
+    /// SIGTERM: asks a process to end. It is the default of a [`Policy`](crate::Policy).
     pub const TERM: Self = Self("SIGTERM");
     /// SIGINT: what Ctrl+C sends from a terminal.
     pub const INT: Self = Self("SIGINT");
@@ -34,7 +34,7 @@ impl Signal {
     pub const HUP: Self = Self("SIGHUP");
     /// SIGQUIT: what Ctrl+\ sends from a terminal. It leaves a core dump (core(5)).
     pub const QUIT: Self = Self("SIGQUIT");
-    /// SIGKILL: ends a process that is not asked. Nobody can catch or ignore it.
+    /// SIGKILL: ends a process without asking. No process can catch or ignore it.
     pub const KILL: Self = Self("SIGKILL");
 
     /// The name in capitals, with `SIG`: `SIGTERM`.
@@ -50,7 +50,7 @@ impl fmt::Display for Signal {
     }
 }
 
-/// A text that names no signal which ends a process. Its own text says which text, and why.
+/// Why a text names no signal that ends a process. The message shows the text and the reason.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SignalError(String);
 
@@ -65,8 +65,8 @@ impl std::error::Error for SignalError {}
 impl FromStr for Signal {
     type Err = SignalError;
 
-    /// A name as in signal(7), with or without `SIG`, in either case: `TERM`, `sigint`. A number is refused, for it
-    /// differs from machine to machine.
+    /// A name as in signal(7), with or without `SIG`, in upper or lower case: `TERM`, `sigint`. Numbers are refused:
+    /// they differ from machine to machine.
     fn from_str(text: &str) -> Result<Self, SignalError> {
         let upper = text.to_ascii_uppercase();
         let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };

@@ -23,7 +23,7 @@ impl Unit {
     }
 }
 
-/// The name, escaped for people, and the user where it is not the system's.
+/// The name, escaped for people. For a user's unit also the user.
 impl fmt::Display for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&escape(self.name.as_encoded_bytes()))?;
@@ -48,15 +48,15 @@ pub enum Manager {
     Nested,
 }
 
-/// What systemd has on record of a unit's runs: the link `invocation:UNIT`. systemd makes it before the first
-/// ExecStartPre of a start and removes it when the unit is inactive.
+/// systemd's record of a unit's current run: the link `invocation:UNIT`. systemd makes it before the first ExecStartPre
+/// of a start and removes it when the unit is inactive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Record {
     /// The process is in no service.
     None,
-    /// The process is in no service, but it carries the marker and the current run of this service or scope. A process
-    /// of that service has started it, or systemd-run(1) with `--scope`.
+    /// The process is in no service, but its run is the current run of this service or scope, and it carries the marker
+    /// or is a child of PID 1. A process of that service has started it, or systemd-run(1) with `--scope`.
     Outside(Unit),
     /// The unit's current run.
     Current {
@@ -90,21 +90,21 @@ impl Cgroup {
         Self { path, unit, container }
     }
 
-    /// The unit has made this cgroup below its own, so the process was put here on purpose.
+    /// This cgroup is below that of its unit. Somebody put the process here on purpose.
     pub(crate) fn is_below_its_unit(&self) -> bool {
         self.unit.is_some() && self.path.parent().and_then(unit) == self.unit
     }
 
-    /// A user's manager puts itself here, and nothing else. PID 1's own init.scope also has processes that were there
-    /// before it, and processes that a container's runtime starts in it later.
+    /// The init.scope of a user's manager, which holds that manager alone. The init.scope of PID 1 also holds older
+    /// processes, and processes that a container's runtime starts there later.
     pub(crate) fn is_of_a_user_manager(&self) -> bool {
         let above = self.path.parent().and_then(|above| above.extension());
         self.path.ends_with("init.scope") && above.is_some_and(|above| above == "service")
     }
 }
 
-/// The systemd service of a cgroup path: its innermost unit, where that is a service. A process in a scope was
-/// meant to outlive whoever started it, and belongs to no service.
+/// The systemd service of a cgroup path: its innermost unit, where that is a service. A process in a scope belongs to
+/// no service: it was meant to outlive its starter.
 fn unit(cgroup: &Path) -> Option<Unit> {
     let parts: Vec<&OsStr> = cgroup.iter().map(plain).collect();
     let suffix =
@@ -116,7 +116,7 @@ fn unit(cgroup: &Path) -> Option<Unit> {
         return None;
     }
     let user = |part: &OsStr| part.to_str()?.strip_prefix("user@")?.strip_suffix(".service")?.parse().ok();
-    // PID 1 has slices alone above its units, and a user's manager is one of those.
+    // Above a unit of PID 1 there are only slices. A user's manager is such a unit itself.
     let mut units = above.iter().copied().filter(is_unit);
     let manager = match (units.next(), units.next()) {
         (None, _) => Manager::System,
@@ -126,8 +126,8 @@ fn unit(cgroup: &Path) -> Option<Unit> {
     Some(Unit { name: (*name).to_owned(), manager })
 }
 
-/// systemd puts a _ before a name that the kernel could take for one of its own files, like cpu.service. Its names are
-/// ASCII (systemd.unit(5)), so it has put nothing before a name that is no text.
+/// systemd puts a _ before a name that could collide with a file of the kernel, like cpu.service. Its names are ASCII
+/// (systemd.unit(5)), so a name that is no text has no such prefix.
 fn plain(part: &OsStr) -> &OsStr {
     part.to_str().and_then(|part| part.strip_prefix('_')).map_or(part, OsStr::new)
 }
@@ -139,7 +139,7 @@ fn container(cgroup: &Path) -> Option<&OsStr> {
         let starts = [&b"docker"[..], b"libpod", b"kubepods", b"cri-containerd", b"crio", b"lxc", b"machine-"];
         starts.iter().any(|start| part.starts_with(start))
     };
-    // By its number alone: below Kubernetes' own groups, and where it is seen from beside it.
+    // Some paths have only its number: below Kubernetes' own groups, and in a foreign cgroup namespace.
     let numbered = |part: &&OsStr| part.len() == 64 && part.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit);
     if let Some(id) = cgroup.iter().rfind(numbered) {
         return Some(id);

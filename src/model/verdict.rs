@@ -12,7 +12,7 @@ pub enum Identity {
     Offspring(Trace),
     /// It has nothing to do with the service.
     Foreign,
-    /// The facts that would tell may not be read.
+    /// The facts that would decide it may not be read.
     Unknown,
 }
 
@@ -21,7 +21,7 @@ impl Identity {
         matches!(self, Self::Instance(_))
     }
 
-    /// Its own executable or script tells that it is an instance. No marker is needed for that, and no parent.
+    /// Its own executable or script shows that it is an instance, without a marker or a parent.
     pub(crate) const fn is_by_own_lineage(&self) -> bool {
         matches!(self, Self::Instance(Evidence::Executable | Evidence::Package(_)))
     }
@@ -37,7 +37,7 @@ pub enum Evidence {
     Package(String),
     /// It carries the marker and runs the same executable as this ancestor, which is an instance.
     WorkerOf(u32),
-    /// It carries the marker and runs the service's runtime. Nothing tells another script.
+    /// It carries the marker and runs the service's runtime. No other script is known.
     MarkedRuntime,
 }
 
@@ -57,7 +57,7 @@ pub enum Trace {
     InlineCode,
     /// It carries the marker, but is in another cgroup than this ancestor, which is an instance.
     OtherCgroup(u32),
-    /// It carries the marker, but its run is a scope's. No manager has written the two together.
+    /// It carries the marker, but its run is a scope's. A manager writes the marker with the run of a service only.
     Scope,
 }
 
@@ -69,11 +69,11 @@ pub enum Liveness {
     Protected(Protection),
     /// Its supervisor runs it now.
     Live(Supervisor),
-    /// It is left of an ended run of a unit.
+    /// An ended run of a unit left it behind.
     Leftover,
     /// Nobody looks after it.
     Unsupervised,
-    /// The facts that would tell may not be read.
+    /// The facts that would decide it may not be read.
     Unknown,
 }
 
@@ -82,7 +82,7 @@ pub enum Liveness {
 #[non_exhaustive]
 pub enum Supervisor {
     /// A container: the process lives in a pid namespace of its own, or in a container's cgroup that is not the
-    /// caller's. The name is what its cgroup says.
+    /// caller's. The name is that of its cgroup.
     Container(Option<String>),
     /// A systemd unit, whose current run it belongs to.
     Unit(Unit),
@@ -102,7 +102,7 @@ pub enum Protection {
     Init,
     /// It is part of the same instance as this ancestor of the caller.
     SameInstance(u32),
-    /// It is the service's own process, whose pid the caller inherited, or a descendant of it.
+    /// It is the service's own process, whose pid is in the caller's environment, or a descendant of it.
     Inherited(u32),
     /// The policy names it, or an ancestor of it.
     Named(u32),
@@ -158,8 +158,8 @@ pub enum WhyNot {
     Protected,
     /// Its supervisor runs it now.
     Live,
-    /// It did not start before the caller, or before the instance that the caller was started by. Or this call
-    /// signalled it, and it has executed something since.
+    /// It did not start before the caller, or not before the instance that started the caller. Or it executed a program
+    /// after this call signalled it.
     Newer,
     /// It is part of the holder's instance, and it listens on a port that is not to be cleared.
     Elsewhere,
@@ -169,7 +169,7 @@ pub enum WhyNot {
     Offspring,
     /// It has nothing to do with the service.
     Foreign,
-    /// The facts that would tell may not be read.
+    /// The facts that would decide it may not be read.
     Unknown,
 }
 
@@ -179,7 +179,7 @@ pub enum WhyNot {
 pub struct Judgement {
     /// What the process is to the service.
     pub identity: Identity,
-    /// Whose it is now.
+    /// Who looks after it now, if anybody.
     pub liveness: Liveness,
     /// What is to be done, and by which rule.
     pub verdict: Verdict,

@@ -1,4 +1,4 @@
-//! What one look at the machine showed.
+//! The result of one look at the machine.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -9,13 +9,13 @@ use super::{Listener, Process};
 #[derive(Debug, Default)]
 pub(crate) struct World {
     pub(crate) listeners: Vec<Listener>,
-    /// Not looked for where a listener explains each refusal.
+    /// Empty where a listener explains each refusal: nobody looks for connections then.
     pub(crate) connections: Vec<Connection>,
-    /// By pid, each once.
+    /// Sorted by pid, each once.
     pub(crate) holders: Vec<Rc<Process>>,
-    /// How many processes exist whose descriptors may not be read. "Nobody" and "could not look" differ.
+    /// How many processes have descriptors that may not be read. "Nobody" and "could not look" differ.
     pub(crate) unreadable: usize,
-    /// Nothing changed while it was looked at.
+    /// Nothing changed during the look.
     pub(crate) settled: bool,
 }
 

@@ -9,7 +9,7 @@ use procfs::{FromRead, ProcError};
 
 use super::facts::facts;
 use super::pinned::Pinned;
-use super::proc::{Miss, read_all, told};
+use super::proc::{Miss, or_miss, read_all};
 use crate::model::{Ancestry, Error, Facts, ProcessId, Service};
 
 /// A line of parents, nearest first.
@@ -20,14 +20,14 @@ pub(crate) struct Line {
     pub(crate) complete: bool,
 }
 
-/// A parent that exits while the line is read leaves it broken for an instant only.
+/// If a parent exits during the reading, the line is broken for a moment only.
 const ATTEMPTS: usize = 5;
 
 pub(crate) fn line(pid: u32) -> Result<Line, Error> {
     let mut last = Line::default();
     for _ in 0..ATTEMPTS {
         let line = read(pid)?;
-        // Read twice alike, no pid in it was reused in between.
+        // Two equal readings: no pid in the line was reused in between.
         if line.complete && line == last {
             return Ok(line);
         }
@@ -41,13 +41,13 @@ fn read(pid: u32) -> Result<Line, Error> {
     let Some(mut child) = stat(pid)? else { return Ok(line) };
     while child.parent != 0 {
         match stat(child.parent)? {
-            // Younger than its child: the parent has ended and its pid is somebody else's.
+            // It is younger than its child: the parent has ended, and its pid was reused.
             Some(parent) if parent.id.start_ticks > child.id.start_ticks => return Ok(line),
             Some(parent) => {
                 line.ids.push(parent.id);
                 child = parent;
             }
-            // hidepid and ProtectProc= hide PID 1 like any other; nothing is above it to be read.
+            // hidepid and ProtectProc= may hide PID 1, too. Nothing is above it.
             None if child.parent == 1 => {
                 line.ids.push(ProcessId { pid: 1, start_ticks: 0 });
                 break;
@@ -65,7 +65,7 @@ pub(super) struct Place {
     parent: u32,
 }
 
-/// `None`: it is gone or hidden. What else goes wrong is an error, and no ancestry that ends early.
+/// `None`: it is gone or hidden. Any other failure is an error: the line must not seem to end there.
 pub(super) fn stat(pid: u32) -> Result<Option<Place>, Error> {
     let stat = File::open(format!("/proc/{pid}/stat")).and_then(read_all);
     let stat = stat.map_err(ProcError::from).and_then(|bytes| Stat::from_read(&bytes[..]));
@@ -73,14 +73,14 @@ pub(super) fn stat(pid: u32) -> Result<Option<Place>, Error> {
         let parent = u32::try_from(stat.ppid).ok()?;
         Some(Place { id: ProcessId { pid, start_ticks: stat.starttime }, parent })
     };
-    match told(stat, pid) {
+    match or_miss(stat, pid) {
         Ok(stat) => Ok(parsed(stat)),
         Err(Miss::Denied | Miss::Gone) => Ok(None),
         Err(Miss::Failed(error)) => Err(error),
     }
 }
 
-/// The lines of parents that were read in one look: many processes have the same ones.
+/// The lines of parents that one look has read. Many processes share them.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     facts: BTreeMap<ProcessId, Arc<Facts>>,
@@ -126,7 +126,7 @@ impl Lines {
                     self.facts.insert(*id, facts.clone());
                     parents.push(facts);
                 }
-                // PID 1 may be hidden; every other parent that cannot be read leaves the line broken.
+                // PID 1 may be hidden. Any other parent that cannot be read breaks the line.
                 _ if id.pid == 1 => {}
                 _ => return Ok(Ancestry { line: parents, complete: false }),
             }

@@ -1,4 +1,4 @@
-//! Which script a runtime was started with, told from its arguments alone.
+//! Find the script that a runtime was started with, in its arguments alone.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -6,27 +6,27 @@ use std::path::Path;
 
 use crate::model::Service;
 
-/// What the arguments of a runtime name.
+/// The script that the arguments of a runtime name.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Argument<'a> {
-    /// A path, not yet looked at, and the arguments after it.
+    /// A path, not checked yet, and the arguments after it.
     At(&'a OsStr, &'a [OsString]),
     /// Code, a module or standard input instead of a script.
     Inline,
-    /// Some argument, but which is not told: an option before it may take one.
+    /// An argument that may also be the value of an unknown option before it.
     Ambiguous,
-    /// Nothing: a title has overwritten the arguments, or there are none.
+    /// No script: a process title has overwritten the arguments, or there are none.
     Hidden,
 }
 
-/// Options of node, bun, deno and python that take the next argument for their value.
+/// Options of node, bun, deno and python whose value is the next argument.
 const TAKES_VALUE: [&str; 17] = [
     "-r", "--require", "--import", "--loader", "--experimental-loader", "-C", "--conditions", "--env-file",
     "--env-file-if-exists", "--title", "--input-type", "--diagnostic-dir", "--preload", "--cwd", "--config", "-W",
     "-X",
 ];
 
-/// Options that take none, by their beginning.
+/// Options without a value, by the beginning of their names.
 const FLAGS: [&str; 17] = [
     "--no-", "--inspect", "--enable-", "--expose", "--harmony", "--preserve-symlinks", "--abort-on-",
     "--trace-warnings", "--trace-deprecation", "--trace-uncaught", "--trace-exit", "--throw-deprecation",
@@ -51,12 +51,12 @@ pub(crate) fn script<'a>(exe: &Path, argv: &'a [OsString]) -> Argument<'a> {
             if runs && !literal && arg == "run" {
                 continue;
             }
-            // An option that is not known may have taken this for its value: to judge a process by it would
-            // be to judge it by somebody else's file.
+            // An unknown option may have taken this as its value. Then it is some other file, and the process must not
+            // be judged by it.
             if unknown {
                 return Argument::Ambiguous;
             }
-            // A path into /proc or /dev means another file for each who follows it.
+            // A path into /proc or /dev leads each process to another file.
             if bytes.starts_with(b"/proc/") || bytes.starts_with(b"/dev/") {
                 return Argument::Inline;
             }
@@ -80,7 +80,7 @@ pub(crate) fn script<'a>(exe: &Path, argv: &'a [OsString]) -> Argument<'a> {
 
 fn inline(option: &[u8], python: bool) -> bool {
     if python {
-        // Python clusters its short options; -c and -m end them.
+        // Python takes several short options in one argument; -c and -m are the last of them.
         let cluster = !option.starts_with(b"--") && !option.starts_with(b"-W") && !option.starts_with(b"-X");
         return option == b"-" || (cluster && option.iter().any(|b| matches!(b, b'c' | b'm')));
     }
@@ -102,8 +102,8 @@ pub(crate) fn subcommand<'a>(args: &'a [OsString], value_options: &[OsString]) -
     None
 }
 
-/// The value of the last option that tells the instance, as OpenClaw reads them (src/cli/profile.ts): up to a `--`,
-/// and one without a value only before the subcommand, which may have one of the same name (`gateway --dev`).
+/// The value of the last option that sets the instance key, as OpenClaw reads it (src/cli/profile.ts). It stops at
+/// `--`. An option without a value counts only before the subcommand, which may have the same option (`gateway --dev`).
 pub(crate) fn instance_option(args: &[OsString], service: &Service) -> Option<OsString> {
     let mut found = None;
     let mut subcommand = false;

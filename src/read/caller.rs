@@ -1,4 +1,4 @@
-//! Read who asks: this process, its ancestors, and the environment it was started with.
+//! Read the caller: this process, its ancestors, and the environment it was started with.
 
 use std::fs::File;
 
@@ -7,11 +7,11 @@ use super::proc::read_all;
 use super::{parse, run};
 use crate::model::{Blind, Caller, Cgroup, Environ, Error, ProcessId, Record, Service};
 
-/// The calling process. `lines` has its ancestors afterwards: a holder often has the same parents.
+/// The calling process. `lines` keeps its ancestors: a holder often has the same parents.
 pub(crate) fn caller(service: &Service, lines: &mut Lines) -> Result<Caller, Error> {
     let pid = std::process::id();
     let fail = |error| Error::new("cannot read who asks from /proc", error);
-    // With the /proc of another pid namespace every pid in it would name a different process here.
+    // In the /proc of another pid namespace, each pid names another process than here.
     let own = std::fs::read_link("/proc/self").map_err(fail)?;
     if own.as_os_str() != pid.to_string().as_str() {
         return Err(fail(std::io::Error::other("/proc belongs to another pid namespace")));
@@ -44,8 +44,8 @@ fn is_of_current_run(cgroup: &Cgroup) -> bool {
     let Some(unit) = &cgroup.unit else { return false };
     let own_run = std::env::var_os("INVOCATION_ID");
     let own_run = own_run.as_deref().and_then(parse::run);
-    // A unit with a run of its own on record has no other name: a job of at, in atd's unit, has the run of whoever
-    // submitted it.
+    // The search by run is for a renamed unit, which has no record under its old name. A job of at is in the unit of
+    // atd, but carries the run of the process that submitted it.
     let record = match run::record(unit, None) {
         Record::Inactive => run::record(unit, own_run),
         named => named,
@@ -53,7 +53,7 @@ fn is_of_current_run(cgroup: &Cgroup) -> bool {
     matches!(record, Record::Current { run, .. } if own_run == Some(run.as_str()))
 }
 
-/// For a sentence alone: a restriction that cannot be read here is not named.
+/// Only a sentence uses it, so a failed reading means no restriction.
 fn blind() -> Option<Blind> {
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let whole = map.split_whitespace().eq(["0", "0", "4294967295"]);
@@ -63,8 +63,8 @@ fn blind() -> Option<Blind> {
     std::fs::metadata("/proc/1").is_err().then_some(Blind::HiddenProc)
 }
 
-/// The service's own process, which it names to the processes that it starts. A process that started after the caller is
-/// another one with its pid.
+/// The pid of the service's own process, which the service passes to the processes that it starts. If that process is
+/// not older than the caller, the pid was reused.
 fn service_pid(environ: &Environ, service: &Service, caller: ProcessId) -> Result<Option<u32>, Error> {
     let Some(pid) = service.pid_in(environ) else { return Ok(None) };
     Ok(stat(pid)?.map(|place| place.id).filter(|id| id.start_ticks < caller.start_ticks).map(|id| id.pid))

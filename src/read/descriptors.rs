@@ -1,4 +1,4 @@
-//! Read a table of descriptors, for the sockets in it.
+//! Read tables of descriptors, and find the sockets in them.
 
 use std::fs::File;
 use std::mem::MaybeUninit;
@@ -7,9 +7,9 @@ use std::os::fd::AsFd;
 use rustix::fs::{Mode, OFlags, RawDir, openat, readlinkat_raw};
 use rustix::io::Errno;
 
-/// What one table of descriptors showed.
+/// The result for one table of descriptors.
 pub(crate) enum Fds {
-    /// It holds these of the inodes; so many descriptors were open.
+    /// It holds these of the inodes. `read`: how many descriptors were open.
     Held {
         inodes: Vec<u64>,
         read: usize,
@@ -45,8 +45,8 @@ pub(crate) fn fds(root: impl AsFd, path: &str, inodes: &[u64]) -> Result<Fds, Er
     let mut held = Vec::new();
     let mut read = 0;
     let mut target = [MaybeUninit::uninit(); 64];
-    // A few to begin with: where the links may not be read the first one says so, and the names of the others cost
-    // more than all else.
+    // Begin with a small buffer. If the links may not be read, the first one says so. Then the names of the others
+    // would cost more than all else.
     let mut few = [MaybeUninit::uninit(); 256];
     let mut many = [MaybeUninit::uninit(); 8192];
     let mut entries = RawDir::new(&directory, &mut few[..]);
@@ -62,11 +62,11 @@ pub(crate) fn fds(root: impl AsFd, path: &str, inodes: &[u64]) -> Result<Fds, Er
                     read += 1;
                     held.extend(socket_inode(link).filter(|inode| inodes.contains(inode)));
                 }
-                // A path longer than a page, which anybody's process may have: no socket's is.
+                // Any process may have opened a path longer than a page. It is no socket.
                 Err(Errno::NAMETOOLONG) => read += 1,
                 // Closed meanwhile.
                 Err(Errno::NOENT | Errno::SRCH) => {}
-                // The directory is readable by its owner; its links want the right to trace (proc_pid_fd(5)).
+                // Its owner may read the directory, but reading the links needs the right to trace (proc_pid_fd(5)).
                 Err(Errno::ACCESS | Errno::PERM) => return Ok(Fds::Denied),
                 Err(errno) => return Err(errno),
             }

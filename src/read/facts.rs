@@ -1,4 +1,4 @@
-//! Read the facts of a process: pin it, read, check that it still lives. Only then do they belong to the
+//! Read the facts of a process: pin it, read, check that it still lives. This check proves that the facts belong to the
 //! process that will be signalled.
 
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use super::script::Runs;
 use super::{descriptors, parse, pidfd, run};
 use crate::model::{Cgroup, Environ, Error, Exe, ExecMark, Facts, ProcessId, Record, Script, Seen, Service};
 
-/// A process may exec while it is read: then some of the facts belong to another program.
+/// A process may exec while it is read. Some of the facts then belong to another program, so read again.
 const ATTEMPTS: usize = 5;
 
 /// `None`: the process has ended, or is about to.
@@ -39,7 +39,7 @@ pub(crate) fn facts(pinned: &Pinned, service: &Service) -> Result<Option<Facts>,
 
 fn read_facts(pinned: &Pinned, stat: &Stat, service: &Service) -> Result<Option<Facts>, Error> {
     let (pid, root) = (pinned.pid, &pinned.root);
-    let image = image(pinned, service)?;
+    let program = program(pinned, service)?;
     let status = seen(read(root, "status", pid))?;
     let Seen::Value(comm) = seen(read(root, "comm", pid))? else { return Ok(None) };
     let age = age(stat.starttime);
@@ -53,24 +53,24 @@ fn read_facts(pinned: &Pinned, stat: &Stat, service: &Service) -> Result<Option<
         rss: resident(stat),
         uid: status.and_then(|status| parse::status_uid(status)),
         nested: status.and_then(|status| parse::status_nested(status)),
-        exe: image.exe,
-        argv: image.argv,
-        environ: image.environ,
-        run: image.run,
+        exe: program.exe,
+        argv: program.argv,
+        environ: program.environ,
+        run: program.run,
         cgroup: seen(read(root, "cgroup", pid))?.and_then(|bytes| parse::cgroup(bytes).map(Cgroup::new)),
-        script: image.script,
+        script: program.script,
         record: Record::None,
         signalable: false,
         mark: ExecMark::default(),
         only_forked: stat.flags & PF_FORKNOEXEC != 0,
     };
-    // After the environment: systemd puts a run on record before its first process starts.
+    // Read it after the environment: systemd writes the record before the run's first process starts.
     facts.record = record(&facts, service);
     Ok(Some(facts))
 }
 
-/// What a process executes, and what it was started with.
-struct Image {
+/// What a process executes, its arguments and its environment.
+struct Program {
     exe: Seen<Exe>,
     argv: Seen<Vec<OsString>>,
     environ: Seen<Environ>,
@@ -78,7 +78,7 @@ struct Image {
     script: Script,
 }
 
-fn image(pinned: &Pinned, service: &Service) -> Result<Image, Error> {
+fn program(pinned: &Pinned, service: &Service) -> Result<Program, Error> {
     let pid = pinned.pid;
     let Executing { thread, exe } = executing(pinned)?;
     let root = thread.as_ref().unwrap_or(&pinned.root);
@@ -100,18 +100,17 @@ fn image(pinned: &Pinned, service: &Service) -> Result<Image, Error> {
         (Seen::Value(exe), _) if service.runtime_of(&exe.path).is_none() => script = Script::NotARuntime,
         _ => {}
     }
-    Ok(Image { exe, argv, environ, run, script })
+    Ok(Program { exe, argv, environ, run, script })
 }
 
-/// The variables of a process's environment that identity is read from, and nothing else: tells at little cost whose
-/// facts are worth reading.
+/// The variables of a process that show its identity. This reading is cheap: it decides whether to read all facts.
 pub(super) fn environ_of(pinned: &Pinned, service: &Service) -> Result<Seen<Environ>, Error> {
     seen(environ(&pinned.root, pinned.pid, service).map(|started| started.environ))
 }
 
 /// The variables that a process was started with.
 struct Started {
-    /// Those that identity is read from.
+    /// Those that show identity.
     environ: Environ,
     run: Option<String>,
 }
@@ -125,28 +124,28 @@ fn environ(root: &Process, pid: u32, service: &Service) -> Result<Started, Miss>
 }
 
 fn record(facts: &Facts, service: &Service) -> Record {
-    // Outside of the caller's cgroup namespace the path begins with `/..`, and the part that is left out may be the one
-    // that tells its manager (cgroup_namespaces(7)).
+    // In a foreign cgroup namespace the path begins with `/..`. The missing part may be the one that names its manager
+    // (cgroup_namespaces(7)).
     let in_foreign_cgroup_ns =
         facts.cgroup.value().is_some_and(|cgroup| cgroup.path.components().any(|part| part == Component::ParentDir));
     let is_marked = || facts.environ.value().is_some_and(|environ| service.is_marked(environ));
     match (facts.unit(), &facts.run) {
         (Some(_), _) if in_foreign_cgroup_ns => Record::Denied,
         (Some(unit), run) => run::record(unit, run.as_deref()),
-        // Whoever wrote the marker wrote the run, and systemd that of its own child.
+        // The run is believed where the marker came with it, or where systemd (PID 1) is the parent.
         (None, Some(run)) if facts.ppid == 1 || is_marked() => run::elsewhere(run, facts.uid.value().copied()),
         (None, _) => Record::None,
     }
 }
 
-/// The executable of a process, and the thread that showed it where the leader did not.
+/// The executable of a process, and the thread that shows it if the leader does not.
 struct Executing {
     thread: Option<Process>,
     exe: Seen<Exe>,
 }
 
-/// Through a thread, where the leader has exited and left its threads running. The leader's own place then
-/// shows neither an executable nor an environment, as if it had none.
+/// If the leader has exited and other threads run, read through one of these. The leader's entry in /proc then shows no
+/// executable and no environment.
 fn executing(pinned: &Pinned) -> Result<Executing, Error> {
     let exe = seen(read_exe(&pinned.root, pinned.pid))?;
     if exe != Seen::Gone {
@@ -167,7 +166,7 @@ fn executing(pinned: &Pinned) -> Result<Executing, Error> {
 /// include/linux/sched.h: forked, and nothing executed since.
 const PF_FORKNOEXEC: u32 = 0x40;
 
-/// What changes with each exec: where the kernel put the new stack, and what lies above it.
+/// The exec mark: where the kernel put the new stack, and the end of the environment above it.
 fn mark(stat: &Stat) -> ExecMark {
     ExecMark { stack: stat.startstack, environ_end: stat.env_end.unwrap_or_default() }
 }
@@ -177,7 +176,7 @@ pub(super) fn resident(stat: &Stat) -> u64 {
     stat.rss.saturating_mul(rustix::param::page_size() as u64)
 }
 
-/// Ticks since boot, as the boot clock of this time namespace counts them (time_namespaces(7)).
+/// The age of a process. The boot clock of this time namespace counts the ticks (time_namespaces(7)).
 fn age(start_ticks: u64) -> Duration {
     let now = clock_gettime(ClockId::Boottime);
     let now = Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default());

@@ -20,51 +20,50 @@ use crate::model::Error;
 pub(crate) struct Scan {
     /// Every pid with a descriptor on one of the inodes.
     pub(crate) holders: BTreeSet<u32>,
-    /// How many processes exist whose descriptors may not be read: "nobody" and "could not look" differ.
+    /// How many processes have descriptors that may not be read.
     pub(crate) unreadable: usize,
 }
 
-/// So many descriptors take a millisecond and a half, and the start of a thread a tenth of one: an idle machine never
-/// needs a second.
+/// 1000 descriptors take 1.5 ms, and the start of a thread takes 0.1 ms. An idle machine never needs a second thread.
 const ALONE: usize = 1000;
 
-/// More cores only wait for each other: the kernel's locks are the same for all.
+/// More threads only wait for each other: they share the kernel's locks.
 const THREADS: usize = 8;
 
-/// Finds every process that holds one of the inodes: all of them, not the first, for a forked child keeps a
-/// port bound after its parent's death.
+/// Finds every process that holds one of the inodes. The first one is not enough: a forked child keeps a port bound
+/// after its parent's death.
 pub(crate) fn scan(inodes: &[u64]) -> Result<Scan, Error> {
     search(inodes, ALONE).map_err(|errno| Error::new("cannot scan /proc for the holders of the port", errno))
 }
 
-/// `alone`: how many descriptors are read before other threads join in.
+/// `alone`: how many descriptors one thread reads before other threads start.
 fn search(inodes: &[u64], alone: usize) -> Result<Scan, Errno> {
     let proc = open_dir(CWD, "/proc")?;
     let pids = numbers(&proc)?;
     let mut part = Part::default();
-    let mut rest = &pids[..];
+    let mut remaining = &pids[..];
     while part.read < alone
-        && let Some((pid, more)) = rest.split_first()
+        && let Some((pid, more)) = remaining.split_first()
     {
         part.look(&proc, *pid, inodes)?;
-        rest = more;
+        remaining = more;
     }
-    let threads = match rest.len() {
+    let threads = match remaining.len() {
         0 => 1,
         _ if is_filtered() => 1,
-        left => thread::available_parallelism().map_or(1, NonZero::get).min(THREADS).min(left),
+        count => thread::available_parallelism().map_or(1, NonZero::get).min(THREADS).min(count),
     };
-    // Every one of them takes each so-manyth: the processes with many descriptors often lie side by side.
+    // Each thread takes every n-th pid: processes with many descriptors often have neighbouring pids.
     let of_thread = |at: usize| {
         let mut part = Part::default();
-        rest.iter().skip(at).step_by(threads).try_for_each(|pid| part.look(&proc, *pid, inodes))?;
+        remaining.iter().skip(at).step_by(threads).try_for_each(|pid| part.look(&proc, *pid, inodes))?;
         Ok(part)
     };
     let parts: Result<Vec<Part>, Errno> = thread::scope(|scope| {
         let start = |at: usize| (at, thread::Builder::new().spawn_scoped(scope, move || of_thread(at)).ok());
         let others: Vec<_> = (1..threads).map(start).collect();
         let own = of_thread(0);
-        // Where no thread can be started, this one does its work.
+        // If a thread cannot be started, this one does its work.
         let join = |(at, other): (usize, Option<thread::ScopedJoinHandle<'_, _>>)| match other {
             Some(other) => other.join().unwrap_or_else(|panic| resume_unwind(panic)),
             None => of_thread(at),
@@ -79,8 +78,8 @@ fn search(inodes: &[u64], alone: usize) -> Result<Scan, Errno> {
     let is_found = |inode: &u64| parts.iter().any(|part| part.found.contains(inode));
     let missing: Vec<u64> = inodes.iter().copied().filter(|inode| !is_found(inode)).collect();
     if !missing.is_empty() {
-        // A thread can have a table of its own (unshare(2), CLONE_FILES). It is rare enough to look only
-        // when a socket has no holder.
+        // A thread can have its own table (unshare(2), CLONE_FILES). That is rare, so look only if a socket has no
+        // holder.
         for pid in &pids {
             if !tasks(&proc, *pid, &missing)?.is_empty() {
                 scan.holders.insert(*pid);
@@ -90,8 +89,8 @@ fn search(inodes: &[u64], alone: usize) -> Result<Scan, Errno> {
     Ok(scan)
 }
 
-/// Whether a filter decides which system calls this thread may make (seccomp(2)). One that forbids new threads may end
-/// a process that tries to start one, as a unit's SystemCallFilter= does. A filter that cannot be told counts as one.
+/// Whether a filter restricts the system calls of this thread (seccomp(2)). A filter that forbids new threads, like a
+/// unit's SystemCallFilter=, may end the process at the attempt. An unreadable status counts as a filter.
 fn is_filtered() -> bool {
     let status = File::open("/proc/thread-self/status").and_then(read_all);
     status.ok().and_then(|status| parse::status_seccomp(&status)) != Some(0)
@@ -117,8 +116,8 @@ impl Part {
                 inodes
             }
             Fds::Gone => return Ok(()),
-            // A leader that has exited has no descriptors; its threads may live on and hold the socket. And its
-            // place is root's: its user reads the threads' alone.
+            // A leader that has exited has no descriptors, but its threads may hold the socket. Its entry in /proc
+            // belongs to root: its user may read only those of the threads.
             Fds::Held { .. } | Fds::Denied if !is_alone(proc, pid) => tasks(proc, pid, inodes)?,
             Fds::Held { .. } | Fds::Denied => Vec::new(),
         };
@@ -132,8 +131,8 @@ impl Part {
     }
 }
 
-/// Whether a process has one thread and no more: the kernel counts a link of the folder for each, and two for the
-/// folder itself. Spares a look at the threads of those that have no descriptors at all: kernel threads, zombies.
+/// Whether a process has exactly one thread. The kernel counts a link of the folder for each thread, and two for the
+/// folder itself. Kernel threads and zombies have no descriptors: this spares a look at their threads.
 fn is_alone(proc: &File, pid: u32) -> bool {
     statat(proc, format!("{pid}/task"), AtFlags::empty()).is_ok_and(|about| about.st_nlink == 3)
 }
@@ -166,13 +165,13 @@ mod tests {
 
     #[test]
     fn this_process_holds_its_own_listener() {
-        // So many that their names are read in several parts, and the listener's after them.
+        // So many that their names come in several parts, and the listener's is in the last.
         let _many: Vec<File> = (0..500).map(|_| File::open("/dev/null").unwrap()).collect();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let inode =
             std::fs::read_link(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&listener))).unwrap();
         let inode = socket_inode(inode.as_os_str().as_encoded_bytes()).unwrap();
-        // By one thread, and by as many as there are from the first process on.
+        // With one thread, and with all threads from the first process on.
         for alone in [usize::MAX, 0] {
             assert!(search(&[inode], alone).unwrap().holders.contains(&std::process::id()), "{alone}");
         }

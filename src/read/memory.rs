@@ -1,4 +1,4 @@
-//! Count what processes have in memory.
+//! Count the memory of processes.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use super::pinned::{Pinned, SPARE};
 use super::proc::read;
 use crate::model::{Error, Memory, ProcessId};
 
-/// A process that loses its parent often ends with it, within milliseconds: an MCP server whose input is closed.
+/// A process that loses its parent often ends within milliseconds, like an MCP server whose input is closed.
 const LAST_BREATH: Duration = Duration::from_millis(100);
 
-/// What is still there of the processes. `waits`: some of them may be about to end, and get a moment to do so.
-pub(crate) fn remainder(left: &BTreeSet<ProcessId>, waits: bool) -> Result<Memory, Error> {
+/// The memory of those processes that are still there. `waits`: some may be about to end, and get a moment to do so.
+pub(crate) fn remainder(processes: &BTreeSet<ProcessId>, waits: bool) -> Result<Memory, Error> {
     let deadline = Instant::now() + LAST_BREATH;
-    // As many as there are descriptors for; the others are counted without being waited for.
-    let open = left.iter().map_while(|id| Some((*id, PidFd::open(id.pid).ok()?)));
+    // Wait for as many as there are descriptors for. The others are only counted.
+    let open = processes.iter().map_while(|id| Some((*id, PidFd::open(id.pid).ok()?)));
     let mut open: Vec<(ProcessId, PidFd)> =
         open.filter_map(|(id, pidfd)| Some((id, pidfd?))).take_while(|_| waits).collect();
     open.truncate(open.len().saturating_sub(SPARE).max(open.len().min(SPARE)));
@@ -30,11 +30,10 @@ pub(crate) fn remainder(left: &BTreeSet<ProcessId>, waits: bool) -> Result<Memor
         open.retain(|(id, _)| !ended.contains(id));
     }
     drop(open);
-    Ok(memory(left))
+    Ok(memory(processes))
 }
 
-/// What the processes have in memory that are still there. One at a time: however many there are, it takes two
-/// descriptors.
+/// The memory of those processes that are still there. It opens one at a time, so two descriptors are enough.
 pub(crate) fn memory(processes: &BTreeSet<ProcessId>) -> Memory {
     let mut memory = Memory::default();
     for id in processes {
@@ -47,12 +46,11 @@ pub(crate) fn memory(processes: &BTreeSet<ProcessId>) -> Memory {
     memory
 }
 
-/// In bytes, and whether that is all it has resident: only a process that may trace it may read its share of what it
-/// shares with others. `None`: it has ended.
+/// Bytes, and whether they are its Rss: only a process that may trace it may read its Pss. `None`: it has ended.
 fn of(pinned: &Pinned) -> Option<(u64, bool)> {
     let share = read(&pinned.root, "smaps_rollup", pinned.pid).ok().and_then(|bytes| parse::pss(&bytes));
     let resident = pinned.stat().ok().flatten().map(|stat| resident(&stat));
-    // Where not even that can be asked, it is counted all the same: only a figure for people hangs on it.
+    // If even this fails, count it: the figure is only for people.
     pinned.pidfd().is_alive().unwrap_or(true).then(|| match share {
         Some(bytes) => (bytes, false),
         None => (resident.unwrap_or_default(), true),

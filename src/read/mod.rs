@@ -1,4 +1,4 @@
-//! Read the system: one verb a file. What comes out is plain data of `model`, and descriptors that pin processes.
+//! Read the system. The results are plain data of `model`, and descriptors that pin processes.
 
 mod ancestry;
 mod argv;

@@ -1,7 +1,7 @@
 //! Ask the kernel for the listeners of a port, and for no other socket.
 //!
-//! netstat2 asks for the sockets of all states, and the kernel then walks its table of connections as well, whatever
-//! the port: 185 ms where there are 96,000. Of listeners it has a table apart (sock_diag(7), `idiag_states`).
+//! netstat2 asks for the sockets of all states, so the kernel walks its table of connections, too: 185 ms for 96,000 of
+//! them. Listeners have a table of their own (sock_diag(7), `idiag_states`).
 
 use std::io;
 
@@ -14,11 +14,11 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 
 use crate::model::Listener;
 
-/// As large as the kernel makes the parts of its answer (netlink(7)), and twice that.
+/// Twice the size that the kernel gives the parts of its answer (netlink(7)).
 const BUFFER: usize = 32 << 10;
 
-/// All listeners of the port, or of all ports for port 0. An answer that is cut short, interrupted or not the kernel's is
-/// an error.
+/// All listeners of the port; port 0 means all ports. An answer that is cut short or interrupted is an error, and so is
+/// an answer to another request.
 pub(crate) fn listeners(port: u16) -> io::Result<Vec<Listener>> {
     let socket = Socket::new(NETLINK_SOCK_DIAG)?;
     let kernel = SocketAddr::new(0, 0);
@@ -27,10 +27,10 @@ pub(crate) fn listeners(port: u16) -> io::Result<Vec<Listener>> {
     for (sequence, family) in [(1, AF_INET), (2, AF_INET6)] {
         socket.send_to(&request(family, port, sequence), &kernel, 0)?;
         loop {
-            // The kernel has answered by the time that the request is sent. Nobody else is waited for.
+            // The kernel answers before the request returns, so there is nothing to wait for.
             let flags = nix::libc::MSG_DONTWAIT | nix::libc::MSG_TRUNC;
             let (length, from) = socket.recv_from(&mut &mut buffer[..], flags)?;
-            // Any process may write to this socket.
+            // Any process may write to this socket. Port 0 is the kernel.
             if from.port_number() != 0 {
                 continue;
             }
@@ -81,7 +81,7 @@ fn parse(mut bytes: &[u8], port: u16, sequence: u32, listeners: &mut Vec<Listene
             NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(response)) => {
                 let about = response.header;
                 let at = about.socket_id.source_port;
-                // A filter that the kernel does not know it does not apply.
+                // A kernel ignores a filter that it does not know.
                 if about.state == TCP_LISTEN && (at == port || port == 0) {
                     let v6only = response.nlas.iter().find_map(|nla| match nla {
                         Nla::SkV6Only(v6only) => Some(*v6only),
@@ -154,7 +154,7 @@ mod tests {
         let listener = || socket(80, TCP_LISTEN, 5);
         let mut refused = ErrorMessage::default();
         refused.code = std::num::NonZero::new(-nix::libc::ENOENT);
-        // The parts of an answer → whether there is more to come, where it is one, and the inodes.
+        // The parts of an answer → whether more is to come (`None`: an error), and the inodes.
         let table: [(_, _, &[u64]); 12] = [
             (vec![listener(), done(0)], Some(Answer::Complete), &[5]),
             (vec![done(0)], Some(Answer::Complete), &[]),
@@ -199,7 +199,7 @@ mod tests {
             kind in prop::sample::select(vec![0u16, 1, 2, 3, 20]),
             length in 0u32..300,
         ) {
-            // A header that leads on to the rest: else nearly nothing does.
+            // A plausible header: a random one is refused at once.
             if let Some(header) = bytes.get_mut(..16) {
                 header[..4].copy_from_slice(&length.to_ne_bytes());
                 header[4..6].copy_from_slice(&kind.to_ne_bytes());

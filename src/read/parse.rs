@@ -1,4 +1,4 @@
-//! The bytes of /proc/PID files, taken apart. Pure.
+//! Parse the bytes of /proc/PID files. Pure.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::{Cgroup, Environ};
 
-/// /proc/PID/cmdline: NUL-terminated arguments. A process title pads the place of the old ones with NULs.
+/// /proc/PID/cmdline: NUL-terminated arguments. A process title overwrites them, and NULs fill the remaining space.
 pub(crate) fn argv(bytes: &[u8]) -> Vec<OsString> {
     if bytes.is_empty() {
         return Vec::new();
@@ -15,8 +15,7 @@ pub(crate) fn argv(bytes: &[u8]) -> Vec<OsString> {
     bytes.split(|b| *b == 0).map(|arg| OsString::from_vec(arg.to_vec())).collect()
 }
 
-/// /proc/PID/environ: of its variables the wanted ones, by whole name; of a name that stands twice the
-/// first, as getenv(3) does.
+/// /proc/PID/environ: the wanted variables, by whole name. If a name occurs twice the first counts, as in getenv(3).
 pub(crate) fn environ<'a>(bytes: &[u8], wanted: impl Iterator<Item = &'a OsStr>) -> Environ {
     let wanted: Vec<&OsStr> = wanted.collect();
     let mut found: Vec<(OsString, OsString)> = Vec::new();
@@ -51,7 +50,7 @@ pub(crate) fn pss(bytes: &[u8]) -> Option<u64> {
     kib.checked_mul(1024)
 }
 
-/// The mode of seccomp(2) of /proc/PID/status: 0 where no filter is in force. `None` in a kernel without it.
+/// The seccomp(2) mode of /proc/PID/status. 0: no filter is in force. `None`: the kernel has no seccomp.
 pub(crate) fn status_seccomp(bytes: &[u8]) -> Option<u32> {
     status_numbers(bytes, b"Seccomp:")?.next()?
 }
@@ -63,9 +62,9 @@ fn status_numbers<'a>(bytes: &'a [u8], field: &[u8]) -> Option<impl Iterator<Ite
     Some(words.map(|word| std::str::from_utf8(word).ok()?.parse().ok()))
 }
 
-/// The path that systemd manages in /proc/PID/cgroup: the `0::` line of the unified hierarchy, or where a
-/// machine has none in use, the line of systemd's own. With neither there is no systemd, and all are in the root:
-/// the unified hierarchy has a line from its first mount on (kernel/cgroup/cgroup.c, cgrp_dfl_visible).
+/// The path that systemd manages in /proc/PID/cgroup: the `0::` line of the unified hierarchy. If that hierarchy is not
+/// in use: the line of systemd's own. With neither there is no systemd, and all processes are in the root: the unified
+/// hierarchy has a line from its first mount on (kernel/cgroup/cgroup.c, cgrp_dfl_visible).
 pub(crate) fn cgroup(bytes: &[u8]) -> Option<PathBuf> {
     let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
     let hierarchies: Vec<Hierarchy<'_>> = lines.map(Hierarchy::of).collect::<Option<_>>()?;
@@ -91,8 +90,8 @@ impl<'a> Hierarchy<'a> {
     }
 }
 
-/// A systemd run, as INVOCATION_ID names it: 32 hexadecimal digits (systemd.exec(5)). Anything else is some
-/// other program's text.
+/// A systemd run, as INVOCATION_ID names it: 32 hexadecimal digits (systemd.exec(5)). Any other text comes from another
+/// program.
 pub(crate) fn run(value: &OsStr) -> Option<&str> {
     let text = value.to_str()?;
     (text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())).then_some(text)
@@ -194,7 +193,7 @@ mod tests {
 
         #[test]
         fn a_hostile_name_forges_no_status_line(name in proptest::collection::vec(any::<u8>(), 0..15)) {
-            // As the kernel writes it: newline and backslash of the name escaped (proc_pid_status(5)).
+            // The kernel escapes newline and backslash in the name (proc_pid_status(5)).
             let mut status = b"Name:\t".to_vec();
             for byte in name {
                 match byte {

@@ -9,7 +9,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal, test_kill_
 
 use crate::model::{Error, Signal};
 
-/// A descriptor of a process: what it names is never another process with the same pid.
+/// A descriptor of a process. It never names another process with the same pid.
 #[derive(Debug)]
 pub(crate) struct PidFd(OwnedFd);
 
@@ -43,7 +43,7 @@ impl PidFd {
         self.send_raw(known as i32)
     }
 
-    /// SIGCONT: a stopped process never sees SIGTERM otherwise (signal(7)).
+    /// SIGCONT: without it a stopped process never sees SIGTERM (signal(7)).
     pub(crate) fn resume(&self) -> Result<Delivery, Error> {
         self.send_raw(nix::libc::SIGCONT)
     }
@@ -61,8 +61,8 @@ impl PidFd {
     }
 }
 
-/// Whether the caller may signal the process. `kill(pid, 0)` signals nobody; that it spoke of the pinned
-/// process is for the caller to check, through the pidfd, afterwards.
+/// Whether the caller may signal the process. `kill(pid, 0)` signals nobody. The pid may have been reused, so check the
+/// pidfd afterwards.
 pub(crate) fn may_signal(pid: u32) -> Result<bool, Error> {
     match test_kill_process(pid_of(pid)?) {
         Ok(()) | Err(Errno::SRCH) => Ok(true),
@@ -76,15 +76,15 @@ fn pid_of(pid: u32) -> Result<Pid, Error> {
     pid.ok_or_else(|| Error::new("not a pid", std::io::Error::from(std::io::ErrorKind::InvalidInput)))
 }
 
-/// Waits until at least one of the processes has ended, and gives those that have. None: the time is over. A pidfd
-/// becomes readable when the last thread has ended, and before a zombie is reaped.
+/// Waits until at least one of the processes has ended, and gives those that have. An empty list: the time is over. A
+/// pidfd becomes readable when the last thread has ended, and before a zombie is reaped.
 pub(crate) fn wait<Id: Copy>(processes: &[(Id, &PidFd)], timeout: Duration) -> Result<Vec<Id>, Error> {
     let deadline = Instant::now() + timeout;
     let mut fds: Vec<PollFd<'_>> =
         processes.iter().map(|(_, process)| PollFd::new(process.0.as_fd(), PollFlags::POLLIN)).collect();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        // poll counts whole milliseconds: rounded up, or the last fraction of one would be spun away.
+        // poll counts whole milliseconds. Round up: otherwise the last fraction of one is a busy loop.
         let millis = i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX);
         match poll(&mut fds, PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)) {
             Ok(0) if Instant::now() >= deadline => return Ok(Vec::new()),
@@ -99,8 +99,8 @@ pub(crate) fn wait<Id: Copy>(processes: &[(Id, &PidFd)], timeout: Duration) -> R
     }
 }
 
-/// For where there is no event to wait for.
-#[expect(clippy::disallowed_methods, reason = "the caller says why no event tells")]
+/// Sleeps, where there is no event to wait for.
+#[expect(clippy::disallowed_methods, reason = "each use says why no event tells")]
 pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }

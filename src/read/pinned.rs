@@ -1,4 +1,4 @@
-//! Processes that cannot be mistaken for later ones with their pids.
+//! Pinned processes: no later process is mistaken for one of them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 
 use super::holders;
 use super::pidfd::PidFd;
-use super::proc::{Miss, attempt, fail, read, seen, told};
+use super::proc::{Miss, attempt, fail, or_miss, read, seen};
 use crate::model::{Error, ProcessId, Seen};
 
 /// A process, held by its pidfd and by its open /proc/PID.
@@ -31,11 +31,11 @@ impl Pinned {
             Err(ProcError::NotFound(_)) => return Ok(None),
             Err(error) => return Err(fail(pid, error)),
         };
-        // Alive after /proc/PID was opened: then both descriptors name the same process.
+        // It is alive after /proc/PID was opened, so both descriptors name the same process.
         Ok(pidfd.is_alive()?.then_some(Self { pidfd, pid, root }))
     }
 
-    /// The very process, if it has not ended.
+    /// Pins exactly this process. `None`: it has ended.
     pub(crate) fn again(id: ProcessId) -> Result<Option<Self>, Error> {
         let Some(pinned) = Self::open(id.pid)? else { return Ok(None) };
         let same = pinned.stat()?.is_some_and(|stat| stat.starttime == id.start_ticks);
@@ -46,7 +46,7 @@ impl Pinned {
         &self.pidfd
     }
 
-    /// The inodes, of these, that it holds now.
+    /// Those of the inodes that it holds now.
     pub(crate) fn held(&self, inodes: &[u64]) -> Result<Vec<u64>, Error> {
         match self.directory()? {
             Some(directory) => holders::held(&directory, inodes),
@@ -54,7 +54,7 @@ impl Pinned {
         }
     }
 
-    /// The state's letter, for a process that would not end.
+    /// The state's letter (proc_pid_stat(5), field 3). `?`: it cannot be read.
     pub(crate) fn state(&self) -> char {
         self.stat().ok().flatten().map_or('?', |stat| stat.state)
     }
@@ -62,7 +62,7 @@ impl Pinned {
     /// `None`: it has ended.
     pub(super) fn directory(&self) -> Result<Option<File>, Error> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match told(self.root.open_relative_flags(".", flags), self.pid) {
+        match or_miss(self.root.open_relative_flags(".", flags), self.pid) {
             Ok(directory) => Ok(Some(directory)),
             Err(Miss::Gone) => Ok(None),
             Err(Miss::Denied) => Err(Error::new(attempt(self.pid), io::Error::from(io::ErrorKind::PermissionDenied))),
@@ -79,18 +79,18 @@ impl Pinned {
     }
 }
 
-/// Pinned processes, by who they are.
+/// Pinned processes, by pid and start time.
 #[derive(Debug, Default)]
 pub(crate) struct Pins(BTreeMap<ProcessId, Rc<Pinned>>);
 
-/// Things of processes that are pinned now, and those of processes that the descriptors did not suffice for.
+/// The items whose processes are pinned now, and those for which there were too few descriptors.
 #[derive(Debug)]
 pub(crate) struct Held<T> {
     pub(crate) pinned: Vec<T>,
-    pub(crate) rest: Vec<T>,
+    pub(crate) unpinned: Vec<T>,
 }
 
-/// So many are let go of again, with two descriptors each, for the steps that follow.
+/// How many processes are unpinned again. Each frees two descriptors for the steps that follow.
 pub(super) const SPARE: usize = 8;
 
 impl Pins {
@@ -98,14 +98,14 @@ impl Pins {
         self.0.insert(id, Rc::new(pinned));
     }
 
-    /// To ask for a process that was never pinned is a mistake of this crate. It is told, and no process is skipped.
+    /// A process that was never pinned is a mistake of this crate. It is an error, so that no process is skipped.
     pub(crate) fn get(&self, id: ProcessId) -> Result<&Rc<Pinned>, Error> {
         let missing = || Error::new(format!("process {} was not pinned", id.pid), io::Error::other("a mix-up"));
         self.0.get(&id).ok_or_else(missing)
     }
 
-    /// Pins those of the processes that have not ended. Where the descriptors do not suffice for all, the first of
-    /// them: the port is to be freed all the same.
+    /// Pins those of the processes that have not ended. If there are too few descriptors for all, it pins the first
+    /// ones: the port must be freed all the same.
     pub(crate) fn pin<T>(
         &mut self, mut wanted: impl Iterator<Item = T>, id: impl Fn(&T) -> ProcessId,
     ) -> Result<Held<T>, Error> {
@@ -124,13 +124,13 @@ impl Pins {
                         pinned.into_iter().partition(|one| spare.contains(&id(one)));
                     rest.push(next);
                     rest.extend(wanted);
-                    return Ok(Held { pinned: kept, rest });
+                    return Ok(Held { pinned: kept, unpinned: rest });
                 }
                 Err(error) => return Err(error),
             }
             pinned.push(next);
         }
-        Ok(Held { pinned, rest: Vec::new() })
+        Ok(Held { pinned, unpinned: Vec::new() })
     }
 
     fn hold(&mut self, id: ProcessId) -> Result<Hold, Error> {
@@ -150,7 +150,7 @@ enum Hold {
     Ended,
 }
 
-/// The process, or the machine, has no file descriptor left.
+/// The process, or the machine, has run out of file descriptors.
 fn is_out_of_descriptors(error: &Error) -> bool {
     use nix::libc::{EMFILE, ENFILE};
     matches!(error.raw_os_error(), Some(EMFILE | ENFILE))

@@ -10,7 +10,7 @@ use nix::sys::socket::{
 
 use crate::model::{Error, PortSpec};
 
-/// What a bind said.
+/// The result of a bind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Probe {
     Free,
@@ -32,7 +32,7 @@ fn probe_address(spec: &PortSpec, address: SocketAddr) -> Result<Probe, Error> {
         Ok(()) => Ok(Probe::Free),
         Err(Errno::EADDRINUSE) => Ok(Probe::Busy),
         Err(Errno::EACCES | Errno::EPERM) => Ok(Probe::Denied),
-        // No IPv6 on this machine: its IPv4 half is all there is to be free.
+        // This machine has no IPv6, so IPv4 alone must be free.
         Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) if address.is_ipv6() && spec.is_any() => {
             probe_address(spec, (Ipv4Addr::UNSPECIFIED, spec.port()).into())
         }
@@ -49,14 +49,14 @@ pub(crate) fn v6only_by_default() -> bool {
     socket.and_then(|socket| getsockopt(&socket, sockopt::Ipv6V6Only)).unwrap_or(false)
 }
 
-/// Binds without listening. With SO_REUSEADDR this takes nothing from anybody: two such sockets may be bound
-/// at once while neither listens (socket(7)), and TIME_WAIT does not refuse it.
+/// Binds without listening. With SO_REUSEADDR this disturbs nobody: two such sockets may be bound at once while neither
+/// listens (socket(7)). TIME_WAIT does not refuse it.
 fn try_bind(address: SocketAddr, v6only: bool) -> nix::Result<()> {
     let family = if address.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
     let socket = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     setsockopt(&socket, sockopt::ReuseAddr, &true)?;
     if address.is_ipv6() {
-        // Not left to net.ipv6.bindv6only: [::] must mean both families, unless the caller's own bind does not.
+        // net.ipv6.bindv6only must not decide: [::] means both families, unless the caller's own bind means one.
         setsockopt(&socket, sockopt::Ipv6V6Only, &v6only)?;
     }
     bind(socket.as_raw_fd(), &SockaddrStorage::from(address))

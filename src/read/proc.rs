@@ -1,4 +1,4 @@
-//! Read the files of a process below /proc: what is there, what may not be read, and what is gone.
+//! Read the files of a process below /proc. "May not be read" and "gone" stay apart from errors.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,8 +12,8 @@ use rustix::fs::OFlags;
 use super::parse;
 use crate::model::{Error, Exe, Executable, FileId, Seen, Service};
 
-/// No exec takes more than 6 MiB of arguments and environment (execve(2)). A process can let them seem to be
-/// gigabytes (PR_SET_MM), and is then not read to the end.
+/// No exec takes more than 6 MiB of arguments and environment (execve(2)). A process can make them look like gigabytes
+/// (PR_SET_MM). Such a file is not read to the end.
 const LIMIT: u64 = 8 << 20;
 
 /// Why there is no value.
@@ -30,7 +30,7 @@ impl From<Error> for Miss {
     }
 }
 
-/// "May not be read" and "gone" are facts. Everything else that goes wrong stays an error.
+/// "May not be read" and "gone" are facts. Any other failure stays an error.
 pub(crate) fn seen<T>(result: Result<T, Miss>) -> Result<Seen<T>, Error> {
     match result {
         Ok(value) => Ok(Seen::Value(value)),
@@ -40,12 +40,12 @@ pub(crate) fn seen<T>(result: Result<T, Miss>) -> Result<Seen<T>, Error> {
     }
 }
 
-/// The path of a process's cgroup, where it can be read: tells at little cost which processes are not worth pinning.
+/// The path of a process's cgroup, if it can be read. This reading is cheap, and spares pinning most processes.
 pub(crate) fn cgroup(pid: u32) -> Option<PathBuf> {
     File::open(format!("/proc/{pid}/cgroup")).and_then(read_all).ok().and_then(|bytes| parse::cgroup(&bytes))
 }
 
-/// The executable of the calling process. In the calling thread's place: the leader may have exited.
+/// The executable of the calling process. It is read through the calling thread: the leader may have exited.
 pub(crate) fn own_exe() -> Result<Exe, Error> {
     let pid = std::process::id();
     let thread = PathBuf::from(format!("/proc/self/task/{}", nix::unistd::gettid()));
@@ -59,7 +59,7 @@ pub(crate) fn own_exe() -> Result<Exe, Error> {
     Err(Error::new(attempt(pid), io::Error::from(kind)))
 }
 
-/// The service's own executables, with the file where there is one at the path.
+/// The service's own executables, each with the file at its path, if there is one.
 pub(crate) fn executables(service: &Service) -> Vec<Executable> {
     let known = |own: &Executable| Executable { file: own.file.or_else(|| file_id(&own.path)), ..own.clone() };
     service.executables.iter().map(known).collect()
@@ -74,11 +74,11 @@ fn id_of(about: &std::fs::Metadata) -> FileId {
 }
 
 pub(crate) fn read_exe(root: &Process, pid: u32) -> Result<Exe, Miss> {
-    let path = told(root.exe(), pid)?;
-    // Opened as a path alone: this needs no right to read the file, and touches no content.
-    let file = told(root.open_relative_flags("exe", OFlags::PATH | OFlags::CLOEXEC), pid)?;
+    let path = or_miss(root.exe(), pid)?;
+    // O_PATH needs no right to read the file, and touches no content.
+    let file = or_miss(root.open_relative_flags("exe", OFlags::PATH | OFlags::CLOEXEC), pid)?;
     let file = id_of(&file.metadata().map_err(|error| Error::new(attempt(pid), error))?);
-    // A file may really be called "x (deleted)"; then it is there under that name.
+    // A file may really be called "x (deleted)". Then it exists under that name.
     let suffix = path.to_str().and_then(|path| path.strip_suffix(" (deleted)"));
     Ok(match suffix {
         Some(original) if file_id(&path) != Some(file) => Exe { path: original.into(), replaced: true, file },
@@ -87,25 +87,25 @@ pub(crate) fn read_exe(root: &Process, pid: u32) -> Result<Exe, Miss> {
 }
 
 pub(crate) fn read(root: &Process, name: &str, pid: u32) -> Result<Vec<u8>, Miss> {
-    let bytes = read_all(told(root.open_relative(name), pid)?);
-    let bytes = told(bytes.map_err(ProcError::from), pid)?;
+    let bytes = read_all(or_miss(root.open_relative(name), pid)?);
+    let bytes = or_miss(bytes.map_err(ProcError::from), pid)?;
     if bytes.len() as u64 == LIMIT { Err(Miss::Denied) } else { Ok(bytes) }
 }
 
-/// A file of /proc, which tells no size: with room for most of them, for each part would be a system call.
+/// Reads a file of /proc. It has no size, so begin with room for most of them: each further part costs a system call.
 pub(crate) fn read_all(file: File) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(4096);
     file.take(LIMIT).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Keeps apart what may not be read, what is gone, and what went wrong.
-pub(crate) fn told<T>(result: ProcResult<T>, pid: u32) -> Result<T, Miss> {
+/// Tells apart "may not be read", "gone" and every other failure.
+pub(crate) fn or_miss<T>(result: ProcResult<T>, pid: u32) -> Result<T, Miss> {
     result.map_err(|error| match error {
         ProcError::PermissionDenied(_) => Miss::Denied,
         ProcError::NotFound(_) => Miss::Gone,
         ProcError::Io(error, _) if error.raw_os_error() == Some(nix::libc::ESRCH) => Miss::Gone,
-        // Nobody can read a path longer than a page. Its process is not the one that fails for it.
+        // Nobody can read a path longer than a page. Such a process must not make the call fail.
         ProcError::Io(error, _) if error.raw_os_error() == Some(nix::libc::ENAMETOOLONG) => Miss::Denied,
         error => Miss::Failed(fail(pid, error)),
     })

@@ -1,4 +1,4 @@
-//! Find the processes around those that are to be ended: above them, below them, and of their run.
+//! Find the relatives of processes that are to be ended: above them, below them, and of their run.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -14,8 +14,8 @@ use super::proc::{cgroup, read_all};
 use super::snapshot::Snapshot;
 use crate::model::{Cgroup, Environ, Error, Process, Seen, Service, Unit};
 
-/// What may be one instance with `base`, or started by it. All of it is in the cgroups of `base`: nothing else
-/// can belong to them.
+/// The processes that may be of one instance with `base`, or started by it. A process in another cgroup than those of
+/// `base` cannot belong to it.
 pub(crate) fn relatives(base: &[&Process], snapshot: &Snapshot, service: &Service) -> Result<Vec<Process>, Error> {
     let mut look = Look::new(base, service);
     for process in base {
@@ -28,7 +28,7 @@ pub(crate) fn relatives(base: &[&Process], snapshot: &Snapshot, service: &Servic
     for pid in snapshot.below(&of_base.chain(above).collect()) {
         look.at(pid)?;
     }
-    // Only a run tells of a process that has lost its parent.
+    // A process that has lost its parent can be found by its run alone.
     if base.iter().any(|process| process.facts.run.is_some()) {
         for pid in &snapshot.pids {
             look.at(*pid)?;
@@ -37,11 +37,11 @@ pub(crate) fn relatives(base: &[&Process], snapshot: &Snapshot, service: &Servic
     Ok(look.found)
 }
 
-/// Whether one of them has a child that is none of them, by the kernel's list for each thread. Where it keeps
-/// no such list (CONFIG_PROC_CHILDREN) it may have.
+/// Whether one of these processes has a child that is not among them, by the kernel's list for each thread. Without
+/// such a list (CONFIG_PROC_CHILDREN) the answer is yes.
 ///
-/// The list may lack a child while others end (proc_tid_children(5)). Then a worker is not told from here, and is found
-/// if it takes the port.
+/// The list may lack a child while others end (proc_tid_children(5)). A worker is then missed here. If it takes the
+/// port, the next look finds it.
 pub(crate) fn has_another_child(instance: &BTreeSet<u32>) -> bool {
     let of_thread = |pid: u32, tid: u32| {
         let path = format!("/proc/{pid}/task/{tid}/children");
@@ -52,7 +52,7 @@ pub(crate) fn has_another_child(instance: &BTreeSet<u32>) -> bool {
     let of_process = |pid: &u32| match File::open(format!("/proc/{pid}")) {
         Ok(root) => {
             let threads = descriptors::threads(&root);
-            // None at all: they could not be read, or it is ending.
+            // No threads: they could not be read, or the process is ending.
             threads.is_empty() || threads.iter().any(|tid| of_thread(*pid, *tid))
         }
         Err(error) => error.kind() != ErrorKind::NotFound,
@@ -60,14 +60,14 @@ pub(crate) fn has_another_child(instance: &BTreeSet<u32>) -> bool {
     instance.iter().any(of_process)
 }
 
-/// Processes that started in the cgroups of `base` since the call began, as far as they are found by `until`.
+/// Processes that started in the cgroups of `base` since the call began. The search stops at `until`.
 pub(crate) fn newcomers(
     base: &[&Process], since: u64, until: Instant, service: &Service,
 ) -> Result<Vec<Process>, Error> {
     let mut look = Look::new(base, service);
     for pid in Snapshot::take()?.pids {
         look.at(pid)?;
-        // They may come faster than they are read.
+        // Processes may start faster than they are read.
         if Instant::now() >= until {
             break;
         }
@@ -76,15 +76,15 @@ pub(crate) fn newcomers(
     Ok(look.found)
 }
 
-/// What was found, and an error about another process, which did not keep it from being found.
+/// The result, and the first error. An error about one process does not stop the search for others.
 #[derive(Debug)]
 pub(crate) struct Partly<T> {
     pub(crate) found: T,
     pub(crate) status: Result<(), Error>,
 }
 
-/// The processes that are `wanted`, by unit and environment, of all that are in a systemd service and in no cgroup of
-/// their own below it.
+/// The processes that are `wanted`, by unit and environment, of all that are in a systemd service. A process in a
+/// cgroup of its own below the unit's is skipped.
 pub(crate) fn in_services(
     snapshot: &Snapshot, service: &Service, wanted: impl Fn(&Unit, &Environ) -> bool,
 ) -> Partly<Vec<Process>> {
@@ -117,7 +117,7 @@ impl<'a> Look<'a> {
         Self { service, cgroups, seen, lines: Lines::default(), found: Vec::new() }
     }
 
-    /// Takes the process in, if it is in one of the cgroups.
+    /// Adds the process, if it is in one of the cgroups.
     fn at(&mut self, pid: u32) -> Result<(), Error> {
         if cgroup(pid).is_some_and(|cgroup| self.cgroups.contains(&cgroup)) {
             self.read_if(pid, |_| true)

@@ -1,8 +1,8 @@
-//! Read what systemd has on record of a unit: no D-Bus, no child process, one link.
+//! Read systemd's record of a unit: one link, without D-Bus and without a child process.
 //!
-//! systemd exports each active unit's run as a link `invocation:UNIT` to its INVOCATION_ID, for the system
-//! manager below /run/systemd/units, for a user's below /run/user/UID/systemd/units. It is there from the
-//! first ExecStartPre on, new with every start, and gone once the unit is inactive (measured on systemd 252).
+//! systemd exports each active unit's run as a link `invocation:UNIT` to its INVOCATION_ID. The system manager's links
+//! are in /run/systemd/units, a user's in /run/user/UID/systemd/units. The link exists from the first ExecStartPre on.
+//! It is new with every start, and gone when the unit is inactive (measured on systemd 252).
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -17,9 +17,9 @@ use crate::model::{Manager, Record, Unit};
 const SYSTEM: &str = "/run/systemd/units";
 const LINK: &[u8] = b"invocation:";
 
-/// What is on record for a process of `unit` that was started in `run`, as far as its environment says so.
+/// The record for a process of `unit`. `run`: the run that the process's environment names, if any.
 pub(crate) fn record(unit: &Unit, run: Option<&str>) -> Record {
-    // Seen from a cgroup namespace below systemd's, a path names another unit than it says.
+    // In a cgroup namespace below systemd's own, a path may name a wrong unit.
     if below_systemd() {
         return Record::Denied;
     }
@@ -32,11 +32,11 @@ pub(crate) fn record(unit: &Unit, run: Option<&str>) -> Record {
         }),
         Manager::Nested => None,
     };
-    // A process in a service and no records at all: they are hidden, for somebody put it there.
+    // Somebody put the process into a service. So missing records are hidden ones.
     record.unwrap_or(Record::Denied)
 }
 
-/// What is on record for a process of this user that is in no service, and was started in `run`.
+/// The record for a process of this user that is in no service, and was started in `run`.
 pub(crate) fn elsewhere(run: &str, uid: Option<u32>) -> Record {
     let system = (PathBuf::from(SYSTEM), Manager::System);
     let user = uid.map(|uid| (of_user(uid), Manager::User(uid)));
@@ -73,7 +73,7 @@ fn read(folder: &Path, unit: &OsStr, run: Option<&str>) -> Option<Record> {
     let named = match link(&folder.join(name)) {
         Ok(Some(current)) if run.is_none_or(|run| run == current.run) => return Some(current.into()),
         Ok(Some(current)) => current.into(),
-        // A user's folder is the user's: what is no record there is as good as unreadable, and no error of the call.
+        // A user may write anything into that folder. A link that names no run counts as unreadable, not as an error.
         Ok(None) => return Some(Record::Denied),
         Err(error) if error.kind() == ErrorKind::NotFound => Record::Inactive,
         Err(_) => return Some(Record::Denied),
@@ -83,13 +83,13 @@ fn read(folder: &Path, unit: &OsStr, run: Option<&str>) -> Option<Record> {
         Err(error) if error.kind() == ErrorKind::NotFound => return None,
         Err(_) => return Some(Record::Denied),
     };
-    // A manager has active units. One that is executed anew below another mount does not write down again what was
-    // there before (seen on systemd 252).
+    // A manager has active units, so an empty folder has lost its records. A manager that executes itself again below
+    // another mount does not write the old ones again (seen on systemd 252).
     if all.is_empty() {
         return Some(Record::Denied);
     }
-    // What is left of a run keeps the cgroup under the unit's name of that time. When the unit has got another name
-    // since, its next run is in that cgroup, too, and on record by the new one.
+    // Left over processes keep a cgroup under the unit's old name. If the unit was renamed since, its next run is in
+    // that cgroup, too, but its record has the new name.
     let renamed = all.into_iter().find(|current| run == Some(current.run.run.as_str()));
     Some(renamed.map_or(named, |current| current.run.into()))
 }
@@ -122,7 +122,7 @@ fn current(folder: &Path) -> io::Result<Vec<Current>> {
         };
         match link(&entry.path()) {
             Ok(Some(run)) => all.push(Current { name, run }),
-            // It has become inactive meanwhile, or is no record, as a user may put there.
+            // The unit has become inactive meanwhile, or a user put something else there.
             Ok(None) => {}
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidInput) => {}
             Err(error) => return Err(error),
@@ -138,8 +138,8 @@ fn link(path: &Path) -> io::Result<Option<Run>> {
     Ok(parse::run(target.as_os_str()).map(|run| Run { run: run.to_owned(), since }))
 }
 
-/// PID 1 is in init.scope at the root of what it manages; from below, its path begins with `/..`. Where /proc
-/// hides it, the caller is a unit's, and units are not below (systemd before 257 gives them no namespace).
+/// PID 1 is in init.scope at the root of its cgroups. From a namespace below, its path begins with `/..`. If /proc
+/// hides PID 1, the caller is in a unit. A unit has no such namespace (before systemd 257).
 fn below_systemd() -> bool {
     let path = fs::read("/proc/1/cgroup").ok().and_then(|bytes| parse::cgroup(&bytes));
     path.is_some_and(|path| path.components().any(|part| part == Component::ParentDir))
@@ -161,7 +161,7 @@ mod tests {
             Some(Record::Current { run, .. }) => run,
             record => panic!("{record:?}"),
         };
-        // A manager with nothing on record has lost it.
+        // A manager without any record has lost its records.
         assert_eq!(look("gw.service", Some(old)), Some(Record::Denied));
         symlink(other, at.join("invocation:default.target")).unwrap();
         assert_eq!(look("gw.service", Some(old)), Some(Record::Inactive));

@@ -59,9 +59,8 @@ impl Runs<'_> {
         Some((key.clone(), instance_option(args, service)?))
     }
 
-    /// The real path of a script, if it is the same file for its process and for us. A process in a mount
-    /// namespace or a chroot of its own may have another one there, or only one of the two may have any: then our view
-    /// may not judge it.
+    /// The real path of a script, if it is the same file for its process and for us. A process in its own mount
+    /// namespace or chroot may see another file there, or none. Such a script is not judged.
     fn resolve(&self, path: &OsStr, environ: &Environ) -> Looked<PathBuf> {
         let path = Path::new(path);
         let absolute = if path.is_absolute() {
@@ -101,7 +100,7 @@ impl Runs<'_> {
     }
 }
 
-/// "Not there" and "may not look" are facts. Everything else stays an error, and makes no script vanish.
+/// "Not there" and "may not look" are facts. Any other failure stays an error: the script must not seem to be gone.
 fn look<T>(result: io::Result<T>) -> Looked<T> {
     result.map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => Miss::Gone,
@@ -121,16 +120,15 @@ fn or_denied(miss: Miss<io::Error>) -> Miss<io::Error> {
     }
 }
 
-/// Whether the process has left the folder that PWD says it was started in, where PWD says one.
+/// Whether the process has changed its folder since it was started. PWD may name the folder it was started in.
 fn has_moved(folder: &Path, environ: &Environ) -> bool {
     let started_in = environ.get("PWD").and_then(|pwd| fs::canonicalize(pwd).ok());
     started_in.is_some_and(|started_in| started_in != folder)
 }
 
-/// The name of the package that a file belongs to: that of the nearest manifest above it which has one. The
-/// search ends at a node_modules folder, as Node's own does (Node.js, "Modules: ECMAScript modules",
-/// LOOKUP_PACKAGE_SCOPE). A manifest that cannot be believed ends it too: the name above would be another
-/// package's.
+/// The package of a file: the name in the nearest manifest above it that has one. The search ends at a node_modules
+/// folder, as Node's own does (Node.js, "Modules: ECMAScript modules", LOOKUP_PACKAGE_SCOPE). It also ends at a
+/// manifest that cannot be trusted: a name above it would be another package's.
 fn package(script: &Path) -> Looked<Option<String>> {
     let about = look(fs::metadata(script))?;
     let folders = script.ancestors().skip(usize::from(!about.is_dir()));
@@ -152,12 +150,12 @@ fn package(script: &Path) -> Looked<Option<String>> {
 
 /// The name in a manifest, for a script of this user.
 fn package_name(path: &Path, user: u32) -> Looked<Option<String>> {
-    // Somebody may have exchanged the file since: not following, and not blocking on a FIFO.
+    // Somebody may have replaced the file since. Follow no link, and do not block on a FIFO.
     let options = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(options).open(path);
     let file = look(file).map_err(or_denied)?;
     let manifest = file.metadata().map_err(Miss::Failed)?;
-    // In /tmp anybody may drop a manifest above somebody else's script.
+    // In /tmp anybody may put a manifest above somebody else's script.
     if !manifest.is_file() || !(manifest.uid() == user || manifest.uid() == 0) {
         return Err(Miss::Denied);
     }

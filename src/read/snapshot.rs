@@ -1,4 +1,4 @@
-//! What sysinfo knows of the whole machine: its processes and users. Taken only when needed.
+//! List the processes and users of the machine with sysinfo, only when needed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,8 +6,8 @@ use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, Users};
 
 use crate::model::Error;
 
-/// Every process, and whose child it is: at one moment, and before the first signal, for a process that has lost
-/// its parent is another's child.
+/// Every process with its parent, at one moment. It is taken before the first signal: a process that loses its parent
+/// gets another one.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     children: BTreeMap<u32, Vec<u32>>,
@@ -27,7 +27,7 @@ impl Snapshot {
                 snapshot.children.entry(parent.as_u32()).or_default().push(pid.as_u32());
             }
         }
-        // sysinfo has no word for a /proc that cannot be read: the caller is missing then.
+        // sysinfo gives no error for an unreadable /proc. The caller is then missing from the list.
         if snapshot.pids.contains(&std::process::id()) {
             Ok(snapshot)
         } else {

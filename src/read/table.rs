@@ -28,9 +28,9 @@ pub(crate) fn table(specs: &[PortSpec]) -> Result<World, Error> {
     whole(&ports)
 }
 
-/// With netstat2, and with /proc/net where netlink is refused or shows no listener for one of the ports: netstat2
-/// gives an empty answer where the kernel's sock_diag handler is missing, and ends its answer early on a netlink
-/// error.
+/// Reads the whole table with netstat2. If netlink is refused, or shows no listener for one of the ports, it also reads
+/// /proc/net. Reason: netstat2 gives an empty answer if the kernel's sock_diag handler is missing, and a short answer
+/// on a netlink error.
 fn whole(ports: &[u16]) -> Result<World, Error> {
     match by_netlink(ports) {
         Ok(table) if ports.iter().all(|port| table.listeners.iter().any(|l| l.local.port() == *port)) => Ok(table),
@@ -97,8 +97,8 @@ fn by_netlink(ports: &[u16]) -> Result<World, netstat2::error::Error> {
 
 fn by_proc(wanted: impl Fn(u16) -> bool) -> Result<World, Error> {
     let attempt = "cannot read the socket table";
-    // The thread's own: /proc/net is that of the thread group's leader, which a library cannot know to be in
-    // the same network namespace. And it is there under ProcSubset=pid, where /proc/net is not.
+    // The thread's own table. /proc/net is that of the leader, which may be in another network namespace. And under
+    // ProcSubset=pid there is no /proc/net.
     let thread = PathBuf::from(format!("/proc/self/task/{}", nix::unistd::gettid()));
     let thread = Process::new_with_root(thread);
     let thread = thread.map_err(|error| Error::new(attempt, to_io(error)))?;

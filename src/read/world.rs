@@ -1,4 +1,4 @@
-//! Listeners, their holders, their facts: one consistent look at all of it.
+//! Read the listeners, their holders and the holders' facts in one consistent look.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -11,13 +11,13 @@ use super::pinned::{Pinned, Pins};
 use super::{holders, table};
 use crate::model::{Error, Listener, PortSpec, Process, Seen, Service, World};
 
-/// Holders that end or fork while they are looked at: look again, but not for ever.
+/// Holders may end or fork during a look. Then look again, but not for ever.
 const ATTEMPTS: usize = 5;
 
-/// How long a process that has begun to end may take to go before the next look.
+/// How long a process that is ending may take before the next look.
 const EXIT: Duration = Duration::from_secs(1);
 
-/// What the machine shows of the ports, and the holders pinned.
+/// One look at the ports, with the holders pinned.
 #[derive(Default)]
 pub(crate) struct Look {
     pub(crate) world: World,
@@ -57,11 +57,11 @@ fn read(specs: &[PortSpec], service: &Service, mut lines: Lines) -> Result<Look,
             world.settled = false;
             continue;
         };
-        // Asked of the pinned process: the pid may be another's since the scan.
+        // Ask the pinned process: the pid may have been reused since the scan.
         let held = pinned.held(&inodes)?;
         let facts = facts(&pinned, service)?;
         let Some(facts) = facts.filter(|facts| !held.is_empty() && facts.exe != Seen::Gone) else {
-            // A process that has lost its executable is about to lose its descriptors.
+            // A process without an executable is ending, and will soon close its descriptors.
             wait(&[((), pinned.pidfd())], EXIT)?;
             world.settled = false;
             continue;
@@ -76,7 +76,7 @@ fn read(specs: &[PortSpec], service: &Service, mut lines: Lines) -> Result<Look,
     Ok(Look { world, pins })
 }
 
-/// A listener without a holder was closed meanwhile, or its holder is out of sight. Closed, it is no longer in the table.
+/// Whether a listener was closed meanwhile. A listener with a hidden holder is still in the table; a closed one is not.
 fn has_closed(inodes: &[u64], world: &World, specs: &[PortSpec]) -> Result<bool, Error> {
     let is_held = |inode| world.holders.iter().any(|holder| holder.inodes.contains(inode));
     let mut unheld = inodes.iter().filter(|inode| !is_held(inode)).peekable();

@@ -8,14 +8,14 @@ use crate::model::{Facts, ProcessReport, Role, escape};
 const COMMAND_LENGTH: usize = 160;
 
 impl Facts {
-    /// The executable's file name, or where it may not be read the name the process gives itself. Escaped.
+    /// The executable's file name, escaped. If that may not be read: the name that the process gives itself.
     #[must_use]
     pub fn name(&self) -> String {
         let file = self.exe.value().and_then(|exe| exe.path.file_name());
         file.map_or_else(|| escape(self.comm.as_encoded_bytes()), |name| escape(name.as_encoded_bytes()))
     }
 
-    /// The command line for people: escaped, cut, and without what options like `--token` take.
+    /// The command line for people: escaped, cut, and without the values of options like `--token`.
     #[must_use]
     pub fn command(&self) -> Option<String> {
         self.argv.value().map(|argv| command_line(argv))
@@ -47,7 +47,7 @@ fn command_line(argv: &[OsString]) -> String {
     }
 }
 
-/// An argument without what logs in: `Authorization: …` as a whole, and of a URL the user and password.
+/// An argument without credentials: it hides `Authorization: …` completely, and the user and password of a URL.
 fn without_credentials(bytes: &[u8]) -> String {
     let lower = bytes.to_ascii_lowercase();
     let has = |word: &[u8]| lower.windows(word.len()).any(|part| part == word);
@@ -68,8 +68,8 @@ fn without_credentials(bytes: &[u8]) -> String {
 }
 
 impl ProcessReport {
-    /// The command line for people. Nobody may show that of a process which an instance started: an MCP server often
-    /// gets its keys there.
+    /// The command line for people. `None`: it may not be read, or it is that of a member which is no instance. An MCP
+    /// server often gets its keys there.
     #[must_use]
     pub fn command(&self) -> Option<String> {
         let shown = self.role == Role::Holder || self.judgement.identity.is_instance();

@@ -1,4 +1,4 @@
-//! One event for each verdict and each signal, for a server's own log. Without the feature `log` nothing.
+//! Log one event for each verdict and each signal. Without the feature `log` it does nothing.
 
 use crate::model::{PortSpec, ProcessReport, Signal};
 

@@ -1,4 +1,4 @@
-//! The report as one JSON document. docs/json.md describes it, and a test holds the two together.
+//! The report as one JSON document. docs/json.md describes it, and a test keeps both the same.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::words;
 use crate::model::{Facts, Fate, Marker, Memory, PortReport, ProcessReport, Report, SweepReport, escape};
 
-/// Grows when a field changes its meaning or goes; new fields do not count.
+/// Grows when a field changes its meaning or is removed. New fields do not count.
 const SCHEMA: u32 = 1;
 
 impl Report {

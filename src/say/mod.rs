@@ -1,5 +1,4 @@
-//! Say what was found and done: as a sentence, as a clause, as JSON, as an event. Text of other processes is escaped here,
-//! once, for every way of showing it.
+//! Say what was found and done: as a sentence, a clause, JSON or an event. Text of other processes is escaped.
 
 #![deny(clippy::wildcard_enum_match_arm)]
 

@@ -64,7 +64,7 @@ impl ProcessReport {
         }
     }
 
-    /// What people know the program as. For reading alone: no verdict asks for it.
+    /// What a well-known program does, for people. No verdict depends on it.
     fn hint(&self) -> Option<String> {
         let argument = |name: &str| {
             let argv = self.process.facts.argv.value()?;

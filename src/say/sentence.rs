@@ -8,7 +8,7 @@ use crate::model::{
     Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
 };
 
-/// More holders than these make no sentence.
+/// A sentence names no more holders than these.
 const HOLDERS: usize = 3;
 
 /// Why a server's own bind is refused: the answer, and who holds the port.
@@ -21,7 +21,7 @@ pub(crate) fn refusal(port: &PortReport) -> String {
         }
         Ok(_) => port.sentence(),
     };
-    // A stale holder has ended, or would have been ended, had it been alone.
+    // An untouched stale holder is not named: another holder kept the port from being cleared.
     let is_there = |holder: &&ProcessReport| match holder.ending.fate {
         Fate::Ended(_) | Fate::EndedByItself(_) => false,
         Fate::Untouched => !holder.judgement.verdict.is_stale(),
@@ -155,7 +155,7 @@ impl PortReport {
         format!("cleared, and taken again by {}){by}", named(again, " (pid "))
     }
 
-    /// What the ended instances started and is still there.
+    /// The remainder, as the end of a sentence.
     fn remaining(&self, there: &str) -> String {
         match self.remainder.processes {
             0 => String::new(),
@@ -212,14 +212,14 @@ impl SweepReport {
 }
 
 impl fmt::Display for Memory {
-    /// In MiB, and whether that is all they have resident.
+    /// In MiB, and whether the number has an Rss in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mebibytes = self.bytes as f64 / f64::from(1 << 20);
         write!(f, "{mebibytes:.1} MiB{}", if self.resident { " resident" } else { "" })
     }
 }
 
-/// The unit that runs a holder, where that is why it is spared.
+/// The unit that runs a holder, if the holder is spared for that.
 fn live_unit(holder: &ProcessReport) -> Option<&Unit> {
     if let Liveness::Live(Supervisor::Unit(unit)) = &holder.judgement.liveness
         && holder.judgement.verdict == Verdict::Spared(WhyNot::Live)
@@ -229,12 +229,12 @@ fn live_unit(holder: &ProcessReport) -> Option<&Unit> {
     None
 }
 
-/// `node, pid 7`, with the text in between.
+/// `node, pid 7`, with the text in the middle.
 fn named(process: &ProcessReport, between: &str) -> String {
     format!("{}{between}{}", process.process.facts.name(), process.process.id().pid)
 }
 
-/// What could not be done, and why.
+/// The attempt, and what the system said.
 fn cause(error: &Error) -> String {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
     format!("{error}{}", cause.unwrap_or_default())

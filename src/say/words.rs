@@ -3,7 +3,7 @@
 use crate::model::{Fate, Identity, Liveness, Manager, Outcome, PortReport, Report, Role, Unit, Verdict, Why, WhyNot};
 
 impl Report {
-    /// The program's exit status: the highest of the ports'.
+    /// The program's exit status: the highest of the ports', and at least 1 if the sweep failed.
     #[must_use]
     pub fn exit_status(&self) -> u8 {
         let unswept = self.swept.as_ref().is_some_and(|swept| swept.status.is_err());
