@@ -1,7 +1,7 @@
 //! Build the answers, from the probe to the report: one for each port, and one for the sweep.
 
 mod port;
-mod take;
+mod processes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -12,8 +12,8 @@ use crate::model::{Error, Fate, Outcome, Policy, PortSpec, ProcessId, Report, Sw
 use crate::read;
 pub(crate) use port::Answer;
 use port::State;
-pub(crate) use take::fill_in;
-use take::{add, write_endings};
+pub(crate) use processes::fill_in;
+use processes::{add, write_endings};
 
 pub(crate) struct Answers<'a> {
     policy: &'a Policy,

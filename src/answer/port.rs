@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::take::{add, write_endings};
+use super::processes::{add, write_endings};
 use crate::end::Target;
 use crate::judge::plan::{Decision, Group, PortPlan, Purpose, Refused};
 use crate::judge::{Asked, Judged};

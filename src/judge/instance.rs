@@ -34,9 +34,9 @@ impl Family<'_> {
         let mut found = Found::new(self.relatives, ties);
         let mut tops: Vec<Top<'_>> = Vec::new();
         for (judged, _) in self.base.iter().filter(|(_, alive)| *alive) {
-            let (of, part) = (judged.id(), Part::Instance);
-            tops.push(Top { process: judged, part, of });
-            tops.extend(found.launchers(judged).into_iter().map(|process| Top { process, part, of }));
+            let (of, role) = (judged.id(), Role::Launcher);
+            tops.push(Top { process: judged, role: Role::Holder, of });
+            tops.extend(found.launchers(judged).into_iter().map(|process| Top { process, role, of }));
         }
         found.descend(tops);
         for (judged, _) in &self.base {
@@ -47,17 +47,10 @@ impl Family<'_> {
     }
 }
 
-/// Whether a member is part of the instance itself, or was started by it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Instance,
-    Offspring,
-}
-
 /// A process whose children are examined next.
 struct Top<'a> {
     process: &'a Judged,
-    part: Part,
+    role: Role,
     /// The process of the base that it belongs to.
     of: ProcessId,
 }
@@ -97,7 +90,7 @@ impl<'a> Found<'a> {
 
     /// Adds the processes below these.
     fn descend(&mut self, mut queue: Vec<Top<'a>>) {
-        while let Some(Top { process: parent, part, of }) = queue.pop() {
+        while let Some(Top { process: parent, role, of }) = queue.pop() {
             let id = parent.id();
             for child in self.relatives {
                 let facts = &child.process.facts;
@@ -105,15 +98,16 @@ impl<'a> Found<'a> {
                 if !started_by || self.members.contains_key(&child.id()) {
                     continue;
                 }
-                let (role, part) = if part == Part::Instance && self.ties.is_worker(child, parent) {
-                    (Role::Worker, Part::Instance)
+                // Offspring starts no workers: they would be an instance of their own.
+                let role = if role != Role::Offspring && self.ties.is_worker(child, parent) {
+                    Role::Worker
                 } else if self.ties.is_offspring(child, parent) {
-                    (Role::Offspring, Part::Offspring)
+                    Role::Offspring
                 } else {
                     continue;
                 };
                 self.add(Member { judged: child.clone(), role, of, below: Some(id) });
-                queue.push(Top { process: child, part, of });
+                queue.push(Top { process: child, role, of });
             }
         }
     }
@@ -134,7 +128,7 @@ impl<'a> Found<'a> {
             if by_run || self.ties.is_late_fork(orphan, of) {
                 let below = (!above).then_some(of.id());
                 self.add(Member { judged: orphan.clone(), role: Role::Offspring, of: of.id(), below });
-                self.descend(vec![Top { process: orphan, part: Part::Offspring, of: of.id() }]);
+                self.descend(vec![Top { process: orphan, role: Role::Offspring, of: of.id() }]);
             }
         }
     }
