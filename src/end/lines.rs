@@ -26,7 +26,7 @@ impl Lines {
         let line = || successors(target.above, |id| self.above.get(id).copied()).take(self.above.len());
         Standing {
             ended: !target.is_open(),
-            asked: !target.ending.signals.is_empty(),
+            asked: target.was_asked(),
             killed: target.was_sent(Signal::KILL),
             somebody_above: line().any(|id| self.open.contains(&id)),
             spared_above: line().any(|id| self.living_on.contains(&id)),

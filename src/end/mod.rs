@@ -143,6 +143,10 @@ impl Round<'_, '_> {
     fn signal_once(&mut self, phase: Phase) -> Pass {
         let past_half = Instant::now() >= self.clock.half;
         let mut pass = Pass::default();
+        // Before the others are asked: a server that executed itself anew keeps its children.
+        if phase == Phase::Asking && past_half && self.targets.iter().any(Target::is_waiting) {
+            self.find_changed(Target::was_asked);
+        }
         let lines = Lines::of(&self.targets);
         for target in &mut self.targets {
             let standing = lines.standing(target);
@@ -153,7 +157,7 @@ impl Round<'_, '_> {
                 continue;
             }
             let Some(signal) = next_signal(phase, standing, past_half, self.asked.policy) else {
-                pass.waits_for_half |= !past_half && target.is_open() && target.ending.signals.is_empty();
+                pass.waits_for_half |= !past_half && target.is_waiting();
                 continue;
             };
             let now = if rechecked { Recheck::Same } else { target.recheck(self.asked) };
@@ -174,18 +178,22 @@ impl Round<'_, '_> {
         self.targets.iter().any(Target::is_open)
     }
 
-    /// `true`: there were some. It first looks for targets that have executed something since: their children are their
-    /// own.
-    fn add_late_forks(&mut self) -> bool {
-        if !self.asked.policy.ends.tree {
-            return false;
-        }
+    /// Finds out which of these have executed something since they were judged. Their children are their own.
+    fn find_changed(&mut self, these: impl Fn(&Target) -> bool) {
         // A process in the middle of its exit cannot be told from one that has executed something.
-        let may_change = |target: &&mut Target| target.is_open() && !target.was_sent(Signal::KILL);
+        let may_change = |target: &&mut Target| target.is_open() && !target.was_sent(Signal::KILL) && these(target);
         for target in self.targets.iter_mut().filter(may_change) {
             let now = target.recheck(self.asked);
             target.learn(now, &self.clock);
         }
+    }
+
+    /// `true`: there were some.
+    fn add_late_forks(&mut self) -> bool {
+        if !self.asked.policy.ends.tree {
+            return false;
+        }
+        self.find_changed(|_| true);
         match late::forks(&self.targets, self.asked, self.clock.end) {
             Ok(forks) => {
                 let any = !forks.targets.is_empty();

@@ -42,6 +42,15 @@ impl Target {
         matches!(self.ending.fate, Fate::Survived(_))
     }
 
+    pub(super) fn was_asked(&self) -> bool {
+        !self.ending.signals.is_empty()
+    }
+
+    /// It is asked later, unless it ends before or is spared.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.is_open() && !self.was_asked()
+    }
+
     /// It executed another program, or moved, since it was judged.
     pub(crate) fn has_changed(&self) -> bool {
         self.ending.fate == Fate::Changed
@@ -77,7 +86,6 @@ impl Target {
 
     pub(super) fn has_ended(&mut self, clock: &Clock) {
         let after = clock.start.elapsed();
-        let asked = !self.ending.signals.is_empty();
-        self.ending.fate = if asked { Fate::Ended(after) } else { Fate::EndedByItself(after) };
+        self.ending.fate = if self.was_asked() { Fate::Ended(after) } else { Fate::EndedByItself(after) };
     }
 }

@@ -9,6 +9,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(e03_exec_of_one_of_two_spares_both),
         case!(e03_exec_between_term_and_kill_spares_it),
         case!(e03_a_server_that_executes_itself_anew_is_not_killed),
+        case!(c06_what_a_server_that_executes_itself_anew_has_started_lives),
         case!(e03_exec_that_let_go_of_the_port_leaves_it_free),
         case!(e03_exec_while_it_is_read_spares_it),
     ]
@@ -102,6 +103,30 @@ fn e03_a_server_that_executes_itself_anew_is_not_killed() {
     let holder = run.process(gateway.pid());
     assert_eq!((&holder["outcome"], &holder["rule"]), (&"changed".into(), &"stale-instance".into()), "{run}");
     assert_eq!(run.sent(gateway.pid()), ["SIGTERM"], "{run}");
+    bystander.answers();
+}
+
+/// One child is older than the call, the other one is the new program's. portclear goes on when the grace is over, or
+/// when there is still some of it left.
+fn c06_what_a_server_that_executes_itself_anew_has_started_lives() {
+    let bystander = Bystander::start();
+    for grace in ["1ms", "3s"] {
+        let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
+        let older = Fixture::mcp().start_below(&gateway);
+        let program = Portclear::new(&[&TREE[..], &["--grace", grace]].concat());
+        let run = At::Wait.stop(program, gateway.pid());
+        gateway.exec(&[gateway.exe().to_str().unwrap(), gateway.script().to_str().unwrap(), "gateway"], &[]);
+        let new = Fixture::mcp().start_below(&gateway);
+        let run = run.finish();
+        assert_eq!(run.status, 3, "{run}");
+        gateway.answers();
+        said(&run, gateway.pid(), ["holder", "stale-instance", "changed"], &["SIGTERM"]);
+        said(&run, older.pid(), ["offspring", "tree", "untouched"], &[]);
+        lives(&run, &older);
+        lives(&run, &new);
+        assert_eq!(run.processes().len(), 2, "{run}");
+        assert_eq!(older.process().parent(), gateway.pid());
+    }
     bystander.answers();
 }
 

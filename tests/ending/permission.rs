@@ -1,5 +1,7 @@
 //! A process that may not be signalled is not dead. The answer names its user, and no other holder is ended either.
 
+use std::time::Duration;
+
 use procfs::process::Process;
 
 use crate::support::*;
@@ -10,6 +12,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(d06_a_process_that_may_only_be_read_is_spared, Needs::Root),
         case!(d06_one_out_of_reach_spares_the_other, Needs::Root),
         case!(d06_refused_at_the_signal_is_not_dead, Needs::Root),
+        case!(d12_a_worker_is_asked_at_once_where_its_launcher_may_not_be_signalled, Needs::Root),
     ]
 }
 
@@ -87,23 +90,49 @@ fn d06_one_out_of_reach_spares_the_other() {
     bystander.answers();
 }
 
-/// It was within reach when it was judged. It has become another user's since.
-fn d06_refused_at_the_signal_is_not_dead() {
-    let bystander = Bystander::start();
+/// Starts a fixture as the user nobody, who may become root later.
+fn may_become_root(builder: Builder) -> Fixture {
     // The shell stays, so that the harness finds its child.
     let line =
         r#"setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=+setuid --ambient-caps=+setuid -- "$@"; :"#;
-    let gateway = Fixture::gateway().behind(&["setpriv", "--pdeathsig=KILL", "--", "sh", "-c", line, "sh"]).start();
+    builder.behind(&["setpriv", "--pdeathsig=KILL", "--", "sh", "-c", line, "sh"]).start()
+}
+
+fn becomes_root(fixture: &Fixture) {
+    let program = "import os, time; os.setresuid(0, 0, 0); time.sleep(1000)";
+    fixture.exec(&[fixture.exe().to_str().unwrap(), "-c", program], &[]);
+    until("root's", || owner(fixture) == 0);
+}
+
+/// It was within reach when it was judged. It has become another user's since.
+fn d06_refused_at_the_signal_is_not_dead() {
+    let bystander = Bystander::start();
+    let gateway = may_become_root(Fixture::gateway());
     let mut run = reader(&["18789", "--json"]).traced();
     run.run_to(libc::SYS_pidfd_send_signal);
-    let become_root = "import os, time; os.setresuid(0, 0, 0); time.sleep(1000)";
-    gateway.exec(&[gateway.exe().to_str().unwrap(), "-c", become_root], &[]);
-    until("root's", || owner(&gateway) == 0);
+    becomes_root(&gateway);
     let run = run.finish();
     assert_eq!(run.status, 4, "{run}");
     assert!(gateway.is_alive() && !can_bind(GATEWAY));
     assert_eq!(run.process(gateway.pid())["outcome"], "not-permitted", "{run}");
     assert_eq!(run.sent(gateway.pid()), [""; 0], "{run}");
     assert!(sentence(&run).contains("may not be signalled from here"), "{run}");
+    bystander.answers();
+}
+
+/// The launcher has become another user's at its signal. The worker does not have to wait for half of the ten seconds.
+fn d12_a_worker_is_asked_at_once_where_its_launcher_may_not_be_signalled() {
+    let bystander = Bystander::start();
+    let launcher = may_become_root(Fixture::silent());
+    let worker = Fixture::gateway().start_below(&launcher);
+    let mut run = reader(&["18789", "--json"]).traced();
+    run.run_to(libc::SYS_pidfd_send_signal);
+    becomes_root(&launcher);
+    let run = run.finish();
+    assert_eq!(run.status, 0, "{run}");
+    said(&run, launcher.pid(), ["launcher", "stale-instance", "not-permitted"], &[]);
+    assert!(launcher.is_alive());
+    ended(&run, &worker, "holder", "stale-instance");
+    assert!(times(&run, worker.pid()).0 < Duration::from_secs(5), "{run}");
     bystander.answers();
 }

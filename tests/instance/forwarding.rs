@@ -1,6 +1,6 @@
 //! Each process of an instance gets one signal, either from its launcher or from portclear.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::*;
 
@@ -9,6 +9,9 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(d12_a_worker_gets_the_signal_that_its_launcher_forwards),
         case!(d12_a_worker_is_asked_when_its_launcher_is_gone),
         case!(d12_a_worker_is_asked_at_half_the_grace_of_a_deaf_launcher),
+        case!(d12_a_worker_is_asked_at_half_the_grace_though_the_first_signal_took_longer),
+        case!(d12_a_worker_is_asked_at_once_where_its_launcher_is_gone_before_the_signal),
+        case!(d12_a_worker_is_asked_at_once_where_its_launcher_has_become_another_program),
         case!(d12_a_worker_below_two_launchers_gets_one_signal),
     ]
 }
@@ -63,6 +66,67 @@ fn d12_a_worker_is_asked_at_half_the_grace_of_a_deaf_launcher() {
     }
     assert!(run.elapsed < 2 * half + SLACK, "{run}");
     assert!(can_bind(GATEWAY));
+    bystander.answers();
+}
+
+/// Half of the grace is over before the launcher gets its signal.
+fn d12_a_worker_is_asked_at_half_the_grace_though_the_first_signal_took_longer() {
+    let bystander = Bystander::start();
+    let launcher = Fixture::silent().on_term(OnTerm::Ignore).start();
+    let worker = Fixture::gateway().start_below(&launcher);
+    let half = Duration::from_secs(2);
+    let mut run = Portclear::new(&["18789", "--json", "--grace", "4s"]).traced();
+    run.run_to(libc::SYS_pidfd_send_signal);
+    let begun = Instant::now();
+    until("half of the grace is over", || begun.elapsed() >= half);
+    let run = run.finish();
+    assert_eq!(run.status, 0, "{run}");
+    said(&run, launcher.pid(), ["launcher", "stale-instance", "ended"], &["SIGTERM", "SIGKILL"]);
+    assert!(times(&run, launcher.pid()).0 >= half, "{run}");
+    ended(&run, &worker, "holder", "stale-instance");
+    let (asked, gone) = times(&run, worker.pid());
+    assert!(asked >= half && asked < half + SLACK && gone < 2 * half, "{run}");
+    launcher.has_ended();
+    bystander.answers();
+}
+
+/// The worker did not have to wait for half of the ten seconds.
+fn was_asked_at_once(run: &Run, worker: &Fixture) {
+    assert_eq!(run.status, 0, "{run}");
+    ended(run, worker, "holder", "stale-instance");
+    assert!(times(run, worker.pid()).0 < GRACE / 2, "{run}");
+}
+
+fn d12_a_worker_is_asked_at_once_where_its_launcher_is_gone_before_the_signal() {
+    let bystander = Bystander::start();
+    let launcher = Fixture::silent().start();
+    let worker = Fixture::gateway().start_below(&launcher);
+    let mut run = Portclear::new(&JSON).traced();
+    run.run_to(libc::SYS_pidfd_send_signal);
+    launcher.process().kill();
+    launcher.status();
+    let run = run.finish();
+    said(&run, launcher.pid(), ["launcher", "stale-instance", "ended-by-itself"], &[]);
+    was_asked_at_once(&run, &worker);
+    bystander.answers();
+}
+
+fn d12_a_worker_is_asked_at_once_where_its_launcher_has_become_another_program() {
+    let bystander = Bystander::start();
+    let another = Fixture::other(SECOND).start();
+    let launcher = Fixture::silent().start();
+    let worker = Fixture::gateway().start_below(&launcher);
+    let mut run = Portclear::new(&JSON).traced();
+    // The second time is the last look at the worker. The last look at the launcher follows.
+    for _ in 0..2 {
+        run.run_to_call(libc::SYS_kill, |call| call[..2] == [worker.pid().into(), 0]);
+    }
+    launcher.exec(&[another.exe().to_str().unwrap(), another.script().to_str().unwrap()], &[]);
+    let run = run.finish();
+    said(&run, launcher.pid(), ["launcher", "stale-instance", "changed"], &[]);
+    assert!(launcher.is_alive());
+    assert_eq!(launcher.signals(), [""; 0], "{run}");
+    was_asked_at_once(&run, &worker);
     bystander.answers();
 }
 

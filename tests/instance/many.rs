@@ -12,6 +12,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(f02_a_bomb_is_contained_or_said_to_be_not),
         case!(f02_a_tree_beyond_the_soft_limit_of_descriptors_is_ended),
         case!(f02_a_tree_beyond_the_hard_limit_of_descriptors_is_counted),
+        case!(e05_out_of_descriptors_a_worker_is_still_held_for_its_own_port),
         case!(f02_late_forks_beyond_the_hard_limit_of_descriptors_are_counted),
         case!(f02_late_forks_below_late_forks_are_told_with_their_port),
         case!(e05_a_long_chain_of_processes_costs_the_same_for_each),
@@ -104,6 +105,36 @@ fn f02_a_tree_beyond_the_hard_limit_of_descriptors_is_counted() {
     let offspring = run.processes().iter().filter(|process| process["role"] == "offspring").count();
     assert!(offspring > 5 && offspring + left == MANY, "{offspring} of them, {left} left: {run}");
     assert_eq!(run.json()["ports"][0]["remainder"]["processes"], left, "{run}");
+}
+
+/// The descriptors do not suffice for all that is below the gateway, and the last eight that got some are let go of again.
+/// One process in eight is a worker that holds another port of the call, so one of the workers is among the last.
+fn e05_out_of_descriptors_a_worker_is_still_held_for_its_own_port() {
+    const EACH: usize = 7;
+    let ports: Vec<String> = (18791..18799).map(|port| port.to_string()).collect();
+    let namespace = PidNs::new();
+    let bystander = Bystander::start();
+    let gateway = Fixture::gateway().inside(&namespace).start();
+    let worker = |port: &String| {
+        let worker = Fixture::gateway_on(&format!("127.0.0.1:{port}"));
+        (0..EACH).fold(worker, |worker, _| worker.spawns(&["sleep", "600"])).start_below(&gateway)
+    };
+    let workers: Vec<Fixture> = ports.iter().map(worker).collect();
+    until("sleeping", || named(&namespace, "sleep").len() == EACH * workers.len());
+    let arguments: Vec<&str> = TREE.into_iter().chain(ports.iter().map(String::as_str)).collect();
+    let run = Portclear::new(&arguments).through(&["prlimit", "--nofile=64:64", "--"]).inside(&namespace).run();
+    assert_eq!(run.status, 0, "{run}");
+    let document = run.json();
+    let statuses = document["ports"].as_array().unwrap().iter().map(|port| &port["status"]);
+    assert!(statuses.eq(["cleared"; 9]), "{run}");
+    for instance in workers.iter().chain([&gateway]) {
+        instance.has_ended();
+        assert_eq!(instance.signals(), ["TERM"], "{run}");
+    }
+    // They did not suffice, so the run says something.
+    assert!(!named(&namespace, "sleep").is_empty(), "{run}");
+    lives(&run, namespace.init());
+    bystander.answers();
 }
 
 /// Starts many processes at SIGTERM, and ends before they do.
