@@ -23,22 +23,21 @@ impl Facts {
 }
 
 fn command_line(argv: &[OsString]) -> String {
-    let secret = |option: &[u8]| {
-        let option = option.to_ascii_lowercase();
-        let words = [&b"token"[..], b"passw", b"secret", b"api-key", b"apikey", b"api_key", b"credential"];
-        words.iter().any(|word| option.windows(word.len()).any(|part| part == *word))
-    };
     let mut shown: Vec<String> = Vec::new();
     let mut hide_next = false;
     for arg in argv.iter().filter(|arg| !arg.is_empty()) {
-        let bytes = arg.as_encoded_bytes();
-        let name = bytes.split(|b| *b == b'=').next().unwrap_or_default();
-        shown.push(match (hide_next, bytes.contains(&b'=') && secret(name)) {
-            (true, _) => "…".to_owned(),
-            (false, true) => format!("{}=…", escape(name)),
-            (false, false) => without_credentials(bytes),
+        // Words are looked for in what was passed: an escape like `\n` ends in a letter of its own.
+        let (raw, text) = (arg.to_string_lossy(), escape(arg.as_encoded_bytes()));
+        let option = raw.split('=').next().unwrap_or_default();
+        let secret = has(option, &["token", "passw", "secret", "api-key", "apikey", "api_key", "credential"]);
+        let next = !hide_next && secret && text.starts_with('-') && !text.contains('=');
+        shown.push(match text.split_once('=') {
+            _ if hide_next => "…".to_owned(),
+            Some((name, _)) if secret => format!("{name}=…"),
+            _ if has(&raw, &["authorization", "bearer "]) => "…".to_owned(),
+            _ => without_user(text),
         });
-        hide_next = !hide_next && bytes.starts_with(b"-") && !bytes.contains(&b'=') && secret(name);
+        hide_next = next;
     }
     let line = shown.join(" ");
     match line.char_indices().nth(COMMAND_LENGTH) {
@@ -47,23 +46,18 @@ fn command_line(argv: &[OsString]) -> String {
     }
 }
 
-/// An argument without credentials: it hides `Authorization: …` completely, and the user and password of a URL.
-fn without_credentials(bytes: &[u8]) -> String {
-    let lower = bytes.to_ascii_lowercase();
-    let has = |word: &[u8]| lower.windows(word.len()).any(|part| part == word);
-    if has(b"authorization") || has(b"bearer ") {
-        return "…".to_owned();
-    }
-    let host = bytes.windows(3).position(|part| part == b"://").map(|at| at + 3);
-    let user = host.and_then(|host| bytes.get(host..)).and_then(|rest| {
-        rest.split(|b| *b == b'/').next().and_then(|authority| authority.iter().rposition(|b| *b == b'@'))
-    });
-    match (host, user) {
-        (Some(host), Some(user)) => {
-            let (before, after) = (bytes.get(..host), bytes.get(host + user..));
-            format!("{}…{}", escape(before.unwrap_or_default()), escape(after.unwrap_or_default()))
-        }
-        _ => escape(bytes),
+fn has(text: &str, words: &[&str]) -> bool {
+    let text = text.to_ascii_lowercase();
+    words.iter().any(|word| text.contains(word))
+}
+
+/// An argument without the user and the password of a URL.
+fn without_user(text: String) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://…@{host}{path}"),
+        None => text,
     }
 }
 
