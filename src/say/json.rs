@@ -25,11 +25,12 @@ impl Report {
 }
 
 fn port(port: &PortReport) -> Value {
+    let (status, exit) = words::status(port);
     json!({
         "port": port.spec.port(),
         "address": port.spec.address(),
-        "status": words::status(port),
-        "exit": port.exit_status(),
+        "status": status,
+        "exit": exit,
         "sentence": port.sentence(),
         "ms": millis(port.elapsed),
         "listeners": port.listeners.iter().map(|listener| json!({

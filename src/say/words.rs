@@ -17,27 +17,21 @@ impl PortReport {
     /// held; 6 cleared, and taken again.
     #[must_use]
     pub const fn exit_status(&self) -> u8 {
-        match &self.status {
-            Ok(Outcome::Free | Outcome::Cleared | Outcome::WouldClear) => 0,
-            Err(_) => 1,
-            Ok(Outcome::Held(_)) => 3,
-            Ok(Outcome::Unseen(_)) => 4,
-            Ok(Outcome::Survived(_)) => 5,
-            Ok(Outcome::Respawned) => 6,
-        }
+        status(self).1
     }
 }
 
-pub(super) const fn status(port: &PortReport) -> &'static str {
+/// The status, and the exit status that goes with it.
+pub(super) const fn status(port: &PortReport) -> (&'static str, u8) {
     match &port.status {
-        Err(_) => "error",
-        Ok(Outcome::Free) => "free",
-        Ok(Outcome::Cleared) => "cleared",
-        Ok(Outcome::WouldClear) => "would-clear",
-        Ok(Outcome::Held(_)) => "held",
-        Ok(Outcome::Unseen(_)) => "unseen",
-        Ok(Outcome::Survived(_)) => "survived",
-        Ok(Outcome::Respawned) => "respawned",
+        Err(_) => ("error", 1),
+        Ok(Outcome::Free) => ("free", 0),
+        Ok(Outcome::Cleared) => ("cleared", 0),
+        Ok(Outcome::WouldClear) => ("would-clear", 0),
+        Ok(Outcome::Held(_)) => ("held", 3),
+        Ok(Outcome::Unseen(_)) => ("unseen", 4),
+        Ok(Outcome::Survived(_)) => ("survived", 5),
+        Ok(Outcome::Respawned) => ("respawned", 6),
     }
 }
 
@@ -73,31 +67,21 @@ pub(super) const fn liveness(liveness: &Liveness) -> &'static str {
 /// The verdict, and the rule that gave it.
 pub(super) const fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
     match verdict {
-        Verdict::Stale(why) => (
-            "stale",
-            match why {
-                Why::Instance => "stale-instance",
-                Why::Leftover => "stale-leftover",
-                Why::OwnUnit => "own-unit",
-                Why::AnyOwner => "any-owner",
-                Why::Live => "end-live",
-                Why::Offspring => "end-offspring",
-                Why::Tree => "tree",
-            },
-        ),
-        Verdict::Spared(why) => (
-            "spare",
-            match why {
-                WhyNot::Protected => "protected",
-                WhyNot::Live => "live",
-                WhyNot::Newer => "newer",
-                WhyNot::Elsewhere => "elsewhere",
-                WhyNot::OtherInstance => "other-instance",
-                WhyNot::Offspring => "offspring",
-                WhyNot::Foreign => "foreign",
-                WhyNot::Unknown => "unknown",
-            },
-        ),
+        Verdict::Stale(Why::Instance) => ("stale", "stale-instance"),
+        Verdict::Stale(Why::Leftover) => ("stale", "stale-leftover"),
+        Verdict::Stale(Why::OwnUnit) => ("stale", "own-unit"),
+        Verdict::Stale(Why::AnyOwner) => ("stale", "any-owner"),
+        Verdict::Stale(Why::Live) => ("stale", "end-live"),
+        Verdict::Stale(Why::Offspring) => ("stale", "end-offspring"),
+        Verdict::Stale(Why::Tree) => ("stale", "tree"),
+        Verdict::Spared(WhyNot::Protected) => ("spare", "protected"),
+        Verdict::Spared(WhyNot::Live) => ("spare", "live"),
+        Verdict::Spared(WhyNot::Newer) => ("spare", "newer"),
+        Verdict::Spared(WhyNot::Elsewhere) => ("spare", "elsewhere"),
+        Verdict::Spared(WhyNot::OtherInstance) => ("spare", "other-instance"),
+        Verdict::Spared(WhyNot::Offspring) => ("spare", "offspring"),
+        Verdict::Spared(WhyNot::Foreign) => ("spare", "foreign"),
+        Verdict::Spared(WhyNot::Unknown) => ("spare", "unknown"),
     }
 }
 
