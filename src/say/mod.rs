@@ -4,9 +4,9 @@
 
 mod command;
 pub(crate) mod event;
+mod exit;
 mod json;
 mod reason;
 mod sentence;
-mod words;
 
 pub(crate) use sentence::refusal;
