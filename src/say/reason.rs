@@ -8,7 +8,7 @@ impl ProcessReport {
     /// Why it was judged as it was: one clause, after "stale:" or "spared:".
     #[must_use]
     pub fn reason(&self) -> String {
-        let evidence = evidence(&self.judgement.identity);
+        let (evidence, is_instance) = (evidence(&self.judgement.identity), self.judgement.identity.is_instance());
         match self.judgement.verdict {
             Verdict::Stale(why) => match why {
                 Why::Instance => format!("an instance that nobody looks after; {evidence}"),
@@ -16,9 +16,7 @@ impl ProcessReport {
                 Why::OwnUnit => "left behind by an ended run of the caller's own unit".to_owned(),
                 Why::Live => format!("live, but live ones were to be ended; {evidence}"),
                 Why::Offspring => format!("nobody looks after it, and offspring was to be ended; {evidence}"),
-                Why::Tree if self.judgement.identity.is_instance() => {
-                    format!("part of an instance that is ended; {evidence}")
-                }
+                Why::Tree if is_instance => format!("part of an instance that is ended; {evidence}"),
                 Why::Tree => "started by an instance that is ended".to_owned(),
                 Why::AnyOwner => "not the service's, but any owner was to be ended".to_owned(),
             },
