@@ -15,9 +15,7 @@ pub(crate) fn user(holder: &ProcessReport) -> String {
 
 pub(crate) fn exe(facts: &Facts) -> String {
     match facts.exe.value() {
-        Some(exe) if exe.replaced => {
-            format!("{} (replaced on disk)", escape(exe.path.as_os_str().as_bytes()))
-        }
+        Some(exe) if exe.replaced => format!("{} (replaced on disk)", escape(exe.path.as_os_str().as_bytes())),
         Some(exe) => escape(exe.path.as_os_str().as_bytes()),
         None => "unreadable".to_owned(),
     }
