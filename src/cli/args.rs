@@ -1,13 +1,12 @@
 //! Parse the arguments, and make a policy of them.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anstream::ColorChoice;
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand};
 use portclear::policy::{Also, Marker, PortSpecError, Runtime, Signal};
 use portclear::report::escape;
 use portclear::{Policy, PortSpec, Service};
@@ -30,11 +29,11 @@ pub(crate) struct Args {
 
     /// The port, at any address or at one: 18789, 127.0.0.1:18789, [::1]:18789, localhost:18789
     #[arg(required = true, value_name = "PORT", value_parser = port)]
-    ports: Vec<PortSpec>,
+    pub(crate) ports: Vec<PortSpec>,
 
     /// Look and judge, and signal nobody
     #[arg(short = 'n', long, help_heading = "What to do")]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
     /// How long an instance may take to end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "What to do")]
     grace: Duration,
@@ -81,16 +80,16 @@ pub(crate) struct Args {
 
     /// Print one JSON document (docs/json.md)
     #[arg(long, help_heading = "What to say")]
-    json: bool,
+    pub(crate) json: bool,
     /// Print errors only
     #[arg(short, long, conflicts_with_all = ["verbose", "json"], help_heading = "What to say")]
-    quiet: bool,
+    pub(crate) quiet: bool,
     /// Say also that a port is free, and all that is known of a holder
     #[arg(short, long, help_heading = "What to say")]
-    verbose: bool,
+    pub(crate) verbose: bool,
     /// When to use colours; NO_COLOR is honoured
-    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "What to say")]
-    color: Color,
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = color(), help_heading = "What to say")]
+    pub(crate) color: ColorChoice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -109,32 +108,10 @@ pub(crate) enum Command {
     },
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Color {
-    Auto,
-    Always,
-    Never,
-}
-
-/// The arguments, checked and resolved.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) ports: Vec<PortSpec>,
-    pub(crate) policy: Policy,
-    pub(crate) dry_run: bool,
-    pub(crate) json: bool,
-    pub(crate) quiet: bool,
-    pub(crate) verbose: bool,
-    pub(crate) color: ColorChoice,
-}
-
 impl Args {
-    pub(crate) fn resolve(self) -> Result<Request, clap::Error> {
-        let service = self.service()?;
-        let mut policy = Policy::new(service).grace(self.grace).signal(self.signal);
-        if self.no_kill {
-            policy = policy.no_kill();
-        }
+    pub(crate) fn policy(&self) -> Result<Policy, clap::Error> {
+        let policy = Policy::new(self.service()?).grace(self.grace).signal(self.signal);
+        let policy = if self.no_kill { policy.no_kill() } else { policy };
         let also = [
             (self.any_owner, Also::AnyOwner),
             (self.live, Also::Live),
@@ -142,50 +119,37 @@ impl Args {
             (self.tree, Also::Tree),
             (self.sweep, Also::Sweep),
         ];
-        for (_, also) in also.into_iter().filter(|(wanted, _)| *wanted) {
-            policy = policy.also_end(also);
-        }
-        for pid in self.protect {
-            policy = policy.protect(pid);
-        }
-        let color = match self.color {
-            Color::Auto => ColorChoice::Auto,
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
-        };
-        let Self { ports, dry_run, json, quiet, verbose, .. } = self;
-        Ok(Request { ports, policy, dry_run, json, quiet, verbose, color })
+        let also = also.into_iter().filter(|(wanted, _)| *wanted);
+        let policy = also.fold(policy, |policy, (_, also)| policy.also_end(also));
+        Ok(self.protect.iter().fold(policy, |policy, pid| policy.protect(*pid)))
     }
 
     fn service(&self) -> Result<Service, clap::Error> {
-        let custom = !(self.markers.is_empty()
-            && self.executables.is_empty()
-            && self.runtimes.is_empty()
-            && self.packages.is_empty());
-        if !custom {
-            return Service::named(&self.service).ok_or_else(|| usage("no such service"));
-        }
+        let (no_marker, no_runtime) = (self.markers.is_empty(), self.runtimes.is_empty());
+        let (no_executable, no_package) = (self.executables.is_empty(), self.packages.is_empty());
         // Children inherit a marker, and a runtime runs anybody's script: neither identifies an instance alone.
-        if self.executables.is_empty() && self.packages.is_empty() {
-            if self.runtimes.is_empty() {
+        match (no_executable && no_package, no_runtime, no_marker) {
+            (true, true, true) => return Service::named(&self.service).ok_or_else(|| usage("no such service")),
+            (true, true, false) => {
                 return Err(usage(
                     "--marker alone tells no instance, for its children inherit it: add --exe, --runtime or --package",
                 ));
             }
-            if self.markers.is_empty() {
+            (true, false, true) => {
                 return Err(usage(
                     "--runtime alone tells no instance, for it runs any script: add --marker or --package",
                 ));
             }
+            _ => {}
         }
         let mut service = Service::new("the service").markers(self.markers.clone());
         for path in &self.executables {
             service = service.executable(executable(path)?);
         }
-        for runtime in &self.runtimes {
-            service = service.runtime(self::runtime(runtime)?);
+        for text in &self.runtimes {
+            service = service.runtime(runtime(text)?);
         }
-        if self.runtimes.is_empty() && !self.packages.is_empty() {
+        if no_runtime && !no_package {
             for name in ["node", "nodejs", "bun", "deno"] {
                 service = service.runtime(Runtime::Name(name.to_owned()));
             }
@@ -247,19 +211,25 @@ fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("a time is a number with a unit, like 10s or 500ms: {error}"))
 }
 
+fn color() -> impl TypedValueParser<Value = ColorChoice> {
+    PossibleValuesParser::new(["auto", "always", "never"]).map(|when| match when.as_str() {
+        "always" => ColorChoice::Always,
+        "never" => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    })
+}
+
 fn after_help() -> String {
-    let mut text = "Examples:\n  \
+    let statuses: String = TABLE.iter().map(|(exit, meaning)| format!("  {}  {meaning}\n", exit.code())).collect();
+    format!(
+        "Examples:\n  \
         portclear 18789                      end a stale OpenClaw gateway on this port\n  \
         portclear -n 18789                   say what would be done\n  \
         portclear --sweep 18789              and end all that its ended runs left behind\n  \
         portclear --package my-app 8080      the same for a Node program of another name\n  \
         portclear --exe /usr/bin/my-app 8080  and for any other program\n\n\
-        Exit status (of several ports the highest):\n"
-        .to_owned();
-    for (exit, meaning) in TABLE {
-        let _ = writeln!(text, "  {}  {meaning}", exit.code());
-    }
-    text
+        Exit status (of several ports the highest):\n{statuses}"
+    )
 }
 
 #[cfg(test)]
@@ -302,7 +272,7 @@ mod tests {
         for (args, good) in table {
             let args = std::iter::once("portclear").chain(args.iter().copied());
             let line: Vec<&str> = args.collect();
-            let resolved = Args::try_parse_from(&line).and_then(Args::resolve);
+            let resolved = Args::try_parse_from(&line).and_then(|args| args.policy());
             assert_eq!(resolved.is_ok(), good, "{line:?}");
         }
     }
