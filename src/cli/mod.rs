@@ -11,7 +11,6 @@ mod group;
 mod journal;
 mod live;
 mod text;
-mod words;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -56,7 +55,7 @@ fn run(args: &Args, policy: &Policy) -> anyhow::Result<Exit> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         other => other.context("cannot write the report")?,
     }
-    Ok(Exit::of(&report))
+    Ok(Exit::of(report.exit_status()))
 }
 
 /// Each target takes two descriptors, and there may be hundreds. The soft limit is often 1024 for the sake of
@@ -89,8 +88,8 @@ fn show_section(args: &Args, section: &Section<'_>, out: &mut impl Write) -> io:
     let (out_is_journal, err_is_journal) = (journal::is_journal(io::stdout()), journal::is_journal(io::stderr()));
     let prefix = |journal: bool| if journal { journal::prefix(section.exit) } else { "" };
     let mut err = io::stderr();
-    if let Err(sentence) = &section.sentence {
-        let _ = writeln!(err, "{}portclear: {}: {sentence}", prefix(err_is_journal), section.title);
+    if section.exit == Exit::Error {
+        let _ = writeln!(err, "{}portclear: {}: {}", prefix(err_is_journal), section.title, section.sentence);
     }
     if args.quiet {
         return Ok(());
