@@ -1,7 +1,5 @@
 //! The exit status: one enum, and the table that help and README show.
 
-use std::process::ExitCode;
-
 /// How the program ends. Of several ports the highest counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
@@ -35,12 +33,6 @@ impl Exit {
 
     pub(crate) const fn code(self) -> u8 {
         self as u8
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
     }
 }
 

@@ -31,14 +31,12 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Unit { unit, grace, port }) => dropin::print(unit, *port, *grace).map(|()| Exit::Free),
         None => run(&args, &args.policy().unwrap_or_else(|error| error.exit())),
     };
-    match result {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            // If standard error is closed, only the exit status can tell.
-            let _ = writeln!(io::stderr(), "portclear: {error:#}");
-            Exit::Error.into()
-        }
-    }
+    let exit = result.unwrap_or_else(|error| {
+        // If standard error is closed, only the exit status can tell.
+        let _ = writeln!(io::stderr(), "portclear: {error:#}");
+        Exit::Error
+    });
+    exit.code().into()
 }
 
 fn run(args: &Args, policy: &Policy) -> anyhow::Result<Exit> {
@@ -77,7 +75,7 @@ fn show(args: &Args, report: &Report) -> io::Result<()> {
     let mut out = AutoStream::new(io::stdout(), args.color).lock();
     let ports = report.ports.iter().map(|port| Section::of_port(port, args.verbose));
     let swept = report.swept.as_ref().map(|swept| Section::of_sweep(swept, args.verbose));
-    for section in ports.chain(swept) {
+    for section in ports.chain(swept).filter(|section| !section.silent) {
         show_section(args, &section, &mut out)?;
     }
     out.flush()
