@@ -125,23 +125,23 @@ impl Args {
     }
 
     fn service(&self) -> Result<Service, clap::Error> {
-        let (no_marker, no_runtime) = (self.markers.is_empty(), self.runtimes.is_empty());
-        let (no_executable, no_package) = (self.executables.is_empty(), self.packages.is_empty());
-        // Children inherit a marker, and a runtime runs anybody's script: neither identifies an instance alone.
-        match (no_executable && no_package, no_runtime, no_marker) {
-            (true, true, true) => return Service::named(&self.service).ok_or_else(|| usage("no such service")),
-            (true, true, false) => {
-                return Err(usage(
-                    "--marker alone tells no instance, for its children inherit it: add --exe, --runtime or --package",
-                ));
-            }
-            (true, false, true) => {
-                return Err(usage(
-                    "--runtime alone tells no instance, for it runs any script: add --marker or --package",
-                ));
-            }
-            _ => {}
+        if !(self.executables.is_empty() && self.packages.is_empty()) {
+            return self.other_service();
         }
+        // Children inherit a marker, and a runtime runs anybody's script: neither identifies an instance alone.
+        match (self.markers.is_empty(), self.runtimes.is_empty()) {
+            (true, true) => Service::named(&self.service).ok_or_else(|| usage("no such service")),
+            (false, true) => Err(usage(
+                "--marker alone tells no instance, for its children inherit it: add --exe, --runtime or --package",
+            )),
+            (true, false) => {
+                Err(usage("--runtime alone tells no instance, for it runs any script: add --marker or --package"))
+            }
+            (false, false) => self.other_service(),
+        }
+    }
+
+    fn other_service(&self) -> Result<Service, clap::Error> {
         let mut service = Service::new("the service").markers(self.markers.clone());
         for path in &self.executables {
             service = service.executable(executable(path)?);
@@ -149,7 +149,7 @@ impl Args {
         for text in &self.runtimes {
             service = service.runtime(runtime(text)?);
         }
-        if no_runtime && !no_package {
+        if self.runtimes.is_empty() && !self.packages.is_empty() {
             for name in ["node", "nodejs", "bun", "deno"] {
                 service = service.runtime(Runtime::Name(name.to_owned()));
             }
@@ -184,15 +184,14 @@ fn executable(path: &Path) -> Result<PathBuf, clap::Error> {
 }
 
 fn runtime(text: &str) -> Result<Runtime, clap::Error> {
-    if text.is_empty() {
-        return Err(usage("--runtime takes a path or a file name"));
+    match text {
+        "" => Err(usage("--runtime takes a path or a file name")),
+        name if !name.contains('/') => Ok(Runtime::Name(name.to_owned())),
+        path => match Path::new(path).canonicalize() {
+            Ok(real) => Ok(Runtime::Path(real)),
+            Err(error) => Err(usage(format!("--runtime '{}': {error}", escape(path.as_bytes())))),
+        },
     }
-    if !text.contains('/') {
-        return Ok(Runtime::Name(text.to_owned()));
-    }
-    let real = Path::new(text).canonicalize();
-    let real = real.map_err(|error| usage(format!("--runtime '{}': {error}", shown(Path::new(text)))))?;
-    Ok(Runtime::Path(real))
 }
 
 fn port(text: &str) -> Result<PortSpec, &'static str> {
