@@ -63,19 +63,20 @@ pub(crate) struct Args {
     offspring: bool,
 
     /// A service that portclear knows
-    #[arg(long, value_name = "NAME", default_value = "openclaw", value_parser = PossibleValuesParser::new(["openclaw"]), help_heading = "Which service")]
+    #[arg(long, value_name = "NAME", default_value = "openclaw", value_parser = ["openclaw"], help_heading = "Which service")]
+    #[arg(conflicts_with_all = ["markers", "executables", "runtimes", "packages"])]
     service: String,
     /// Another service: a variable in its environment (repeatable, all must hold)
-    #[arg(long = "marker", value_name = "KEY=VALUE", value_parser = marker, conflicts_with = "service", help_heading = "Which service")]
+    #[arg(long = "marker", value_name = "KEY=VALUE", value_parser = marker, help_heading = "Which service")]
     markers: Vec<Marker>,
     /// Another service: its own executable (repeatable)
-    #[arg(long = "exe", value_name = "PATH", conflicts_with = "service", help_heading = "Which service")]
+    #[arg(long = "exe", value_name = "PATH", help_heading = "Which service")]
     executables: Vec<PathBuf>,
     /// Another service: what runs its script, by path or file name (repeatable)
-    #[arg(long = "runtime", value_name = "PATH|NAME", conflicts_with = "service", help_heading = "Which service")]
+    #[arg(long = "runtime", value_name = "PATH|NAME", help_heading = "Which service")]
     runtimes: Vec<String>,
     /// Another service: the name in the package.json of its script (repeatable)
-    #[arg(long = "package", value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "service", help_heading = "Which service")]
+    #[arg(long = "package", value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Which service")]
     packages: Vec<String>,
 
     /// Print one JSON document (docs/json.md)
@@ -162,22 +163,17 @@ fn usage(message: impl std::fmt::Display) -> clap::Error {
     Args::command().error(ErrorKind::ValueValidation, message)
 }
 
-fn shown(path: &Path) -> String {
-    escape(path.as_os_str().as_encoded_bytes())
-}
-
 fn executable(path: &Path) -> Result<PathBuf, clap::Error> {
-    if !path.as_os_str().as_encoded_bytes().contains(&b'/') {
-        let name = shown(path);
-        return Err(usage(format!("--exe takes a path, and '{name}' is a name; --runtime takes names")));
+    let shown = escape(path.as_os_str().as_encoded_bytes());
+    if !shown.contains('/') {
+        return Err(usage(format!("--exe takes a path, and '{shown}' is a name; --runtime takes names")));
     }
     // A path may be gone without a mistake: an upgrade may have removed a file that still runs.
     let real = path.canonicalize().or_else(|_| std::path::absolute(path));
-    let real = real.map_err(|error| usage(format!("--exe '{}': {error}", shown(path))))?;
+    let real = real.map_err(|error| usage(format!("--exe '{shown}': {error}")))?;
     if Runtime::is_known(&real) {
         return Err(usage(format!(
-            "--exe '{}' runs anybody's script and so is no service's own: use --runtime with --marker or --package",
-            shown(path)
+            "--exe '{shown}' runs anybody's script and so is no service's own: use --runtime with --marker or --package"
         )));
     }
     Ok(real)

@@ -68,9 +68,8 @@ fn raise_descriptor_limit() {
 
 fn show(args: &Args, report: &Report) -> io::Result<()> {
     if args.json {
-        let mut out = io::stdout().lock();
-        writeln!(out, "{}", report.to_json())?;
-        return out.flush();
+        // The end of the line flushes it.
+        return writeln!(io::stdout(), "{}", report.to_json());
     }
     let mut out = AutoStream::new(io::stdout(), args.color).lock();
     let ports = report.ports.iter().map(|port| Section::of_port(port, args.verbose));
