@@ -1,13 +1,12 @@
 //! Parse the arguments, and make a policy of them.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anstream::ColorChoice;
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand};
 use portclear::policy::{Also, Marker, PortSpecError, Runtime, Signal};
 use portclear::report::escape;
 use portclear::{Policy, PortSpec, Service};
@@ -30,11 +29,11 @@ pub(crate) struct Args {
 
     /// The port, at any address or at one: 18789, 127.0.0.1:18789, [::1]:18789, localhost:18789
     #[arg(required = true, value_name = "PORT", value_parser = port)]
-    ports: Vec<PortSpec>,
+    pub(crate) ports: Vec<PortSpec>,
 
     /// Look and judge, and signal nobody
     #[arg(short = 'n', long, help_heading = "What to do")]
-    dry_run: bool,
+    pub(crate) dry_run: bool,
     /// How long an instance may take to end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "What to do")]
     grace: Duration,
@@ -64,33 +63,34 @@ pub(crate) struct Args {
     offspring: bool,
 
     /// A service that portclear knows
-    #[arg(long, value_name = "NAME", default_value = "openclaw", value_parser = PossibleValuesParser::new(["openclaw"]), help_heading = "Which service")]
+    #[arg(long, value_name = "NAME", default_value = "openclaw", value_parser = ["openclaw"], help_heading = "Which service")]
+    #[arg(conflicts_with_all = ["markers", "executables", "runtimes", "packages"])]
     service: String,
     /// Another service: a variable in its environment (repeatable, all must hold)
-    #[arg(long = "marker", value_name = "KEY=VALUE", value_parser = marker, conflicts_with = "service", help_heading = "Which service")]
+    #[arg(long = "marker", value_name = "KEY=VALUE", value_parser = marker, help_heading = "Which service")]
     markers: Vec<Marker>,
     /// Another service: its own executable (repeatable)
-    #[arg(long = "exe", value_name = "PATH", conflicts_with = "service", help_heading = "Which service")]
+    #[arg(long = "exe", value_name = "PATH", help_heading = "Which service")]
     executables: Vec<PathBuf>,
     /// Another service: what runs its script, by path or file name (repeatable)
-    #[arg(long = "runtime", value_name = "PATH|NAME", conflicts_with = "service", help_heading = "Which service")]
+    #[arg(long = "runtime", value_name = "PATH|NAME", help_heading = "Which service")]
     runtimes: Vec<String>,
     /// Another service: the name in the package.json of its script (repeatable)
-    #[arg(long = "package", value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "service", help_heading = "Which service")]
+    #[arg(long = "package", value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Which service")]
     packages: Vec<String>,
 
     /// Print one JSON document (docs/json.md)
     #[arg(long, help_heading = "What to say")]
-    json: bool,
+    pub(crate) json: bool,
     /// Print errors only
     #[arg(short, long, conflicts_with_all = ["verbose", "json"], help_heading = "What to say")]
-    quiet: bool,
+    pub(crate) quiet: bool,
     /// Say also that a port is free, and all that is known of a holder
     #[arg(short, long, help_heading = "What to say")]
-    verbose: bool,
+    pub(crate) verbose: bool,
     /// When to use colours; NO_COLOR is honoured
-    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "What to say")]
-    color: Color,
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = color(), help_heading = "What to say")]
+    pub(crate) color: ColorChoice,
 }
 
 #[derive(Debug, Subcommand)]
@@ -109,32 +109,10 @@ pub(crate) enum Command {
     },
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Color {
-    Auto,
-    Always,
-    Never,
-}
-
-/// The arguments, checked and resolved.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) ports: Vec<PortSpec>,
-    pub(crate) policy: Policy,
-    pub(crate) dry_run: bool,
-    pub(crate) json: bool,
-    pub(crate) quiet: bool,
-    pub(crate) verbose: bool,
-    pub(crate) color: ColorChoice,
-}
-
 impl Args {
-    pub(crate) fn resolve(self) -> Result<Request, clap::Error> {
-        let service = self.service()?;
-        let mut policy = Policy::new(service).grace(self.grace).signal(self.signal);
-        if self.no_kill {
-            policy = policy.no_kill();
-        }
+    pub(crate) fn policy(&self) -> Result<Policy, clap::Error> {
+        let policy = Policy::new(self.service()?).grace(self.grace).signal(self.signal);
+        let policy = if self.no_kill { policy.no_kill() } else { policy };
         let also = [
             (self.any_owner, Also::AnyOwner),
             (self.live, Also::Live),
@@ -142,48 +120,35 @@ impl Args {
             (self.tree, Also::Tree),
             (self.sweep, Also::Sweep),
         ];
-        for (_, also) in also.into_iter().filter(|(wanted, _)| *wanted) {
-            policy = policy.also_end(also);
-        }
-        for pid in self.protect {
-            policy = policy.protect(pid);
-        }
-        let color = match self.color {
-            Color::Auto => ColorChoice::Auto,
-            Color::Always => ColorChoice::Always,
-            Color::Never => ColorChoice::Never,
-        };
-        let Self { ports, dry_run, json, quiet, verbose, .. } = self;
-        Ok(Request { ports, policy, dry_run, json, quiet, verbose, color })
+        let also = also.into_iter().filter(|(wanted, _)| *wanted);
+        let policy = also.fold(policy, |policy, (_, also)| policy.also_end(also));
+        Ok(self.protect.iter().fold(policy, |policy, pid| policy.protect(*pid)))
     }
 
     fn service(&self) -> Result<Service, clap::Error> {
-        let custom = !(self.markers.is_empty()
-            && self.executables.is_empty()
-            && self.runtimes.is_empty()
-            && self.packages.is_empty());
-        if !custom {
-            return Service::named(&self.service).ok_or_else(|| usage("no such service"));
+        if !(self.executables.is_empty() && self.packages.is_empty()) {
+            return self.other_service();
         }
         // Children inherit a marker, and a runtime runs anybody's script: neither identifies an instance alone.
-        if self.executables.is_empty() && self.packages.is_empty() {
-            if self.runtimes.is_empty() {
-                return Err(usage(
-                    "--marker alone tells no instance, for its children inherit it: add --exe, --runtime or --package",
-                ));
+        match (self.markers.is_empty(), self.runtimes.is_empty()) {
+            (true, true) => Service::named(&self.service).ok_or_else(|| usage("no such service")),
+            (false, true) => Err(usage(
+                "--marker alone tells no instance, for its children inherit it: add --exe, --runtime or --package",
+            )),
+            (true, false) => {
+                Err(usage("--runtime alone tells no instance, for it runs any script: add --marker or --package"))
             }
-            if self.markers.is_empty() {
-                return Err(usage(
-                    "--runtime alone tells no instance, for it runs any script: add --marker or --package",
-                ));
-            }
+            (false, false) => self.other_service(),
         }
+    }
+
+    fn other_service(&self) -> Result<Service, clap::Error> {
         let mut service = Service::new("the service").markers(self.markers.clone());
         for path in &self.executables {
             service = service.executable(executable(path)?);
         }
-        for runtime in &self.runtimes {
-            service = service.runtime(self::runtime(runtime)?);
+        for text in &self.runtimes {
+            service = service.runtime(runtime(text)?);
         }
         if self.runtimes.is_empty() && !self.packages.is_empty() {
             for name in ["node", "nodejs", "bun", "deno"] {
@@ -198,37 +163,31 @@ fn usage(message: impl std::fmt::Display) -> clap::Error {
     Args::command().error(ErrorKind::ValueValidation, message)
 }
 
-fn shown(path: &Path) -> String {
-    escape(path.as_os_str().as_encoded_bytes())
-}
-
 fn executable(path: &Path) -> Result<PathBuf, clap::Error> {
-    if !path.as_os_str().as_encoded_bytes().contains(&b'/') {
-        let name = shown(path);
-        return Err(usage(format!("--exe takes a path, and '{name}' is a name; --runtime takes names")));
+    let shown = escape(path.as_os_str().as_encoded_bytes());
+    if !shown.contains('/') {
+        return Err(usage(format!("--exe takes a path, and '{shown}' is a name; --runtime takes names")));
     }
     // A path may be gone without a mistake: an upgrade may have removed a file that still runs.
     let real = path.canonicalize().or_else(|_| std::path::absolute(path));
-    let real = real.map_err(|error| usage(format!("--exe '{}': {error}", shown(path))))?;
+    let real = real.map_err(|error| usage(format!("--exe '{shown}': {error}")))?;
     if Runtime::is_known(&real) {
         return Err(usage(format!(
-            "--exe '{}' runs anybody's script and so is no service's own: use --runtime with --marker or --package",
-            shown(path)
+            "--exe '{shown}' runs anybody's script and so is no service's own: use --runtime with --marker or --package"
         )));
     }
     Ok(real)
 }
 
 fn runtime(text: &str) -> Result<Runtime, clap::Error> {
-    if text.is_empty() {
-        return Err(usage("--runtime takes a path or a file name"));
+    match text {
+        "" => Err(usage("--runtime takes a path or a file name")),
+        name if !name.contains('/') => Ok(Runtime::Name(name.to_owned())),
+        path => match Path::new(path).canonicalize() {
+            Ok(real) => Ok(Runtime::Path(real)),
+            Err(error) => Err(usage(format!("--runtime '{}': {error}", escape(path.as_bytes())))),
+        },
     }
-    if !text.contains('/') {
-        return Ok(Runtime::Name(text.to_owned()));
-    }
-    let real = Path::new(text).canonicalize();
-    let real = real.map_err(|error| usage(format!("--runtime '{}': {error}", shown(Path::new(text)))))?;
-    Ok(Runtime::Path(real))
 }
 
 fn port(text: &str) -> Result<PortSpec, &'static str> {
@@ -247,19 +206,25 @@ fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("a time is a number with a unit, like 10s or 500ms: {error}"))
 }
 
+fn color() -> impl TypedValueParser<Value = ColorChoice> {
+    PossibleValuesParser::new(["auto", "always", "never"]).map(|when| match when.as_str() {
+        "always" => ColorChoice::Always,
+        "never" => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    })
+}
+
 fn after_help() -> String {
-    let mut text = "Examples:\n  \
+    let statuses: String = TABLE.iter().map(|(exit, meaning)| format!("  {}  {meaning}\n", exit.code())).collect();
+    format!(
+        "Examples:\n  \
         portclear 18789                      end a stale OpenClaw gateway on this port\n  \
         portclear -n 18789                   say what would be done\n  \
         portclear --sweep 18789              and end all that its ended runs left behind\n  \
         portclear --package my-app 8080      the same for a Node program of another name\n  \
         portclear --exe /usr/bin/my-app 8080  and for any other program\n\n\
-        Exit status (of several ports the highest):\n"
-        .to_owned();
-    for (exit, meaning) in TABLE {
-        let _ = writeln!(text, "  {}  {meaning}", exit.code());
-    }
-    text
+        Exit status (of several ports the highest):\n{statuses}"
+    )
 }
 
 #[cfg(test)]
@@ -302,7 +267,7 @@ mod tests {
         for (args, good) in table {
             let args = std::iter::once("portclear").chain(args.iter().copied());
             let line: Vec<&str> = args.collect();
-            let resolved = Args::try_parse_from(&line).and_then(Args::resolve);
+            let resolved = Args::try_parse_from(&line).and_then(|args| args.policy());
             assert_eq!(resolved.is_ok(), good, "{line:?}");
         }
     }

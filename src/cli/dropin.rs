@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -20,24 +20,18 @@ const DEFAULT_START: Duration = Duration::from_secs(90);
 /// Prints the drop-in on standard output, and warnings on standard error. Writes nothing else.
 pub(crate) fn print(unit: &str, port: PortSpec, grace: Duration) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("cannot tell this program's own path")?;
-    let Some(program) = program.to_str().filter(|path| plain_path(path)) else {
+    // systemd ignores a line with one of these characters in the path of its program, however quoted.
+    let is_bad = |c: char| c.is_control() || "'\"\\".contains(c);
+    let Some(program) = program.to_str().filter(|path| !path.contains(is_bad)) else {
         bail!("this program's path cannot stand in a unit file: {}", escape(program.as_os_str().as_encoded_bytes()));
     };
     io::stdout().write_all(dropin(unit, program, port, grace).as_bytes()).context("cannot write the drop-in")?;
-    for folders in [user_folders(), system_folders()] {
-        let Some(settings) = settings(&folders, unit) else { continue };
-        for warning in warnings(&settings, grace) {
-            writeln!(io::stderr(), "portclear: {unit}: {warning}").context("cannot write a warning")?;
-        }
-        // A user's unit and a system unit may have the same name. The user's is the likelier one.
-        break;
+    // A user's unit and a system unit may have the same name. The user's is the likelier one.
+    let found = [user_folders(), system_folders()].iter().find_map(|folders| settings(folders, unit));
+    for warning in found.iter().flat_map(|settings| warnings(settings, grace)) {
+        writeln!(io::stderr(), "portclear: {unit}: {warning}").context("cannot write a warning")?;
     }
     Ok(())
-}
-
-/// Whether systemd accepts the path of a program. It ignores a line with one of these characters, however quoted.
-fn plain_path(path: &str) -> bool {
-    !path.contains(|c: char| c.is_control() || "'\"\\".contains(c))
 }
 
 /// A unit's name becomes part of paths and of a text that systemd reads.
@@ -54,10 +48,9 @@ fn dropin(unit: &str, program: &str, port: PortSpec, grace: Duration) -> String 
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
     let program =
         if program.chars().all(plain) { program.to_owned() } else { format!("\"{}\"", program.replace('%', "%%")) };
-    let grace = if grace == Duration::from_secs(10) {
-        String::new()
-    } else {
-        format!("\"--grace={}\" ", humantime::format_duration(grace))
+    let grace = match humantime::format_duration(grace).to_string().as_str() {
+        "10s" => String::new(),
+        other => format!("\"--grace={other}\" "),
     };
     format!(
         "\
@@ -80,21 +73,14 @@ SuccessExitStatus=0 143
 }
 
 fn user_folders() -> Vec<PathBuf> {
-    let below = |variable: &str, path: &str| std::env::var_os(variable).map(|folder| Path::new(&folder).join(path));
-    let config = below("XDG_CONFIG_HOME", "systemd/user").or_else(|| below("HOME", ".config/systemd/user"));
-    let data = below("XDG_DATA_HOME", "systemd/user").or_else(|| below("HOME", ".local/share/systemd/user"));
-    let runtime = below("XDG_RUNTIME_DIR", "systemd/user");
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let home = |path: &str| variable("HOME").map(|home| home.join(path));
     let fixed = |path: &str| Some(PathBuf::from(path));
-    let all = [
-        config,
-        fixed("/etc/systemd/user"),
-        runtime,
-        fixed("/run/systemd/user"),
-        data,
-        fixed("/usr/local/lib/systemd/user"),
-        fixed("/usr/lib/systemd/user"),
-    ];
-    all.into_iter().flatten().collect()
+    let config = variable("XDG_CONFIG_HOME").or_else(|| home(".config"));
+    let data = variable("XDG_DATA_HOME").or_else(|| home(".local/share"));
+    let runtime = variable("XDG_RUNTIME_DIR");
+    let all = [config, fixed("/etc"), runtime, fixed("/run"), data, fixed("/usr/local/lib"), fixed("/usr/lib")];
+    all.into_iter().flatten().map(|folder| folder.join("systemd/user")).collect()
 }
 
 fn system_folders() -> Vec<PathBuf> {
@@ -109,11 +95,9 @@ fn system_folders() -> Vec<PathBuf> {
 /// The [Service] settings that a unit is loaded with: the first fragment found, then the drop-ins by name. Of two
 /// drop-ins with one name, the first found counts (systemd.unit(5)).
 fn settings(folders: &[PathBuf], unit: &str) -> Option<BTreeMap<String, String>> {
-    let mut settings = BTreeMap::new();
     let names = names(unit);
-    let fragment = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    let fragment = fragment.into_iter().find_map(|path| fs::read_to_string(path).ok())?;
-    read_into(&mut settings, &fragment);
+    let mut fragments = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let fragment = fragments.find_map(|path| fs::read_to_string(path).ok())?;
     let mut dropins: BTreeMap<OsString, PathBuf> = BTreeMap::new();
     let places = names.iter().cloned().chain(prefixes(unit)).chain(["service".to_owned()]);
     for folder in places.flat_map(|name| folders.iter().map(move |folder| folder.join(format!("{name}.d")))) {
@@ -123,9 +107,9 @@ fn settings(folders: &[PathBuf], unit: &str) -> Option<BTreeMap<String, String>>
             }
         }
     }
-    for text in dropins.values().filter_map(|path| fs::read_to_string(path).ok()) {
-        read_into(&mut settings, &text);
-    }
+    let dropins = dropins.values().filter_map(|path| fs::read_to_string(path).ok());
+    let mut settings = BTreeMap::new();
+    std::iter::once(fragment).chain(dropins).for_each(|text| read_into(&mut settings, &text));
     Some(settings)
 }
 
@@ -158,34 +142,31 @@ fn read_into(settings: &mut BTreeMap<String, String>, text: &str) {
 }
 
 fn warnings(settings: &BTreeMap<String, String>, grace: Duration) -> Vec<String> {
-    let mut warnings = Vec::new();
     let get = |key: &str| settings.get(key).map(String::as_str).filter(|value| !value.is_empty());
-    if let Some(mode) = get("KillMode").filter(|mode| matches!(*mode, "process" | "none")) {
-        warnings.push(format!("it is loaded with KillMode={mode}, which leaves what it started behind: use mixed"));
-    }
+    let mode = get("KillMode").filter(|mode| matches!(*mode, "process" | "none"));
+    let mode =
+        mode.map(|mode| format!("it is loaded with KillMode={mode}, which leaves what it started behind: use mixed"));
     let wanted = grace.saturating_add(BESIDE_GRACE);
     let limit = match get("TimeoutStartSec") {
         Some(text) => span(text),
         None if get("Type") == Some("oneshot") => None,
         None => Some(DEFAULT_START),
     };
-    if let Some(limit) = limit.filter(|limit| *limit < wanted) {
-        warnings.push(format!(
-            "it is loaded with a start limit of {}, shorter than the grace and 2 s: the start is cut short; set \
-             TimeoutStartSec={}",
-            humantime::format_duration(limit),
-            humantime::format_duration(wanted),
-        ));
-    }
-    warnings
+    let limit = limit.filter(|limit| *limit < wanted).map(|limit| {
+        let (limit, wanted) = (humantime::format_duration(limit), humantime::format_duration(wanted));
+        format!(
+            "it is loaded with a start limit of {limit}, shorter than the grace and 2 s: the start is cut short; set \
+             TimeoutStartSec={wanted}"
+        )
+    });
+    mode.into_iter().chain(limit).collect()
 }
 
 /// A time span of systemd (systemd.time(7)): a number without a unit is seconds. `None`: no limit, or not
 /// understood.
 fn span(text: &str) -> Option<Duration> {
-    let seconds = |word: &str| word.parse::<u64>().is_ok().then(|| format!("{word}s"));
-    let words: Vec<String> =
-        text.split_whitespace().map(|word| seconds(word).unwrap_or_else(|| word.to_owned())).collect();
+    let with_unit = |word: &str| if word.parse::<u64>().is_ok() { format!("{word}s") } else { word.to_owned() };
+    let words: Vec<String> = text.split_whitespace().map(with_unit).collect();
     humantime::parse_duration(&words.join(" ")).ok().filter(|span| !span.is_zero())
 }
 

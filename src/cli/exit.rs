@@ -1,10 +1,5 @@
 //! The exit status: one enum, and the table that help and README show.
 
-use std::process::ExitCode;
-
-use portclear::Report;
-use portclear::report::PortReport;
-
 /// How the program ends. Of several ports the highest counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
@@ -30,28 +25,14 @@ pub(crate) const TABLE: [(Exit, &str); 7] = [
 ];
 
 impl Exit {
-    pub(crate) fn of_port(port: &PortReport) -> Self {
-        Self::of_status(port.exit_status())
-    }
-
-    pub(crate) fn of(report: &Report) -> Self {
-        Self::of_status(report.exit_status())
-    }
-
     /// An unknown status comes from a later version of the library. It must not mean a free port.
-    fn of_status(status: u8) -> Self {
+    pub(crate) fn of(status: u8) -> Self {
         let known = TABLE.into_iter().find(|(exit, _)| exit.code() == status);
         known.map_or(Self::Error, |(exit, _)| exit)
     }
 
     pub(crate) const fn code(self) -> u8 {
         self as u8
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
     }
 }
 

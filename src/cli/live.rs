@@ -2,15 +2,13 @@
 
 use std::io::{self, Write};
 
-use portclear::Report;
 use portclear::report::Progress;
-
-use crate::cli::args::Request;
+use portclear::{Policy, PortSpec, Report};
 
 /// Clears, and shows on standard error what it waits for.
-pub(crate) fn clear(request: &Request) -> Report {
+pub(crate) fn clear(ports: &[PortSpec], policy: &Policy) -> Report {
     let mut shown = false;
-    let report = portclear::clear_observed(&request.ports, &request.policy, &mut |progress| {
+    let report = portclear::clear_observed(ports, policy, &mut |progress| {
         // A short wait needs no line.
         if progress.elapsed.as_millis() > 200 {
             shown = true;

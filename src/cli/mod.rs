@@ -11,7 +11,6 @@ mod group;
 mod journal;
 mod live;
 mod text;
-mod words;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -20,46 +19,41 @@ use anstream::AutoStream;
 use anyhow::Context;
 use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use portclear::Report;
+use portclear::{Policy, Report};
 
-use crate::cli::args::{Args, Command, Request};
+use crate::cli::args::{Args, Command};
 use crate::cli::exit::Exit;
 use crate::cli::text::Section;
 
 pub(crate) fn main() -> ExitCode {
-    let mut args = Args::parse();
-    let result = match args.command.take() {
-        Some(Command::Unit { unit, grace, port }) => dropin::print(&unit, port, grace).map(|()| Exit::Free),
-        None => match args.resolve() {
-            Ok(request) => run(&request),
-            Err(error) => error.exit(),
-        },
+    let args = Args::parse();
+    let result = match &args.command {
+        Some(Command::Unit { unit, grace, port }) => dropin::print(unit, *port, *grace).map(|()| Exit::Free),
+        None => run(&args, &args.policy().unwrap_or_else(|error| error.exit())),
     };
-    match result {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            // If standard error is closed, only the exit status can tell.
-            let _ = writeln!(io::stderr(), "portclear: {error:#}");
-            Exit::Error.into()
-        }
-    }
+    let exit = result.unwrap_or_else(|error| {
+        // If standard error is closed, only the exit status can tell.
+        let _ = writeln!(io::stderr(), "portclear: {error:#}");
+        Exit::Error
+    });
+    exit.code().into()
 }
 
-fn run(request: &Request) -> anyhow::Result<Exit> {
+fn run(args: &Args, policy: &Policy) -> anyhow::Result<Exit> {
     raise_descriptor_limit();
-    let report = if request.dry_run {
-        portclear::inspect(&request.ports, &request.policy)
-    } else if request.quiet || request.json || !io::stderr().is_terminal() {
-        portclear::clear(&request.ports, &request.policy)
+    let report = if args.dry_run {
+        portclear::inspect(&args.ports, policy)
+    } else if args.quiet || args.json || !io::stderr().is_terminal() {
+        portclear::clear(&args.ports, policy)
     } else {
-        live::clear(request)
+        live::clear(&args.ports, policy)
     };
-    match show(request, &report) {
+    match show(args, &report) {
         // Nobody reads it any more: the exit status still counts.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         other => other.context("cannot write the report")?,
     }
-    Ok(Exit::of(&report))
+    Ok(Exit::of(report.exit_status()))
 }
 
 /// Each target takes two descriptors, and there may be hundreds. The soft limit is often 1024 for the sake of
@@ -72,37 +66,36 @@ fn raise_descriptor_limit() {
     }
 }
 
-fn show(request: &Request, report: &Report) -> io::Result<()> {
-    if request.json {
-        let mut out = io::stdout().lock();
-        writeln!(out, "{}", report.to_json())?;
-        return out.flush();
+fn show(args: &Args, report: &Report) -> io::Result<()> {
+    if args.json {
+        // The end of the line flushes it.
+        return writeln!(io::stdout(), "{}", report.to_json());
     }
-    let mut out = AutoStream::new(io::stdout(), request.color).lock();
-    let ports = report.ports.iter().map(|port| Section::of_port(port, request.verbose));
-    let swept = report.swept.as_ref().map(|swept| Section::of_sweep(swept, request.verbose));
-    for section in ports.chain(swept) {
-        show_section(request, &section, &mut out)?;
+    let mut out = AutoStream::new(io::stdout(), args.color).lock();
+    let ports = report.ports.iter().map(|port| Section::of_port(port, args.verbose));
+    let swept = report.swept.as_ref().map(|swept| Section::of_sweep(swept, args.verbose));
+    for section in ports.chain(swept).filter(|section| !section.silent) {
+        show_section(args, &section, &mut out)?;
     }
     out.flush()
 }
 
 /// Errors of standard error are ignored: the rest of the report is still wanted.
-fn show_section(request: &Request, section: &Section<'_>, out: &mut impl Write) -> io::Result<()> {
+fn show_section(args: &Args, section: &Section<'_>, out: &mut impl Write) -> io::Result<()> {
     let (out_is_journal, err_is_journal) = (journal::is_journal(io::stdout()), journal::is_journal(io::stderr()));
     let prefix = |journal: bool| if journal { journal::prefix(section.exit) } else { "" };
     let mut err = io::stderr();
-    if let Err(sentence) = &section.sentence {
-        let _ = writeln!(err, "{}portclear: {}: {sentence}", prefix(err_is_journal), section.title);
+    if section.exit == Exit::Error {
+        let _ = writeln!(err, "{}portclear: {}: {}", prefix(err_is_journal), section.title, section.sentence);
     }
-    if request.quiet {
+    if args.quiet {
         return Ok(());
     }
     if err_is_journal && !out_is_journal {
         let _ = section.lines(&mut err, prefix(true));
     }
     // The journal is read by the line, however much is asked for.
-    if !out_is_journal && (request.verbose || io::stdout().is_terminal()) {
+    if !out_is_journal && (args.verbose || io::stdout().is_terminal()) {
         section.block(out)
     } else {
         section.lines(out, prefix(out_is_journal))

@@ -8,45 +8,35 @@ impl ProcessReport {
     /// Why it was judged as it was: one clause, after "stale:" or "spared:".
     #[must_use]
     pub fn reason(&self) -> String {
-        let evidence = || evidence(&self.judgement.identity);
+        let (evidence, is_instance) = (evidence(&self.judgement.identity), self.judgement.identity.is_instance());
         match self.judgement.verdict {
             Verdict::Stale(why) => match why {
-                Why::Instance => format!("an instance that nobody looks after; {}", evidence()),
-                Why::Leftover => format!("left behind by an ended run; {}", evidence()),
+                Why::Instance => format!("an instance that nobody looks after; {evidence}"),
+                Why::Leftover => format!("left behind by an ended run; {evidence}"),
                 Why::OwnUnit => "left behind by an ended run of the caller's own unit".to_owned(),
-                Why::Live => format!("live, but live ones were to be ended; {}", evidence()),
-                Why::Offspring => {
-                    format!("nobody looks after it, and offspring was to be ended; {}", evidence())
-                }
-                Why::Tree if self.judgement.identity.is_instance() => {
-                    format!("part of an instance that is ended; {}", evidence())
-                }
+                Why::Live => format!("live, but live ones were to be ended; {evidence}"),
+                Why::Offspring => format!("nobody looks after it, and offspring was to be ended; {evidence}"),
+                Why::Tree if is_instance => format!("part of an instance that is ended; {evidence}"),
                 Why::Tree => "started by an instance that is ended".to_owned(),
                 Why::AnyOwner => "not the service's, but any owner was to be ended".to_owned(),
             },
             Verdict::Spared(why) => match why {
                 WhyNot::Elsewhere => {
-                    format!("part of the same instance, and it serves another port as well; {}", evidence())
+                    format!("part of the same instance, and it serves another port as well; {evidence}")
                 }
                 WhyNot::OtherInstance => "an instance of another profile or state folder than the caller's".to_owned(),
-                WhyNot::Protected | WhyNot::Live | WhyNot::Unknown => self.liveness(),
+                WhyNot::Protected | WhyNot::Live | WhyNot::Unknown => self.liveness(&evidence),
                 WhyNot::Newer => format!(
                     "it did not start before the caller, or what called it, or is another since, so it is newer, not \
-                     stale; {}",
-                    evidence()
+                     stale; {evidence}"
                 ),
-                WhyNot::Offspring => {
-                    format!("an instance started it, and it is none itself; {}", evidence())
-                }
-                WhyNot::Foreign => match self.hint() {
-                    Some(hint) => format!("not the service's: {hint}"),
-                    None => "not the service's: neither what it executes nor a marker says so".to_owned(),
-                },
+                WhyNot::Offspring => format!("an instance started it, and it is none itself; {evidence}"),
+                WhyNot::Foreign => format!("not the service's: {}", self.hint()),
             },
         }
     }
 
-    fn liveness(&self) -> String {
+    fn liveness(&self, evidence: &str) -> String {
         match &self.judgement.liveness {
             Liveness::Protected(protection) => protected(*protection),
             Liveness::Live(Supervisor::Container(Some(name))) => {
@@ -55,9 +45,7 @@ impl ProcessReport {
             Liveness::Live(Supervisor::Container(None)) => {
                 "it runs in a pid namespace of its own, as in a container, whose runtime looks after it".to_owned()
             }
-            Liveness::Live(Supervisor::Unit(unit)) => {
-                format!("unit {unit} runs it now; {}", evidence(&self.judgement.identity))
-            }
+            Liveness::Live(Supervisor::Unit(unit)) => format!("unit {unit} runs it now; {evidence}"),
             Liveness::Leftover | Liveness::Unsupervised | Liveness::Unknown => {
                 "what would tell may not be read from here".to_owned()
             }
@@ -65,25 +53,23 @@ impl ProcessReport {
     }
 
     /// What a well-known program does, for people. No verdict depends on it.
-    fn hint(&self) -> Option<String> {
+    fn hint(&self) -> String {
         let argument = |name: &str| {
             let argv = self.process.facts.argv.value()?;
             let at = argv.iter().position(|arg| arg == name)?;
             argv.get(at + 1).map(|value| escape(value.as_encoded_bytes()))
         };
-        let container = || match (argument("-container-ip"), argument("-container-port")) {
-            (Some(ip), Some(port)) => format!("it forwards the port to a container ({ip}:{port})"),
-            _ => "it forwards the port to a container".to_owned(),
-        };
+        let ip = argument("-container-ip");
         let forwarders =
             ["docker-proxy", "com.docker.backend", "rootlessport", "slirp4netns", "passt", "pasta", "conmon"];
-        let name = self.process.facts.name();
-        match name.as_str() {
-            "ssh" | "autossh" | "sshd-session" => Some("it is an SSH tunnel".to_owned()),
-            name if forwarders.contains(&name) || argument("-container-ip").is_some() => {
-                Some(format!("{}; stop the container that publishes it", container()))
+        match self.process.facts.name().as_str() {
+            "ssh" | "autossh" | "sshd-session" => "it is an SSH tunnel".to_owned(),
+            name if ip.is_some() || forwarders.contains(&name) => {
+                let target = ip.zip(argument("-container-port")).map(|(ip, port)| format!(" ({ip}:{port})"));
+                let target = target.unwrap_or_default();
+                format!("it forwards the port to a container{target}; stop the container that publishes it")
             }
-            _ => None,
+            _ => "neither what it executes nor a marker says so".to_owned(),
         }
     }
 }
@@ -92,9 +78,7 @@ fn evidence(identity: &Identity) -> String {
     match identity {
         Identity::Instance(evidence) => match evidence {
             Evidence::Executable => "it executes the service's own executable".to_owned(),
-            Evidence::Package(name) => {
-                format!("its script lies in package {}", escape(name.as_bytes()))
-            }
+            Evidence::Package(name) => format!("its script lies in package {}", escape(name.as_bytes())),
             Evidence::WorkerOf(pid) => {
                 format!("it carries the marker and runs what its ancestor {pid}, an instance, runs")
             }

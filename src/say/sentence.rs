@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::model::{
-    Blind, Error, Fate, Liveness, Memory, Outcome, PortReport, ProcessId, ProcessReport, Supervisor, SweepReport, Unit,
-    Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
+    Blind, Error, Facts, Fate, Liveness, Memory, Outcome, PortReport, ProcessId, ProcessReport, Supervisor,
+    SweepReport, Unit, Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
 };
 
 /// A sentence names no more holders than these.
@@ -27,12 +27,15 @@ pub(crate) fn refusal(port: &PortReport) -> String {
         Fate::Untouched => !holder.judgement.verdict.is_stale(),
         Fate::Changed | Fate::Unread | Fate::NotPermitted | Fate::Survived(_) => true,
     };
-    let holder = |holder: &ProcessReport| format!("{}: {}", named(holder, ", pid "), holder.reason());
-    let mut holders: Vec<String> = port.holders.iter().filter(is_there).map(holder).collect();
-    let more = holders.len().saturating_sub(HOLDERS);
-    holders.truncate(HOLDERS);
-    if more > 0 {
-        holders.push(format!("and {} more", processes(more)));
+    let mut there = port.holders.iter().filter(is_there);
+    let holder = |holder: &ProcessReport| {
+        let facts = &holder.process.facts;
+        format!("{}, pid {}: {}", facts.name(), facts.id.pid, holder.reason())
+    };
+    let mut holders: Vec<String> = there.by_ref().take(HOLDERS).map(holder).collect();
+    match there.count() {
+        0 => {}
+        more => holders.push(format!("and {} more", processes(more))),
     }
     if holders.is_empty() { answer } else { format!("{answer} ({})", holders.join("; ")) }
 }
@@ -47,7 +50,7 @@ impl PortReport {
             Ok(Outcome::Cleared) => self.cleared(),
             Ok(Outcome::WouldClear) => {
                 let stale = processes(self.processes().count());
-                format!("would be cleared, {stale} stale{}", self.remaining("would live on"))
+                format!("would be cleared, {stale} stale{}", remaining(&self.remainder, "it would live on"))
             }
             Ok(Outcome::Held(why)) => self.held(*why),
             Ok(Outcome::Unseen(why)) => self.unseen(*why),
@@ -55,44 +58,39 @@ impl PortReport {
                 "still held: each process that was ended left another one behind".to_owned()
             }
             Ok(Outcome::Survived(WhySurvived::StillThere)) => {
-                let survived = processes(self.count(|fate| matches!(fate, Fate::Survived(_))));
-                format!("still held: {survived} signalled and still there{}", self.remaining("still there"))
+                let survivors = processes(count(self.processes(), has_survived));
+                let remaining = remaining(&self.remainder, "it still there");
+                format!("still held: {survivors} signalled and still there{remaining}")
             }
             Ok(Outcome::Respawned) => self.respawned(),
         }
     }
 
     fn cleared(&self) -> String {
-        let ended = self.count(|fate| matches!(fate, Fate::Ended(_) | Fate::EndedByItself(_)));
-        let holds = |process: &ProcessReport| matches!(process.ending.fate, Fate::Survived(_));
-        let left = match self.count(|fate| matches!(fate, Fate::Survived(_))) {
-            0 => String::new(),
-            left if self.holders.iter().any(holds) => {
-                format!(", {} let go of it and still there", processes(left))
-            }
-            left => format!(", {} still there", processes(left)),
-        };
-        let remaining = self.remaining("still there");
-        format!("cleared, {} ended{left}; a bind proves it{remaining}", processes(ended))
+        let ended = processes(count(self.processes(), has_ended));
+        let let_go = if self.holders.iter().any(has_survived) { "let go of it and " } else { "" };
+        let survivors = also(count(self.processes(), has_survived), &format!("{let_go}still there"));
+        let remaining = remaining(&self.remainder, "it still there");
+        format!("cleared, {ended} ended{survivors}; a bind proves it{remaining}")
     }
 
     fn held(&self, why: WhyHeld) -> String {
-        match why {
-            WhyHeld::Changed => "held by what a signalled process became, and left alone".to_owned(),
+        let held = match why {
+            WhyHeld::Changed => return "held by what a signalled process became, and left alone".to_owned(),
             WhyHeld::Elsewhere(id) => {
-                let member = self.process(id).map_or_else(String::new, |member| named(member, " (pid ") + ")");
-                let nothing = self.nothing_signalled(": ");
-                format!("held by an instance of which {member} serves another port, too{nothing}")
+                let member = self.process(id).map(|member| named(&member.process.facts)).unwrap_or_default();
+                format!("held by an instance of which {member} serves another port, too")
             }
             WhyHeld::Spared => match self.holders.iter().find_map(live_unit) {
                 Some(unit) => {
                     let own = self.asker.as_ref().and_then(|asker| asker.unit.as_ref());
                     let here = own.map(|own| format!(", this is {own}")).unwrap_or_default();
-                    format!("held by unit {unit}, which is running{here}{}", self.nothing_signalled(": "))
+                    format!("held by unit {unit}, which is running{here}")
                 }
-                None => format!("held, and left alone{}", self.nothing_signalled(": ")),
+                None => "held, and left alone".to_owned(),
             },
-        }
+        };
+        held + &self.nothing_signalled(": ")
     }
 
     fn unseen(&self, why: WhyUnseen) -> String {
@@ -147,30 +145,16 @@ impl PortReport {
             (Some(unit), _) => format!(" in unit {unit}: stop that first"),
             // It has lost its parent: there is nothing else to stop.
             (None, _) if facts.ppid == 1 => String::new(),
-            (None, Some(parent)) => {
-                format!(", started by {} (pid {}): stop that first", parent.name(), parent.id.pid)
-            }
+            (None, Some(parent)) => format!(", started by {}: stop that first", named(parent)),
             (None, None) => format!(", started by process {}: stop that first", facts.ppid),
         };
-        format!("cleared, and taken again by {}){by}", named(again, " (pid "))
-    }
-
-    /// The remainder, as the end of a sentence.
-    fn remaining(&self, there: &str) -> String {
-        match self.remainder.processes {
-            0 => String::new(),
-            left => format!("; {} started by it {there}, with {}", processes(left), self.remainder),
-        }
+        format!("cleared, and taken again by {}{by}", named(facts))
     }
 
     /// Only where it is true of the whole call.
     fn nothing_signalled(&self, after: &str) -> String {
         let untouched = self.processes().all(|process| process.ending.signals.is_empty());
         if untouched { format!("{after}nothing was signalled") } else { String::new() }
-    }
-
-    fn count(&self, is: fn(&Fate) -> bool) -> usize {
-        self.processes().filter(|process| is(&process.ending.fate)).count()
     }
 
     fn process(&self, id: ProcessId) -> Option<&ProcessReport> {
@@ -188,26 +172,19 @@ impl SweepReport {
         if self.processes.is_empty() {
             return "nothing is left over".to_owned();
         }
-        let of = |is: fn(&Fate) -> bool| self.processes.iter().filter(|p| is(&p.ending.fate)).count();
-        let ended = of(|fate| matches!(fate, Fate::Ended(_) | Fate::EndedByItself(_)));
-        let untouched = of(|fate| matches!(fate, Fate::Untouched));
-        let others = self.processes.len() - ended - untouched;
-        let runs = self.processes.iter().filter_map(|p| p.process.facts.run.as_ref());
-        let runs = match runs.collect::<BTreeSet<_>>().len() {
+        let is_untouched = |process: &ProcessReport| process.ending.fate == Fate::Untouched;
+        let (ended, untouched) = (count(&self.processes, has_ended), count(&self.processes, is_untouched));
+        let others = also(self.processes.len() - ended - untouched, "still there");
+        let runs: BTreeSet<_> =
+            self.processes.iter().filter_map(|process| process.process.facts.run.as_ref()).collect();
+        let runs = match runs.len() {
             0 => String::new(),
             1 => " of an ended run".to_owned(),
             runs => format!(" of {runs} ended runs"),
         };
-        let swept = match untouched {
-            0 => format!("{}{runs} ended", processes(ended)),
-            untouched => format!("{}{runs} would be ended", processes(untouched)),
-        };
-        let others = if others > 0 { format!(", {} still there", processes(others)) } else { String::new() };
-        let left = match self.remainder.processes {
-            0 => String::new(),
-            left => format!("; {} started by them still there, with {}", processes(left), self.remainder),
-        };
-        format!("{swept}{others}, with {}{left}", self.memory)
+        let (swept, done) = if untouched == 0 { (ended, "ended") } else { (untouched, "would be ended") };
+        let remaining = remaining(&self.remainder, "them still there");
+        format!("{}{runs} {done}{others}, with {}{remaining}", processes(swept), self.memory)
     }
 }
 
@@ -221,17 +198,27 @@ impl fmt::Display for Memory {
 
 /// The unit that runs a holder, if the holder is spared for that.
 fn live_unit(holder: &ProcessReport) -> Option<&Unit> {
-    if let Liveness::Live(Supervisor::Unit(unit)) = &holder.judgement.liveness
-        && holder.judgement.verdict == Verdict::Spared(WhyNot::Live)
-    {
-        return Some(unit);
+    match (&holder.judgement.liveness, holder.judgement.verdict) {
+        (Liveness::Live(Supervisor::Unit(unit)), Verdict::Spared(WhyNot::Live)) => Some(unit),
+        _ => None,
     }
-    None
 }
 
-/// `node, pid 7`, with the text in the middle.
-fn named(process: &ProcessReport, between: &str) -> String {
-    format!("{}{between}{}", process.process.facts.name(), process.process.id().pid)
+const fn has_ended(process: &ProcessReport) -> bool {
+    process.ending.ended_after().is_some()
+}
+
+const fn has_survived(process: &ProcessReport) -> bool {
+    matches!(process.ending.fate, Fate::Survived(_))
+}
+
+fn count<'a>(processes: impl IntoIterator<Item = &'a ProcessReport>, is: fn(&ProcessReport) -> bool) -> usize {
+    processes.into_iter().filter(|process| is(process)).count()
+}
+
+/// `node (pid 7)`.
+fn named(facts: &Facts) -> String {
+    format!("{} (pid {})", facts.name(), facts.id.pid)
 }
 
 /// The attempt, and what the system said.
@@ -242,4 +229,15 @@ fn cause(error: &Error) -> String {
 
 fn processes(n: usize) -> String {
     if n == 1 { "1 process".to_owned() } else { format!("{n} processes") }
+}
+
+/// `, 2 processes still there`.
+fn also(n: usize, there: &str) -> String {
+    if n == 0 { String::new() } else { format!(", {} {there}", processes(n)) }
+}
+
+/// `; 2 processes started by it still there, with 3.4 MiB`.
+fn remaining(remainder: &Memory, by: &str) -> String {
+    let n = remainder.processes;
+    if n == 0 { String::new() } else { format!("; {} started by {by}, with {remainder}", processes(n)) }
 }
