@@ -1,7 +1,7 @@
 //! The eight steps: probe, listeners, holders, facts, judge, plan, end, prove. A further round handles only what the
 //! one before left behind.
 
-use crate::answer::{Answer, Answers, fill_in};
+use crate::answer::{Answer, Answers};
 use crate::end::{self, Mode};
 use crate::judge::Asked;
 use crate::judge::plan::{self, Group};
@@ -12,33 +12,36 @@ use crate::read::{self, Lines, Look, Processes};
 /// judged is read again. Neither goes on for ever.
 const ROUNDS: usize = 5;
 
+/// What follows when each port has its answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// The report is the result. The last look at the ports is the last step.
+    Report,
+    /// The caller binds. Meanwhile somebody else might take the port, so nothing is counted or named.
+    Bind,
+}
+
 pub(crate) fn run(specs: &[PortSpec], policy: &Policy, mode: Mode<'_>) -> Report {
-    let mut answers = work(specs, policy, mode);
-    answers.count_remainders();
-    let mut report = answers.report();
-    let of_ports = report.ports.iter_mut().flat_map(|port| port.holders.iter_mut().chain(&mut port.members));
-    let swept = report.swept.iter_mut().flat_map(|swept| &mut swept.processes);
-    fill_in(of_ports.chain(swept), &policy.service);
-    report
+    work(specs, policy, mode, Then::Report).report()
 }
 
-/// For a caller that binds next. It counts and names nothing: meanwhile somebody else might take the port.
+/// For a caller that binds next.
 pub(crate) fn before_a_bind(spec: PortSpec, policy: &Policy) -> Option<PortReport> {
-    work(&[spec], policy, Mode::Act(None)).report().ports.pop()
+    work(&[spec], policy, Mode::Act(None), Then::Bind).report().ports.pop()
 }
 
-fn work<'a>(specs: &[PortSpec], policy: &'a Policy, mode: Mode<'_>) -> Answers<'a> {
+fn work<'a>(specs: &[PortSpec], policy: &'a Policy, mode: Mode<'_>, then: Then) -> Answers<'a> {
     // 1 probe. A free port, the usual case, costs this bind and nothing else.
     let mut answers = Answers::probe(specs, policy);
     if !answers.are_complete()
-        && let Err(error) = rounds(&mut answers, policy, mode)
+        && let Err(error) = rounds(&mut answers, policy, mode, then)
     {
         answers.fail(&error);
     }
     answers
 }
 
-fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>) -> Result<(), Error> {
+fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>, then: Then) -> Result<(), Error> {
     let mut lines = Lines::default();
     let caller = read::caller(&policy.service, &mut lines)?;
     let mut asked = Asked::new(policy, read::executables(&policy.service), caller);
@@ -74,7 +77,7 @@ fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>) -> Res
         }
         // 8 prove
         answers.prove(matches!(mode, Mode::Look));
-        if answers.are_complete() {
+        if answers.are_complete() && (then == Then::Bind || answers.are_final(&asked.caller)?) {
             return Ok(());
         }
     }

@@ -100,8 +100,8 @@ pub mod report {
     pub use crate::model::{
         Ancestry, Asker, Blind, Cgroup, Connections, Ending, Environ, Evidence, Exe, Facts, Fate, FileId, Identity,
         Judgement, Listener, Liveness, Manager, Memory, Observer, Outcome, PortReport, Process, ProcessId,
-        ProcessReport, Progress, Protection, Record, Role, Script, Seen, Sent, Supervisor, SweepReport, Trace, Unit,
-        Verdict, Why, WhyHeld, WhyNot, WhySurvived, WhyUnseen, escape,
+        ProcessReport, Progress, Protection, Record, Role, Script, Seen, Sent, Supervised, Supervisor, SweepReport,
+        Trace, Unit, Verdict, Why, WhyHeld, WhyNot, WhySurvived, WhyUnseen, escape,
     };
 }
 

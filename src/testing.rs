@@ -35,6 +35,10 @@ pub(crate) fn facts(pid: u32, start_ticks: u64) -> Facts {
         signalable: true,
         mark: ExecMark::default(),
         only_forked: false,
+        session: pid,
+        group: pid,
+        terminal: false,
+        charge: None,
     }
 }
 

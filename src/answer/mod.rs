@@ -2,13 +2,14 @@
 
 mod port;
 mod processes;
+mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::end::{Done, Target};
 use crate::judge::plan::{Group, Purpose};
-use crate::model::{Error, Fate, Outcome, Policy, PortSpec, ProcessId, Report, SweepReport};
+use crate::model::{Caller, Error, Fate, Outcome, Policy, PortSpec, ProcessId, Report, SweepReport};
 use crate::read;
 pub(crate) use port::Answer;
 use port::State;
@@ -100,19 +101,49 @@ impl<'a> Answers<'a> {
 
     /// After the last round.
     pub(crate) fn give_up(&mut self) {
+        self.complete();
+        self.look_again();
         self.open().for_each(Answer::give_up);
     }
 
     /// Gives the error to every port that has no answer yet.
     pub(crate) fn fail(&mut self, error: &Error) {
+        self.complete();
+        self.look_again();
         self.open().for_each(|answer| answer.close(Err(error.clone())));
         if self.are_to_be_swept() {
             self.swept = Some(SweepReport { status: Err(error.clone()), ..SweepReport::default() });
         }
     }
 
+    /// Watches the ports that may be taken again, and completes the report. `false`: a port is taken again, and another
+    /// round tells by whom. The last look comes after all that takes time, so that no held port is called free.
+    pub(crate) fn are_final(&mut self, caller: &Caller) -> Result<bool, Error> {
+        self.settle(caller)?;
+        if self.are_complete() {
+            self.complete();
+            self.look_again();
+        }
+        Ok(self.are_complete())
+    }
+
+    /// Counts what is still there, and fills in names.
+    fn complete(&mut self) {
+        self.count_remainders();
+        let reports = self.ports.iter_mut().map(|answer| &mut answer.report);
+        let of_ports = reports.flat_map(|report| report.holders.iter_mut().chain(&mut report.members));
+        let swept = self.swept.iter_mut().flat_map(|swept| &mut swept.processes);
+        fill_in(of_ports.chain(swept), &self.policy.service);
+    }
+
+    /// Probes the free ports a last time. Opens the answers of those that are taken again.
+    fn look_again(&mut self) {
+        let is_free = |answer: &&mut Answer| matches!(answer.report.status, Ok(Outcome::Free | Outcome::Cleared));
+        self.ports.iter_mut().filter(is_free).for_each(Answer::look_again);
+    }
+
     /// Counts the remainders: processes that the ended instances started, and that are still there.
-    pub(crate) fn count_remainders(&mut self) {
+    fn count_remainders(&mut self) {
         let none = BTreeSet::new();
         let remainder_of = |purpose| self.remainders.get(&purpose).unwrap_or(&none);
         for answer in &mut self.ports {

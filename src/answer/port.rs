@@ -147,6 +147,21 @@ impl Answer {
         }
     }
 
+    /// A bind proves it free again, or the answer is open again.
+    pub(super) fn look_again(&mut self) {
+        match read::probe(&self.report.spec) {
+            // Whoever may not bind it has had another proof.
+            Ok(Probe::Free | Probe::Denied) => {}
+            Ok(Probe::Busy) => self.reopen(),
+            Err(error) => self.close(Err(error)),
+        }
+    }
+
+    /// Somebody has taken the port since it was free.
+    pub(super) fn reopen(&mut self) {
+        self.state = State::Open;
+    }
+
     pub(super) fn give_up(&mut self) {
         let signalled = self.any_holder(|holder| !holder.ending.signals.is_empty());
         let unseen = Outcome::Unseen(WhyUnseen::Unsettled);

@@ -11,6 +11,10 @@ pub(crate) fn advice(port: &PortReport) -> String {
     let advice = match port.status {
         Ok(Outcome::Held(WhyHeld::Elsewhere(_))) => "; --tree ends all of it",
         Ok(Outcome::Held(WhyHeld::Spared)) if port.holders.iter().any(is_foreign) => {
+            let mut foreign = port.holders.iter().filter(|holder| is_foreign(holder));
+            if let Some(stop) = foreign.find_map(ProcessReport::stop_command) {
+                return format!("; `{stop}` stops it");
+            }
             "; --any-owner ends it all the same, --marker, --exe or --package say what your service looks like"
         }
         Ok(Outcome::Unseen(WhyUnseen::NotPermitted(_) | WhyUnseen::Unread(_) | WhyUnseen::Hidden(_)))

@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// The signal to ask with
     #[arg(long, value_name = "NAME", default_value = "TERM", help_heading = "What to do")]
     signal: Signal,
+    /// How long to watch a cleared port, where a process is still there that may start its holder again; 0s never watches
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration, help_heading = "What to do")]
+    settle: Duration,
     /// Send no SIGKILL at the end of the grace
     #[arg(long, help_heading = "What to do")]
     no_kill: bool,
@@ -49,7 +52,7 @@ pub(crate) struct Args {
     /// End holders that are not the service's, too
     #[arg(long, help_heading = "What to do")]
     any_owner: bool,
-    /// End instances that a unit or a container runs now, too
+    /// End instances that a unit, a container or another supervisor runs now, too
     #[arg(long, help_heading = "What to do")]
     live: bool,
     /// End what the ended instances have started, too, but for what has a cgroup of its own
@@ -111,7 +114,7 @@ pub(crate) enum Command {
 
 impl Args {
     pub(crate) fn policy(&self) -> Result<Policy, clap::Error> {
-        let policy = Policy::new(self.service()?).grace(self.grace).signal(self.signal);
+        let policy = Policy::new(self.service()?).grace(self.grace).signal(self.signal).settle(self.settle);
         let policy = if self.no_kill { policy.no_kill() } else { policy };
         let also = [
             (self.any_owner, Also::AnyOwner),

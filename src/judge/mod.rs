@@ -8,6 +8,8 @@ mod liveness;
 pub(crate) mod plan;
 mod protection;
 mod rules;
+pub(crate) mod starters;
+mod supervision;
 mod ties;
 
 use std::collections::BTreeSet;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 
 use crate::model::{
     Ancestry, Caller, ExecMark, Executable, Facts, Identity, Judgement, Liveness, Policy, Process, ProcessId,
-    Protection, Seen,
+    Protection, Seen, Supervisor,
 };
 use identity::{Resolved, identity};
 use rules::Situation;
@@ -73,7 +75,8 @@ impl<'a> Asked<'a> {
             Some(pid) => Liveness::Protected(Protection::SameInstance(pid)),
             None => {
                 let by_lineage = identity.is_by_own_lineage();
-                liveness::liveness(process, &self.caller, &self.policy.protect, by_lineage)
+                let told = liveness::liveness(process, &self.caller, &self.policy.protect, by_lineage);
+                self.with_supervisor(told, process, identity.is_instance())
             }
         };
         let situation = Situation {
@@ -83,6 +86,18 @@ impl<'a> Asked<'a> {
         };
         let verdict = rules::decide(&identity, &liveness, situation, self.policy.ends);
         Judgement { identity, liveness, verdict }
+    }
+
+    /// A living supervisor looks after its process, whatever systemd says of the unit that both are in. The caller's own
+    /// unit is about to start, so what its ended runs left there goes, supervisors and all.
+    fn with_supervisor(&self, told: Liveness, process: &Process, is_instance: bool) -> Liveness {
+        let own_unit = process.facts.unit().is_some_and(|unit| self.caller.owns(unit));
+        if told.is_final() || told == Liveness::Leftover && own_unit {
+            return told;
+        }
+        let is_other = |facts: &Facts, above: &Ancestry| identity(facts, above, &self.service).is_instance();
+        let supervised = supervision::supervised(process, is_instance, is_other);
+        supervised.map_or(told, |supervised| Liveness::Live(Supervisor::Program(supervised)))
     }
 
     /// The process is not older than the caller, or has changed since it was signalled.

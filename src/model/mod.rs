@@ -23,6 +23,9 @@
 //! | record | systemd's own note of a unit's current run, a link below /run |
 //! | caller | the process that asks, by the program or by the library |
 //! | supervisor | a program that starts an instance again when it ends |
+//! | charge | the process that a supervisor's own record names |
+//! | starter | an ancestor of an ended process that lives on, and may start it again |
+//! | watched | after the proof, somebody looked whether the port is taken again |
 //! | live | the supervisor of the process runs it now |
 //! | left over | an ended run of a unit left the process behind |
 //! | unsupervised | nobody looks after the process |
@@ -42,6 +45,7 @@
 //! | round | one look, judgement, plan, ending and probe |
 //! | pure | without system calls: tables can test it |
 
+pub(crate) mod argv;
 mod caller;
 mod error;
 mod escape;
@@ -50,9 +54,10 @@ mod policy;
 mod port;
 mod process;
 mod report;
-mod runtime;
+pub(crate) mod runtime;
 mod service;
 mod signal;
+pub(crate) mod supervisors;
 mod unit;
 mod verdict;
 mod world;
@@ -65,8 +70,8 @@ pub use outcome::{Outcome, WhyHeld, WhySurvived, WhyUnseen};
 pub(crate) use policy::Ends;
 pub use policy::{Also, Policy};
 pub use port::{Listener, PortSpec, PortSpecError};
-pub(crate) use process::ExecMark;
 pub use process::{Ancestry, Environ, Exe, Facts, FileId, Process, ProcessId, Script, Seen};
+pub(crate) use process::{Charge, ExecMark};
 pub use report::{
     Asker, Connections, Ending, Fate, Memory, Observer, PortReport, ProcessReport, Progress, Report, Role, Sent,
     SweepReport,
@@ -76,5 +81,7 @@ pub(crate) use service::Executable;
 pub use service::{Marker, OffspringSign, Service};
 pub use signal::{Signal, SignalError};
 pub use unit::{Cgroup, Manager, Record, Unit};
-pub use verdict::{Evidence, Identity, Judgement, Liveness, Protection, Supervisor, Trace, Verdict, Why, WhyNot};
+pub use verdict::{
+    Evidence, Identity, Judgement, Liveness, Protection, Supervised, Supervisor, Trace, Verdict, Why, WhyNot,
+};
 pub(crate) use world::{Connection, World};

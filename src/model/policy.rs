@@ -24,6 +24,7 @@ pub struct Policy {
     pub(crate) grace: Duration,
     pub(crate) signal: Signal,
     pub(crate) kill: bool,
+    pub(crate) settle: Duration,
     pub(crate) protect: Vec<u32>,
     pub(crate) ends: Ends,
 }
@@ -66,8 +67,9 @@ impl Policy {
     /// Ends stale instances of `service` with SIGTERM, and after 10 s of grace with SIGKILL.
     pub const fn new(service: Service) -> Self {
         let grace = Duration::from_secs(10);
+        let settle = Duration::from_secs(1);
         let ends = Ends { any_owner: false, live: false, offspring: false, tree: false, sweep: false };
-        Self { service, grace, signal: Signal::TERM, kill: true, protect: Vec::new(), ends }
+        Self { service, grace, signal: Signal::TERM, kill: true, settle, protect: Vec::new(), ends }
     }
 
     /// How long an instance may take to end, counted from the first signal of the call. All instances have the same
@@ -86,6 +88,15 @@ impl Policy {
     /// Sends no SIGKILL at the end of the grace. A process that is still there survives, and the report says so.
     pub const fn no_kill(mut self) -> Self {
         self.kill = false;
+        self
+    }
+
+    /// How long [`clear`](crate::clear) watches a port that it has cleared, where the ended process had a parent that
+    /// may start it again: a shell loop, an unknown supervisor. The default is 1 s; zero never watches. If somebody
+    /// listens, the outcome is [`Respawned`](crate::report::Outcome::Respawned). [`bind`](crate::bind) never watches: it
+    /// takes the port itself.
+    pub const fn settle(mut self, settle: Duration) -> Self {
+        self.settle = settle;
         self
     }
 

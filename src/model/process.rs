@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -138,12 +138,39 @@ pub struct Facts {
     pub(crate) mark: ExecMark,
     /// It was forked and has executed nothing since (proc_pid_stat(5), field 9: PF_FORKNOEXEC).
     pub(crate) only_forked: bool,
+    /// Its session, and its process group (proc_pid_stat(5), fields 6 and 5). 0: outside of the caller's pid namespace.
+    pub(crate) session: u32,
+    pub(crate) group: u32,
+    /// Its session has a terminal (proc_pid_stat(5), field 7).
+    pub(crate) terminal: bool,
+    /// What it has noted of the process that it looks after, if it is a supervisor that takes notes.
+    pub(crate) charge: Option<Charge>,
+}
+
+/// What a supervisor has noted of the process that it looks after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Charge {
+    /// The supervisor's own folder, where it could be read.
+    pub(crate) folder: Option<PathBuf>,
+    /// The pid in its note. `Gone`: it has none.
+    pub(crate) pid: Seen<u32>,
 }
 
 impl Facts {
     /// The process was forked from one with this mark, and has executed nothing since.
     pub(crate) fn is_fork_of(&self, mark: &ExecMark) -> bool {
         self.only_forked && self.mark == *mark && mark.is_unique()
+    }
+
+    /// The name of the program that it executes: the file name. busybox is many programs, so there its first argument
+    /// counts. Where the file may not be read, the name that it gives itself counts, too.
+    pub(crate) fn program(&self) -> &OsStr {
+        let file = self.exe.value().and_then(|exe| exe.path.file_name());
+        let called = || self.argv.value()?.first().and_then(|arg| Path::new(arg).file_name());
+        match file {
+            Some(file) if file != "busybox" => file,
+            other => called().or(other).unwrap_or(&self.comm),
+        }
     }
 
     /// The file that it executes, where that could be read.

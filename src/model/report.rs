@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Blind, Error, Judgement, Listener, Marker, Outcome, PortSpec, Process, Signal, Unit};
+use super::{Blind, Error, Facts, Judgement, Listener, Marker, Outcome, PortSpec, Process, Signal, Unit};
 
 /// What was found and done, port by port, in the order of the call.
 #[derive(Clone, Debug)]
@@ -43,6 +43,10 @@ pub struct PortReport {
     pub connections: Connections,
     /// How many processes have descriptors that may not be read.
     pub unreadable: usize,
+    /// How long the port was watched after it was cleared. Zero: nobody seemed to be there who starts its holder again.
+    pub watched: Duration,
+    /// An ancestor of an ended process that was still there then. It may start the process again.
+    pub starter: Option<Box<Facts>>,
     /// Who asked. `None`: the bind alone gave the answer.
     pub asker: Option<Asker>,
     /// Time from the call to the answer.
@@ -60,6 +64,8 @@ impl PortReport {
             remainder: Memory::default(),
             connections: Connections::default(),
             unreadable: 0,
+            watched: Duration::ZERO,
+            starter: None,
             asker: None,
             elapsed: Duration::ZERO,
         }

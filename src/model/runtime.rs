@@ -58,13 +58,15 @@ impl Runtime {
     pub(crate) fn is(&self, exe: &Path) -> bool {
         match self {
             Self::Path(path) => path == exe,
-            Self::Name(name) => exe
-                .file_name()
-                .and_then(OsStr::to_str)
-                .and_then(|file| file.strip_prefix(name.as_str()))
-                .is_some_and(|version| version.bytes().all(|b| b.is_ascii_digit() || b == b'.')),
+            Self::Name(name) => exe.file_name().is_some_and(|file| is_version_of(file, name)),
         }
     }
+}
+
+/// Whether `file` is `name`, with or without a version: `python3.11` is `python`.
+pub(crate) fn is_version_of(file: &OsStr, name: &str) -> bool {
+    let version = file.to_str().and_then(|file| file.strip_prefix(name));
+    version.is_some_and(|version| version.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
 }
 
 #[cfg(test)]

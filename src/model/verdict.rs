@@ -1,6 +1,6 @@
 //! What was decided about a process, and everything that led to it.
 
-use super::Unit;
+use super::{ProcessId, Unit};
 
 /// What a process is to the service, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,10 @@ pub enum Identity {
 impl Identity {
     pub(crate) const fn is_instance(&self) -> bool {
         matches!(self, Self::Instance(_))
+    }
+
+    pub(crate) const fn is_foreign(&self) -> bool {
+        matches!(self, Self::Foreign)
     }
 
     /// Its own executable or script shows that it is an instance, without a marker or a parent.
@@ -77,6 +81,13 @@ pub enum Liveness {
     Unknown,
 }
 
+impl Liveness {
+    /// No supervisor beside systemd changes it.
+    pub(crate) const fn is_final(&self) -> bool {
+        matches!(self, Self::Protected(_) | Self::Live(Supervisor::Container(_)))
+    }
+}
+
 /// Who runs a live process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -86,6 +97,20 @@ pub enum Supervisor {
     Container(Option<String>),
     /// A systemd unit, whose current run it belongs to.
     Unit(Unit),
+    /// A program beside systemd: pm2, supervisord, runit and others. docs/supervisors.md lists them.
+    Program(Supervised),
+}
+
+/// A process that a program beside systemd looks after.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Supervised {
+    /// The program: `pm2`, `runit`, …
+    pub by: &'static str,
+    /// Its process.
+    pub supervisor: ProcessId,
+    /// The process that it starts again: the holder or an ancestor of it.
+    pub child: ProcessId,
 }
 
 /// Why a process is protected.
@@ -106,6 +131,8 @@ pub enum Protection {
     Inherited(u32),
     /// The policy names it, or an ancestor of it.
     Named(u32),
+    /// It is this supervisor itself. It may hold the ports of the processes that it looks after.
+    Supervisor(&'static str),
     /// The caller's ancestry could not be read to its end, so anything may be an ancestor.
     CallersAncestryUnreadable,
     /// The process's ancestry could not be read to its end, so it may descend from a protected process.

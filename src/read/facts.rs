@@ -1,7 +1,7 @@
 //! Read the facts of a process: pin it, read, check that it still lives. This check proves that the facts belong to the
 //! process that will be signalled.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,8 @@ use rustix::time::{ClockId, clock_gettime};
 use super::pinned::Pinned;
 use super::proc::{Miss, read, read_exe, seen};
 use super::script::Runs;
-use super::{descriptors, parse, pidfd, run};
+use super::{charge, descriptors, parse, pidfd, run};
+use crate::model::supervisors;
 use crate::model::{Cgroup, Environ, Error, Exe, ExecMark, Facts, ProcessId, Record, Script, Seen, Service};
 
 /// A process may exec while it is read. Some of the facts then belong to another program, so read again.
@@ -63,7 +64,12 @@ fn read_facts(pinned: &Pinned, stat: &Stat, service: &Service) -> Result<Option<
         signalable: false,
         mark: ExecMark::default(),
         only_forked: stat.flags & PF_FORKNOEXEC != 0,
+        session: u32::try_from(stat.session).unwrap_or_default(),
+        group: u32::try_from(stat.pgrp).unwrap_or_default(),
+        terminal: stat.tty_nr != 0,
+        charge: None,
     };
+    facts.charge = charge::charge(pinned, &facts)?;
     // Read it after the environment: systemd writes the record before the run's first process starts.
     facts.record = record(&facts, service);
     Ok(Some(facts))
@@ -117,8 +123,9 @@ struct Started {
 
 fn environ(root: &Process, pid: u32, service: &Service) -> Result<Started, Miss> {
     const RUN: &str = "INVOCATION_ID";
-    let wanted = service.variables().chain(["PWD", RUN].map(AsRef::as_ref));
-    let environ = parse::environ(&read(root, "environ", pid)?, wanted);
+    let wanted: Vec<&OsStr> =
+        service.variables().chain(["PWD", RUN].map(AsRef::as_ref)).chain(supervisors::variables()).collect();
+    let environ = parse::environ(&read(root, "environ", pid)?, &wanted);
     let run = environ.get(RUN).and_then(parse::run).map(str::to_owned);
     Ok(Started { environ, run })
 }

@@ -1,8 +1,8 @@
 //! Read the system. The results are plain data of `model`, and descriptors that pin processes.
 
 mod ancestry;
-mod argv;
 mod caller;
+mod charge;
 mod descriptors;
 mod facts;
 mod holders;
@@ -32,7 +32,7 @@ pub(crate) use probe::{Probe, probe, v6only_by_default};
 pub(crate) use proc::{executables, own_exe};
 pub(crate) use relatives::{Partly, has_another_child, in_services, newcomers, relatives};
 pub(crate) use snapshot::{Processes, user_names};
-pub(crate) use table::all_listeners;
 #[cfg(feature = "bench")]
 pub(crate) use table::table;
+pub(crate) use table::{all_listeners, listens};
 pub(crate) use world::{Look, look};

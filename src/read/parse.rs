@@ -16,8 +16,7 @@ pub(crate) fn argv(bytes: &[u8]) -> Vec<OsString> {
 }
 
 /// /proc/PID/environ: the wanted variables, by whole name. If a name occurs twice the first counts, as in getenv(3).
-pub(crate) fn environ<'a>(bytes: &[u8], wanted: impl Iterator<Item = &'a OsStr>) -> Environ {
-    let wanted: Vec<&OsStr> = wanted.collect();
+pub(crate) fn environ(bytes: &[u8], wanted: &[&OsStr]) -> Environ {
     let mut found: Vec<(OsString, OsString)> = Vec::new();
     for entry in bytes.split(|b| *b == 0) {
         let Some(at) = entry.iter().position(|b| *b == b'=') else {
@@ -121,7 +120,7 @@ mod tests {
     fn variables_are_whole_names_and_the_first_of_two_counts() {
         let wanted = [OsStr::new("MARK"), OsStr::new("KIND")];
         let bytes = b"XMARK=1\0MARKX=2\0PATH=/bin:MARK=3\0MARK=a=b\0MARK=second\0KIND\0KIND=\0";
-        let environ = environ(bytes, wanted.into_iter());
+        let environ = environ(bytes, &wanted);
         assert_eq!(environ.get("MARK"), Some(OsStr::new("a=b")));
         assert_eq!(environ.get("KIND"), Some(OsStr::new("")));
         assert_eq!(environ.0.len(), 2);
@@ -164,7 +163,7 @@ mod tests {
         #[test]
         fn no_bytes_make_a_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let _ = argv(&bytes);
-            let _ = environ(&bytes, [OsStr::new("A")].into_iter());
+            let _ = environ(&bytes, &[OsStr::new("A")]);
             let _ = (status_uid(&bytes), status_nested(&bytes));
             let _ = cgroup(&bytes);
         }
@@ -187,7 +186,7 @@ mod tests {
             bytes.push(b'=');
             bytes.extend_from_slice(&value);
             bytes.push(0);
-            let found = environ(&bytes, [OsStr::new(&key)].into_iter());
+            let found = environ(&bytes, &[OsStr::new(&key)]);
             prop_assert_eq!(found.get(&key), Some(OsStr::from_bytes(&value)));
         }
 

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use procfs::process::Process;
 use rustix::fs::{AtFlags, OFlags, statat};
 
-use super::argv::{Argument, instance_option, script as argument, subcommand};
 use super::proc::{Miss, to_io};
+use crate::model::argv::{Argument, instance_option, script as argument, subcommand};
 use crate::model::{Environ, Error, Exe, Script, Service};
 
 /// A manifest is a few kilobytes; a far larger file is none.

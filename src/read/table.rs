@@ -68,6 +68,15 @@ pub(crate) fn all_listeners() -> Result<Vec<Listener>, Error> {
     }
 }
 
+/// Somebody listens where this port would be bound. It asks for the listeners of the port alone.
+pub(crate) fn listens(spec: &PortSpec) -> Result<bool, Error> {
+    let listeners = match listeners(spec.port()) {
+        Ok(listeners) => listeners,
+        Err(_) => by_proc(|port| port == spec.port())?.listeners,
+    };
+    Ok(listeners.iter().any(|listener| spec.is_refused_by(listener)))
+}
+
 enum State {
     Listen,
     TimeWait,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::words;
-use crate::model::{Facts, Fate, Marker, Memory, PortReport, ProcessReport, Report, SweepReport, escape};
+use crate::model::{Facts, Fate, Marker, Memory, PortReport, ProcessReport, Report, Supervisor, SweepReport, escape};
 
 /// Grows when a field changes its meaning or is removed. New fields do not count.
 const SCHEMA: u32 = 1;
@@ -44,6 +44,8 @@ fn port(port: &PortReport) -> Value {
         "holders": port.holders.iter().map(process).collect::<Vec<_>>(),
         "members": port.members.iter().map(process).collect::<Vec<_>>(),
         "remainder": memory(&port.remainder),
+        "watched_ms": millis(port.watched),
+        "starter": port.starter().map(|facts| json!({ "pid": facts.id.pid, "name": facts.name() })),
     })
 }
 
@@ -92,6 +94,12 @@ fn process(report: &ProcessReport) -> Value {
         "liveness": words::liveness(&report.judgement.liveness),
         "verdict": verdict,
         "rule": rule,
+        "supervisor": report.supervisor().map(|supervisor| json!({
+            "kind": words::supervisor(supervisor),
+            "pid": if let Supervisor::Program(supervised) = supervisor { Some(supervised.supervisor.pid) } else { None },
+            "entry": report.entry(),
+            "stop": report.stop_command(),
+        })),
         "reason": report.reason(),
         "signals": report.ending.signals.iter().map(|sent| json!({
             "signal": sent.signal.name(),

@@ -2,11 +2,13 @@
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod again;
 mod command;
 pub(crate) mod event;
 mod json;
 mod reason;
 mod sentence;
+mod stop;
 mod words;
 
 pub(crate) use sentence::refusal;

@@ -1,7 +1,8 @@
 //! Why a process was judged as it was, in words.
 
 use crate::model::{
-    Evidence, Identity, Liveness, ProcessReport, Protection, Supervisor, Trace, Verdict, Why, WhyNot, escape,
+    Evidence, Identity, Liveness, ProcessReport, Protection, Supervised, Supervisor, Trace, Verdict, Why, WhyNot,
+    escape,
 };
 
 impl ProcessReport {
@@ -31,7 +32,13 @@ impl ProcessReport {
                      stale; {evidence}"
                 ),
                 WhyNot::Offspring => format!("an instance started it, and it is none itself; {evidence}"),
-                WhyNot::Foreign => format!("not the service's: {}", self.hint()),
+                WhyNot::Foreign => {
+                    let told = self.supervisor().map(|by| format!("; {}", self.looked_after(by))).unwrap_or_default();
+                    match self.forwards() {
+                        Some(hint) => format!("not the service's: {hint}"),
+                        None => format!("not the service's: neither what it executes nor a marker says so{told}"),
+                    }
+                }
             },
         }
     }
@@ -39,21 +46,45 @@ impl ProcessReport {
     fn liveness(&self, evidence: &str) -> String {
         match &self.judgement.liveness {
             Liveness::Protected(protection) => protected(*protection),
-            Liveness::Live(Supervisor::Container(Some(name))) => {
-                format!("it runs in a container ({}), whose runtime looks after it", escape(name.as_bytes()))
+            Liveness::Live(supervisor) => {
+                let evidence = match supervisor {
+                    Supervisor::Container(_) => String::new(),
+                    Supervisor::Unit(_) | Supervisor::Program(_) => format!("; {evidence}"),
+                };
+                let stop = self.stop_command().map(|stop| format!("; `{stop}` stops it")).unwrap_or_default();
+                format!("{}{evidence}{stop}", self.looked_after(supervisor))
             }
-            Liveness::Live(Supervisor::Container(None)) => {
-                "it runs in a pid namespace of its own, as in a container, whose runtime looks after it".to_owned()
-            }
-            Liveness::Live(Supervisor::Unit(unit)) => format!("unit {unit} runs it now; {evidence}"),
             Liveness::Leftover | Liveness::Unsupervised | Liveness::Unknown => {
                 "what would tell may not be read from here".to_owned()
             }
         }
     }
 
+    /// Who looks after it.
+    fn looked_after(&self, supervisor: &Supervisor) -> String {
+        match supervisor {
+            Supervisor::Container(Some(name)) => {
+                format!("it runs in a container ({}), whose runtime looks after it", escape(name.as_bytes()))
+            }
+            Supervisor::Container(None) => {
+                "it runs in a pid namespace of its own, as in a container, whose runtime looks after it".to_owned()
+            }
+            Supervisor::Unit(unit) => format!("unit {unit} runs it now"),
+            Supervisor::Program(Supervised { by: "container-init", supervisor, child }) => format!(
+                "process {} is the main process of this container (PID {} is its init), and with it the container \
+                 ends; stop the container from outside",
+                child.pid, supervisor.pid
+            ),
+            Supervisor::Program(Supervised { by, supervisor, child }) => {
+                let above = (*child != self.process.id()).then(|| format!(", by process {} above it", child.pid));
+                let entry = self.entry().map(|entry| format!(" as {entry}")).unwrap_or_default();
+                format!("{by} (pid {}) looks after it{entry}{}", supervisor.pid, above.unwrap_or_default())
+            }
+        }
+    }
+
     /// What a well-known program does, for people. No verdict depends on it.
-    fn hint(&self) -> String {
+    pub(super) fn forwards(&self) -> Option<String> {
         let argument = |name: &str| {
             let argv = self.process.facts.argv.value()?;
             let at = argv.iter().position(|arg| arg == name)?;
@@ -63,13 +94,13 @@ impl ProcessReport {
         let forwarders =
             ["docker-proxy", "com.docker.backend", "rootlessport", "slirp4netns", "passt", "pasta", "conmon"];
         match self.process.facts.name().as_str() {
-            "ssh" | "autossh" | "sshd-session" => "it is an SSH tunnel".to_owned(),
+            "ssh" | "autossh" | "sshd-session" => Some("it is an SSH tunnel".to_owned()),
             name if ip.is_some() || forwarders.contains(&name) => {
                 let target = ip.zip(argument("-container-port")).map(|(ip, port)| format!(" ({ip}:{port})"));
                 let target = target.unwrap_or_default();
-                format!("it forwards the port to a container{target}; stop the container that publishes it")
+                Some(format!("it forwards the port to a container{target}; stop the container that publishes it"))
             }
-            _ => "neither what it executes nor a marker says so".to_owned(),
+            _ => None,
         }
     }
 }
@@ -119,6 +150,11 @@ fn protected(protection: Protection) -> String {
         }
         Protection::Inherited(pid) => {
             format!("process {pid} is the service that this call was started by, with what it started")
+        }
+        Protection::Supervisor(name) => {
+            format!(
+                "it is {name} itself, which holds the port for the processes that it looks after; `{name} list` names them"
+            )
         }
         Protection::Named(pid) => format!("process {pid} is protected by name, with what it started"),
         Protection::CallersAncestryUnreadable => {

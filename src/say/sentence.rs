@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::model::{
-    Blind, Error, Facts, Fate, Liveness, Memory, Outcome, PortReport, ProcessId, ProcessReport, Supervisor,
+    Blind, Error, Facts, Fate, Liveness, Memory, Outcome, PortReport, ProcessId, ProcessReport, Supervised, Supervisor,
     SweepReport, Unit, Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
 };
 
@@ -71,7 +71,8 @@ impl PortReport {
         let let_go = if self.holders.iter().any(has_survived) { "let go of it and " } else { "" };
         let survivors = also(count(self.processes(), has_survived), &format!("{let_go}still there"));
         let remaining = remaining(&self.remainder, "it still there");
-        format!("cleared, {ended} ended{survivors}; a bind proves it{remaining}")
+        let again = self.may_return();
+        format!("cleared, {ended} ended{survivors}; a bind proves it{remaining}{again}")
     }
 
     fn held(&self, why: WhyHeld) -> String {
@@ -87,7 +88,12 @@ impl PortReport {
                     let here = own.map(|own| format!(", this is {own}")).unwrap_or_default();
                     format!("held by unit {unit}, which is running{here}")
                 }
-                None => "held, and left alone".to_owned(),
+                None => match self.holders.iter().find_map(live_supervised) {
+                    Some(Supervised { by, supervisor, .. }) => {
+                        format!("held by what {by} (pid {}) looks after", supervisor.pid)
+                    }
+                    None => "held, and left alone".to_owned(),
+                },
             },
         };
         held + &self.nothing_signalled(": ")
@@ -135,20 +141,6 @@ impl PortReport {
             None => "",
         };
         format!("held by a process of uid {uid} {where_it_is}{directive}")
-    }
-
-    fn respawned(&self) -> String {
-        let again = self.holders.iter().rev().find(|holder| holder.ending.fate == Fate::Untouched);
-        let Some(again) = again else { return "cleared, and taken again".to_owned() };
-        let facts = &again.process.facts;
-        let by = match (facts.unit(), again.process.ancestry.parents().next()) {
-            (Some(unit), _) => format!(" in unit {unit}: stop that first"),
-            // It has lost its parent: there is nothing else to stop.
-            (None, _) if facts.ppid == 1 => String::new(),
-            (None, Some(parent)) => format!(", started by {}: stop that first", named(parent)),
-            (None, None) => format!(", started by process {}: stop that first", facts.ppid),
-        };
-        format!("cleared, and taken again by {}{by}", named(facts))
     }
 
     /// Only where it is true of the whole call.
@@ -204,7 +196,17 @@ fn live_unit(holder: &ProcessReport) -> Option<&Unit> {
     }
 }
 
-const fn has_ended(process: &ProcessReport) -> bool {
+/// The same of a supervisor beside systemd.
+fn live_supervised(holder: &ProcessReport) -> Option<&Supervised> {
+    match holder.supervisor()? {
+        Supervisor::Program(supervised) if holder.judgement.verdict == Verdict::Spared(WhyNot::Live) => {
+            Some(supervised)
+        }
+        Supervisor::Program(_) | Supervisor::Unit(_) | Supervisor::Container(_) => None,
+    }
+}
+
+pub(super) const fn has_ended(process: &ProcessReport) -> bool {
     process.ending.ended_after().is_some()
 }
 
@@ -217,7 +219,7 @@ fn count<'a>(processes: impl IntoIterator<Item = &'a ProcessReport>, is: fn(&Pro
 }
 
 /// `node (pid 7)`.
-fn named(facts: &Facts) -> String {
+pub(super) fn named(facts: &Facts) -> String {
     format!("{} (pid {})", facts.name(), facts.id.pid)
 }
 

@@ -1,6 +1,8 @@
 //! The words of the JSON document, and the exit status.
 
-use crate::model::{Fate, Identity, Liveness, Manager, Outcome, PortReport, Report, Role, Unit, Verdict, Why, WhyNot};
+use crate::model::{
+    Fate, Identity, Liveness, Manager, Outcome, PortReport, Report, Role, Supervisor, Unit, Verdict, Why, WhyNot,
+};
 
 impl Report {
     /// The program's exit status: the highest of the ports', and at least 1 if the sweep failed.
@@ -110,6 +112,14 @@ pub(super) const fn fate(fate: Fate) -> &'static str {
         Fate::Unread => "unread",
         Fate::NotPermitted => "not-permitted",
         Fate::Survived(_) => "survived",
+    }
+}
+
+pub(super) const fn supervisor(supervisor: &Supervisor) -> &'static str {
+    match supervisor {
+        Supervisor::Unit(_) => "unit",
+        Supervisor::Container(_) => "container",
+        Supervisor::Program(supervised) => supervised.by,
     }
 }
 

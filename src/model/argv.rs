@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::model::Service;
+use super::Service;
 
 /// The script that the arguments of a runtime name.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,17 +20,18 @@ pub(crate) enum Argument<'a> {
 }
 
 /// Options of node, bun, deno and python whose value is the next argument.
-const TAKES_VALUE: [&str; 17] = [
+const TAKES_VALUE: [&str; 18] = [
     "-r", "--require", "--import", "--loader", "--experimental-loader", "-C", "--conditions", "--env-file",
     "--env-file-if-exists", "--title", "--input-type", "--diagnostic-dir", "--preload", "--cwd", "--config", "-W",
-    "-X",
+    "-X", "--watch-path",
 ];
 
 /// Options without a value, by the beginning of their names.
-const FLAGS: [&str; 17] = [
+const FLAGS: [&str; 18] = [
     "--no-", "--inspect", "--enable-", "--expose", "--harmony", "--preserve-symlinks", "--abort-on-",
     "--trace-warnings", "--trace-deprecation", "--trace-uncaught", "--trace-exit", "--throw-deprecation",
     "--pending-deprecation", "--experimental-strip-types", "--experimental-transform-types", "--smol", "--allow-",
+    "--watch",
 ];
 
 /// The script of a runtime at `exe`, started with `argv`.
@@ -142,6 +143,7 @@ mod tests {
             ("node", "node -- -odd.js x", Some(("-odd.js", "x"))),
             ("node", "node --no-warnings --inspect --unheard=1 a.js x", Some(("a.js", "x"))),
             ("node", "node --unheard --title t a.js x", Some(("a.js", "x"))),
+            ("node", "node --watch --watch-path lib a.js x", Some(("a.js", "x"))),
             ("bun", "bun run a.ts gateway", Some(("a.ts", "gateway"))),
             ("bun", "bun a.ts gateway", Some(("a.ts", "gateway"))),
             ("python3.11", "python3 -u -W ignore a.py x", Some(("a.py", "x"))),

@@ -1,0 +1,110 @@
+//! Read what a supervisor has noted of the process that it looks after.
+
+use std::fs::File;
+use std::io::Read;
+
+use procfs::ProcError;
+use rustix::fs::OFlags;
+
+use super::pinned::Pinned;
+use super::proc::{Miss, or_miss, read, seen};
+use crate::model::runtime::is_version_of;
+use crate::model::supervisors::{Note, SUPERVISORS};
+use crate::model::{Charge, Error, Facts, Seen};
+
+/// A note is a few bytes. What is longer is no note.
+const LIMIT: u64 = 256;
+
+/// `None`: it is no supervisor that takes notes.
+pub(super) fn charge(pinned: &Pinned, facts: &Facts) -> Result<Option<Charge>, Error> {
+    let is_called = |name: &str| is_version_of(facts.program(), name);
+    let mut rows = SUPERVISORS.iter().filter_map(|row| Some((row.note()?, row.executables)));
+    let Some((note, _)) = rows.find(|(_, names)| names.iter().any(|name| is_called(name))) else { return Ok(None) };
+    let pid = match note {
+        Note::OldestChild => return oldest_child(pinned),
+        Note::Runit => seen(note_at(pinned, "cwd/supervise/pid"))?,
+        Note::S6 | Note::Daemontools => seen(note_at(pinned, "cwd/supervise/status"))?,
+    };
+    let pid = match pid {
+        Seen::Value(bytes) => parse(note, &bytes).map_or(Seen::Gone, Seen::Value),
+        Seen::Denied => Seen::Denied,
+        Seen::Gone => Seen::Gone,
+    };
+    Ok(Some(Charge { folder: pinned.root.cwd().ok(), pid }))
+}
+
+/// The kernel lists the children in the order in which they came: an orphan comes after the main process, however old
+/// it is (proc_tid_children(5)).
+fn oldest_child(pinned: &Pinned) -> Result<Option<Charge>, Error> {
+    if pinned.pid != 1 {
+        return Ok(None);
+    }
+    let pid = match seen(read(&pinned.root, "task/1/children", 1))? {
+        Seen::Value(list) => parse(Note::OldestChild, &list).map_or(Seen::Gone, Seen::Value),
+        // A kernel without such a list (CONFIG_PROC_CHILDREN). Any child may be the main process.
+        Seen::Denied | Seen::Gone => Seen::Denied,
+    };
+    Ok(Some(Charge { folder: None, pid }))
+}
+
+/// The way leads through the process's own folder: the same path may lead elsewhere for the caller.
+fn note_at(pinned: &Pinned, path: &str) -> Result<Vec<u8>, Miss> {
+    // Do not block on a FIFO, and follow no link at the end.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = or_miss(pinned.root.open_relative_flags(path, flags), pinned.pid)?;
+    let bytes = read_limited(&file).map_err(ProcError::from);
+    or_miss(bytes, pinned.pid)
+}
+
+fn read_limited(file: &File) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if file.metadata()?.is_file() {
+        file.take(LIMIT).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// The pid in a note. `None`: there is none.
+fn parse(note: Note, bytes: &[u8]) -> Option<u32> {
+    let pid = match note {
+        Note::Runit => std::str::from_utf8(bytes).ok()?.trim_end().parse().ok()?,
+        Note::OldestChild => std::str::from_utf8(bytes).ok()?.split_whitespace().next()?.parse().ok()?,
+        Note::S6 => u64::from_be_bytes(bytes.get(24..32)?.try_into().ok()?).try_into().ok()?,
+        Note::Daemontools if bytes.len() == 18 => u32::from_le_bytes(bytes.get(12..16)?.try_into().ok()?),
+        Note::Daemontools => return None,
+    };
+    (pid != 0).then_some(pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pid_in_a_note() {
+        let mut s6 = [0; 43];
+        s6[24..32].copy_from_slice(&4242_u64.to_be_bytes());
+        let mut daemontools = [0; 20];
+        daemontools[12..16].copy_from_slice(&4242_u32.to_le_bytes());
+        let table: [(Note, &[u8], Option<u32>); 14] = [
+            (Note::Runit, b"4242\n", Some(4242)),
+            (Note::Runit, b"4242", Some(4242)),
+            (Note::Runit, b"", None),
+            (Note::Runit, b"\n", None),
+            (Note::Runit, b"-1", None),
+            (Note::Runit, b"42 43", None),
+            (Note::Runit, b"4242x", None),
+            (Note::S6, &s6, Some(4242)),
+            (Note::S6, &s6[..31], None),
+            (Note::S6, &[0xff; 43], None),
+            (Note::Daemontools, &daemontools[..18], Some(4242)),
+            // runit has such a file, too, of 20 bytes.
+            (Note::Daemontools, &daemontools, None),
+            (Note::OldestChild, b"4242 4243 ", Some(4242)),
+            (Note::OldestChild, b"", None),
+        ];
+        for (note, bytes, expected) in table {
+            assert_eq!(parse(note, bytes), expected, "{note:?} {bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! How a supervisor is told to stop a process for good. A command is for a shell, so each value in it is one word.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use crate::model::supervisors::{Row, SUPERVISORS};
+use crate::model::{Facts, Liveness, Manager, ProcessReport, Supervised, Supervisor, escape};
+
+impl ProcessReport {
+    /// The name by which its supervisor knows it, or the process above it that the supervisor looks after. `None`: no
+    /// supervisor looks after it, or nobody here knows the name.
+    #[must_use]
+    pub fn entry(&self) -> Option<String> {
+        match self.supervisor()? {
+            Supervisor::Unit(unit) => Some(escape(unit.name.as_encoded_bytes())),
+            Supervisor::Container(name) => name.as_ref().map(|name| escape(name.as_bytes())),
+            Supervisor::Program(supervised) => {
+                self.filled_in(supervised, |row| row.entry, |value| Some(escape(bytes(value))))
+            }
+        }
+    }
+
+    /// The command that stops it for good, where that is known: its supervisor does not start it again then. It is for
+    /// the shell of the user who runs the supervisor.
+    #[must_use]
+    pub fn stop_command(&self) -> Option<String> {
+        // A forwarder's unit forwards many ports.
+        match self.supervisor().filter(|_| !self.judgement.identity.is_foreign() || self.forwards().is_none())? {
+            Supervisor::Unit(unit) => match unit.manager {
+                Manager::System => Some(format!("systemctl stop {}", word(&unit.name)?)),
+                Manager::User(_) => Some(format!("systemctl --user stop {}", word(&unit.name)?)),
+                Manager::Nested => None,
+            },
+            Supervisor::Container(name) => stop_container(name.as_deref()?, &self.process.facts.cgroup.value()?.path),
+            Supervisor::Program(supervised) => self.filled_in(supervised, |row| row.stop, word),
+        }
+    }
+
+    pub(super) const fn supervisor(&self) -> Option<&Supervisor> {
+        match &self.judgement.liveness {
+            Liveness::Live(supervisor) => Some(supervisor),
+            Liveness::Protected(_) | Liveness::Leftover | Liveness::Unsupervised | Liveness::Unknown => None,
+        }
+    }
+
+    fn filled_in(
+        &self, supervised: &Supervised, template: fn(&Row) -> &'static str, show: impl Fn(&OsStr) -> Option<String>,
+    ) -> Option<String> {
+        let row = SUPERVISORS.iter().find(|row| row.name == supervised.by)?;
+        let line = || std::iter::once(&self.process.facts).chain(self.process.ancestry.parents());
+        let child = line().find(|facts| facts.id == supervised.child)?;
+        let parent = line().find(|facts| facts.id == supervised.supervisor)?;
+        let value = |key: &str| value(key, child, parent).and_then(|value| show(&value));
+        fill_in(template(row), &value).filter(|text| !text.is_empty())
+    }
+}
+
+fn value(key: &str, child: &Facts, parent: &Facts) -> Option<OsString> {
+    let folder = || parent.charge.as_ref()?.folder.as_deref();
+    let variable = |key: &str| child.environ.value()?.get(key).map(OsStr::to_owned);
+    match key {
+        "child" => Some(child.id.pid.to_string().into()),
+        "pid" => Some(parent.id.pid.to_string().into()),
+        "folder" => folder().map(|folder| folder.as_os_str().to_owned()),
+        "base" => folder().and_then(Path::file_name).map(OsStr::to_owned),
+        "-c" => configuration(parent),
+        // A relative path is no use: the folder that it begins in is not known.
+        "-s" if configuration(parent).is_some() => None,
+        "-s" => variable("SUPERVISOR_SERVER_URL"),
+        key => variable(key),
+    }
+}
+
+fn configuration(parent: &Facts) -> Option<OsString> {
+    let argv = parent.argv.value()?;
+    let at = argv.iter().position(|arg| arg == "-c" || arg == "--configuration")?;
+    argv.get(at + 1).filter(|path| Path::new(path).is_absolute()).cloned()
+}
+
+/// `None`: a value outside of brackets is not known.
+fn fill_in(template: &str, value: &impl Fn(&str) -> Option<String>) -> Option<String> {
+    if let Some((before, rest)) = template.split_once('[')
+        && let Some((optional, after)) = rest.split_once(']')
+    {
+        let optional = fill_in(optional, value).unwrap_or_default();
+        return Some(fill_in(before, value)? + &optional + &fill_in(after, value)?);
+    }
+    match template.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?))) {
+        Some((before, (key, after))) => Some(format!("{before}{}{}", value(key)?, fill_in(after, value)?)),
+        None => Some(template.to_owned()),
+    }
+}
+
+/// The container's runtime is shown by the path of the cgroup: `/docker/ID`, `docker-ID.scope`, `libpod-ID.scope`.
+fn stop_container(name: &str, cgroup: &Path) -> Option<String> {
+    let commands = [
+        ("docker", "docker stop"),
+        ("libpod", "podman stop"),
+        ("cri-containerd", "crictl stop"),
+        ("crio", "crictl stop"),
+        ("kubepods", "crictl stop"),
+    ];
+    let is_of = |runtime: &str| cgroup.iter().any(|part| part.as_encoded_bytes().starts_with(runtime.as_bytes()));
+    let (runtime, command) = commands.iter().find(|(runtime, _)| is_of(runtime))?;
+    let id = name.strip_prefix(runtime).and_then(|name| name.strip_prefix('-')).unwrap_or(name);
+    let id = id.strip_suffix(".scope").unwrap_or(id);
+    // Twelve digits of its number are enough for each of them.
+    let id = if id.bytes().all(|b| b.is_ascii_hexdigit()) { id.get(..12).unwrap_or(id) } else { id };
+    Some(format!("{command} {}", word(OsStr::new(id))?))
+}
+
+/// A value as one word for a shell. In quotes it means itself, so nothing in it is run. `None`: it has characters that
+/// nobody should print, or it would be an option.
+fn word(value: &OsStr) -> Option<String> {
+    let text = value.to_str().filter(|text| !text.is_empty() && !text.starts_with('-'))?;
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@%+,=".contains(&b);
+    if text.bytes().all(is_plain) {
+        return Some(text.to_owned());
+    }
+    // A backslash is doubled by `escape`, and means itself between quotes.
+    let is_shown = escape(text.as_bytes()).replace(r"\\", r"\") == text;
+    is_shown.then(|| format!("'{}'", text.replace('\'', r"'\''")))
+}
+
+fn bytes(value: &OsStr) -> &[u8] {
+    value.as_encoded_bytes()
+}
