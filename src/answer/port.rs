@@ -7,7 +7,7 @@ use crate::end::Target;
 use crate::judge::plan::{Decision, Group, PortPlan, Purpose, Refused};
 use crate::judge::{Asked, Judged};
 use crate::model::{
-    Asker, Connections, Error, Fate, Outcome, PortReport, PortSpec, ProcessReport, Role, WhyHeld, WhySurvived,
+    Asker, Connections, Error, Facts, Fate, Outcome, PortReport, PortSpec, ProcessReport, Role, WhyHeld, WhySurvived,
     WhyUnseen, World,
 };
 use crate::read::{self, Probe};
@@ -155,6 +155,13 @@ impl Answer {
             Ok(Probe::Busy) => self.reopen(),
             Err(error) => self.close(Err(error)),
         }
+    }
+
+    /// It was watched since then. `starter`: who is still there and may start its holder again.
+    pub(super) fn settled(&mut self, since: Instant, starter: Option<Facts>) {
+        self.report.watched = since.elapsed();
+        self.report.starter = starter.map(Box::new);
+        self.report.elapsed = self.start.elapsed();
     }
 
     /// Somebody has taken the port since it was free.

@@ -78,7 +78,7 @@ impl<'a> Watched<'a> {
     fn look(&mut self, start: Instant) -> Result<(), Error> {
         self.taken = read::listens(&self.answer.report.spec)?;
         if self.taken {
-            self.answer.report.watched = start.elapsed();
+            self.answer.settled(start, None);
             self.answer.reopen();
         }
         Ok(())
@@ -86,9 +86,8 @@ impl<'a> Watched<'a> {
 
     /// Nobody has taken it so far.
     fn settled(self, start: Instant) {
-        let report = &mut self.answer.report;
-        report.watched = start.elapsed();
-        report.starter = self.starters.first().and_then(|(id, _)| ancestor(report, *id)).map(Box::new);
+        let starter = self.starters.first().and_then(|(id, _)| ancestor(&self.answer.report, *id));
+        self.answer.settled(start, starter);
     }
 }
 

@@ -8,16 +8,25 @@ use crate::model::{Caller, Facts, Process};
 const SHELLS: [&str; 8] = ["sh", "bash", "dash", "zsh", "ksh", "fish", "tcsh", "csh"];
 
 /// The ancestors that may start the process again, nearest first, up to the first that starts nothing again by itself.
+/// Whoever leads a session with a terminal was started for a person (by tmux, screen, sshd), and once.
 pub(crate) fn starters<'a>(process: &'a Process, caller: &Caller) -> impl Iterator<Item = &'a Arc<Facts>> {
-    process.ancestry.line.iter().take_while(|facts| may_start(facts, caller))
+    let mut child = &process.facts;
+    process.ancestry.line.iter().take_while(move |parent| {
+        let goes_on = !leads_a_terminal(child) && may_start(parent, caller);
+        child = parent;
+        goes_on
+    })
 }
 
 fn may_start(facts: &Facts, caller: &Caller) -> bool {
     let pid = facts.id.pid;
     let is_manager = pid == 1 || facts.cgroup.value().is_some_and(|cgroup| cgroup.is_of_a_user_manager());
     let is_shell = SHELLS.iter().any(|shell| facts.program() == *shell);
-    let at_a_terminal = is_shell && facts.terminal && facts.session == pid;
-    !is_manager && !caller.ancestors.contains(&pid) && !at_a_terminal
+    !(is_manager || caller.ancestors.contains(&pid) || is_shell && leads_a_terminal(facts))
+}
+
+fn leads_a_terminal(facts: &Facts) -> bool {
+    facts.terminal && facts.session == facts.id.pid
 }
 
 #[cfg(test)]
@@ -40,14 +49,15 @@ mod tests {
             Arc::new(facts)
         };
         // Its parents, nearest first → those that may start it again. The caller descends from 400, 300 and 1.
-        let table: [(&[(u32, &str)], &[u32]); 8] = [
+        let table: [(&[(u32, &str)], &[u32]); 9] = [
             (&[(1, "init")], &[]),
             (&[(70, "manager"), (1, "init")], &[]),
             (&[(300, "loop"), (1, "init")], &[]),
             (&[(70, "sh"), (1, "init")], &[]),
             (&[(70, "loop"), (1, "init")], &[70]),
             (&[(71, "part"), (70, "sh"), (1, "init")], &[71]),
-            (&[(72, "other"), (71, "other"), (300, "loop"), (71, "other")], &[72, 71]),
+            (&[(72, "loop"), (71, "loop"), (300, "loop"), (70, "loop")], &[72, 71]),
+            (&[(72, "other"), (71, "loop"), (1, "init")], &[72]),
             (&[], &[]),
         ];
         for (line, expected) in table {

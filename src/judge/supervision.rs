@@ -86,7 +86,8 @@ fn is_option(arg: &OsStr, name: &str) -> bool {
 
 fn holds(tie: Tie, parent: &Facts, child: &Facts) -> bool {
     match tie {
-        Tie::Variable(key) => match (&child.environ, &parent.environ) {
+        Tie::Variable(key) => child.environ.value().is_none_or(|own| own.get(key).is_some()),
+        Tie::NewVariable(key) => match (&child.environ, &parent.environ) {
             (Seen::Value(own), Seen::Value(above)) => own.get(key).is_some() && own.get(key) != above.get(key),
             (Seen::Value(own), _) => own.get(key).is_some(),
             (Seen::Denied | Seen::Gone, _) => true,
@@ -195,7 +196,7 @@ mod tests {
             (
                 &[
                     "/usr/bin/node | node gw.js | RC_SVCNAME=gw session:90",
-                    "/sbin/supervise-daemon | supervise-daemon gw",
+                    "/sbin/supervise-daemon | supervise-daemon gw | RC_SVCNAME=gw",
                 ],
                 Some("openrc"),
             ),

@@ -1,7 +1,6 @@
 //! Find the script that a runtime was started with, in its arguments alone.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::Service;
@@ -36,7 +35,7 @@ const FLAGS: [&str; 18] = [
 
 /// The script of a runtime at `exe`, started with `argv`.
 pub(crate) fn script<'a>(exe: &Path, argv: &'a [OsString]) -> Argument<'a> {
-    let family = exe.file_name().unwrap_or_default().as_bytes();
+    let family = exe.file_name().unwrap_or_default().as_encoded_bytes();
     let python = family.starts_with(b"python");
     let runs = family.starts_with(b"bun") || family.starts_with(b"deno");
     let mut args = argv.get(1..).unwrap_or_default();
@@ -44,7 +43,7 @@ pub(crate) fn script<'a>(exe: &Path, argv: &'a [OsString]) -> Argument<'a> {
     let mut unknown = false;
     while let Some((arg, rest)) = args.split_first() {
         args = rest;
-        let bytes = arg.as_bytes();
+        let bytes = arg.as_encoded_bytes();
         if bytes.is_empty() {
             return Argument::Hidden;
         }
@@ -93,7 +92,7 @@ fn inline(option: &[u8], python: bool) -> bool {
 pub(crate) fn subcommand<'a>(args: &'a [OsString], value_options: &[OsString]) -> Option<&'a OsStr> {
     let mut args = args.iter();
     while let Some(arg) = args.next() {
-        if !arg.as_bytes().starts_with(b"-") {
+        if !arg.as_encoded_bytes().starts_with(b"-") {
             return Some(arg);
         }
         if value_options.contains(arg) {
@@ -110,15 +109,16 @@ pub(crate) fn instance_option(args: &[OsString], service: &Service) -> Option<Os
     let mut subcommand = false;
     let mut args = args.iter();
     while let Some(arg) = args.next().filter(|arg| *arg != "--") {
-        let mut halves = arg.as_bytes().splitn(2, |b| *b == b'=').map(OsStr::from_bytes);
-        let (name, value) = (halves.next().unwrap_or_default(), halves.next());
+        // A value that is no text differs from every name of an instance, and so does what it becomes here.
+        let text = arg.to_string_lossy();
+        let (name, value) = text.split_once('=').map_or((&*text, None), |(name, value)| (name, Some(value)));
         let option = service.instance_options.iter().find(|option| option.name == name);
         match option.map(|option| &option.stands_for) {
-            Some(None) => found = value.map(OsStr::to_owned).or_else(|| args.next().cloned()).or(found),
+            Some(None) => found = value.map(OsString::from).or_else(|| args.next().cloned()).or(found),
             Some(stands_for) if value.is_none() && !subcommand => found.clone_from(stands_for),
             Some(_) => {}
             None if service.value_options.contains(arg) => drop(args.next()),
-            None => subcommand |= !arg.as_bytes().starts_with(b"-"),
+            None => subcommand |= !arg.as_encoded_bytes().starts_with(b"-"),
         }
     }
     found
@@ -128,7 +128,6 @@ pub(crate) fn instance_option(args: &[OsString], service: &Service) -> Option<Os
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::os::unix::ffi::OsStringExt;
 
     fn words(line: &str) -> Vec<OsString> {
         line.split(' ').map(OsString::from).collect()
@@ -225,8 +224,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_arguments_make_it_panic(argv in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..12), 0..8)) {
-            let argv: Vec<OsString> = argv.into_iter().map(OsString::from_vec).collect();
+        fn no_arguments_make_it_panic(argv in proptest::collection::vec(".{0,12}", 0..8)) {
+            let argv: Vec<OsString> = argv.into_iter().map(OsString::from).collect();
             for exe in ["node", "bun", "python3", ""] {
                 if let Argument::At(_, args) = script(Path::new(exe), &argv) {
                     let _ = (subcommand(args, &argv), instance_option(args, &Service::openclaw()));

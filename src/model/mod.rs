@@ -49,6 +49,7 @@ pub(crate) mod argv;
 mod caller;
 mod error;
 mod escape;
+mod exec_mark;
 mod outcome;
 mod policy;
 mod port;
@@ -66,12 +67,13 @@ pub use caller::Blind;
 pub(crate) use caller::Caller;
 pub use error::Error;
 pub use escape::escape;
+pub(crate) use exec_mark::ExecMark;
 pub use outcome::{Outcome, WhyHeld, WhySurvived, WhyUnseen};
 pub(crate) use policy::Ends;
 pub use policy::{Also, Policy};
 pub use port::{Listener, PortSpec, PortSpecError};
+pub(crate) use process::Charge;
 pub use process::{Ancestry, Environ, Exe, Facts, FileId, Process, ProcessId, Script, Seen};
-pub(crate) use process::{Charge, ExecMark};
 pub use report::{
     Asker, Connections, Ending, Fate, Memory, Observer, PortReport, ProcessReport, Progress, Report, Role, Sent,
     SweepReport,

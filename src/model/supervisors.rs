@@ -41,8 +41,10 @@ pub(crate) enum ShownBy {
 /// variables of a supervised process. So neither the parent nor a variable is enough alone.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Tie {
-    /// The child has this variable, and the parent does not have it with the same value.
+    /// The child has this variable.
     Variable(&'static str),
+    /// The child has this variable, and the parent does not have it with the same value.
+    NewVariable(&'static str),
     /// The child leads its session.
     OwnSession,
     /// The child leads its process group, in the session of its parent.
@@ -56,7 +58,7 @@ pub(crate) enum Tie {
 pub(crate) enum Note {
     /// runit: `supervise/pid`, a number in text (runsv(8)).
     Runit,
-    /// s6: `supervise/status`, the bytes 24 to 31, the highest first.
+    /// s6: `supervise/status`, the bytes 24 to 31, the highest first (35 bytes in 2.11, and more in later versions).
     S6,
     /// daemontools: `supervise/status`, the bytes 12 to 15 of 18, the lowest first.
     Daemontools,
@@ -88,7 +90,7 @@ pub(crate) const SUPERVISORS: &[Row] = &[
             ShownBy::Script("pm2-runtime"),
             ShownBy::Script("pm2-docker"),
         ],
-        ties: &[Tie::Variable("pm_id"), Tie::OwnSession],
+        ties: &[Tie::NewVariable("pm_id"), Tie::OwnSession],
         holds_ports: true,
         variables: &["pm_id", "name", "PM2_HOME"],
         entry: "{name}",
@@ -99,7 +101,7 @@ pub(crate) const SUPERVISORS: &[Row] = &[
         name: "supervisord",
         executables: PYTHON,
         shown_by: &[ShownBy::Script("supervisord")],
-        ties: &[Tie::Variable("SUPERVISOR_PROCESS_NAME"), Tie::OwnGroup],
+        ties: &[Tie::NewVariable("SUPERVISOR_PROCESS_NAME"), Tie::OwnGroup],
         variables: &["SUPERVISOR_GROUP_NAME", "SUPERVISOR_PROCESS_NAME", "SUPERVISOR_SERVER_URL"],
         entry: "{SUPERVISOR_GROUP_NAME}:{SUPERVISOR_PROCESS_NAME}",
         stop: "supervisorctl [-c {-c} ][-s {-s} ]stop {SUPERVISOR_GROUP_NAME}:{SUPERVISOR_PROCESS_NAME}",
@@ -156,7 +158,7 @@ pub(crate) const SUPERVISORS: &[Row] = &[
     Row {
         name: "node --watch",
         shown_by: &[ShownBy::Option("--watch"), ShownBy::Option("--watch-path")],
-        ties: &[Tie::Variable("WATCH_REPORT_DEPENDENCIES")],
+        ties: &[Tie::NewVariable("WATCH_REPORT_DEPENDENCIES")],
         stop: "kill {pid}",
         ..ROW
     },
@@ -184,7 +186,7 @@ impl Row {
     pub(crate) fn note(&self) -> Option<Note> {
         self.ties.iter().find_map(|tie| match tie {
             Tie::Note(note) => Some(*note),
-            Tie::Variable(_) | Tie::OwnSession | Tie::OwnGroup => None,
+            Tie::Variable(_) | Tie::NewVariable(_) | Tie::OwnSession | Tie::OwnGroup => None,
         })
     }
 }
@@ -192,7 +194,7 @@ impl Row {
 /// The variables by which supervisors are recognised, and those that name an entry.
 pub(crate) fn variables<'a>() -> impl Iterator<Item = &'a OsStr> {
     let of_tie = |tie: &Tie| match tie {
-        Tie::Variable(key) => Some(*key),
+        Tie::Variable(key) | Tie::NewVariable(key) => Some(*key),
         Tie::OwnSession | Tie::OwnGroup | Tie::Note(_) => None,
     };
     let of_row = move |row: &'static Row| row.ties.iter().filter_map(of_tie).chain(row.variables.iter().copied());

@@ -84,7 +84,8 @@ fn c11_the_container_is_named_by_its_cgroup() {
     let namespace = PidNs::new();
     let gateway = Fixture::gateway().inside(&namespace).start();
     cgroup.take(gateway.process());
-    let said = format!("it runs in a container ({name}), whose runtime looks after it");
+    let stop = format!("`docker stop {}` stops it", &name["docker-".len()..][..12]);
+    let said = format!("it runs in a container ({name}), whose runtime looks after it; {stop}");
     assert_eq!(spared(&portclear(&JSON), 3, gateway.pid(), "live"), said);
     untouched(&gateway);
     bystander.answers();

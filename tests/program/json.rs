@@ -82,7 +82,9 @@ fn documents() -> Vec<Run> {
     let launcher = Fixture::gateway_on("127.0.0.1:1007").start();
     let worker = Fixture::silent().start_below(&launcher);
     let child = Fixture::silent().package("other").start_below(&launcher);
-    let lines: [&[&str]; 12] = [
+    let session = Fixture::silent().marked(false).package("session").start();
+    let below = Fixture::gateway_on("127.0.0.1:1008").start_below(&session);
+    let lines: [&[&str]; 13] = [
         &["1002"],
         &["1003"],
         &["1004", "--no-kill", "--grace", "100ms"],
@@ -95,9 +97,11 @@ fn documents() -> Vec<Run> {
         &[NOT_OURS],
         &["1007", "--dry-run", "--tree"],
         &["1007", "--sweep"],
+        &["1008", "--settle", "100ms"],
     ];
     let runs = lines.map(|line| portclear(&[line, &["--json"]].concat()));
-    for spared in [&agent, &foreign, &in_flight, &contained, &child] {
+    below.has_ended();
+    for spared in [&agent, &foreign, &in_flight, &contained, &child, &session] {
         assert!(spared.is_alive());
     }
     worker.has_ended();
@@ -198,6 +202,7 @@ fn the_values_of_a_cleared_gateway_are_true() {
         "ppid": stat.ppid,
         "unit": unit,
         "run": null,
+        "supervisor": null,
         "inodes": [inode],
         "markers": { MARKERS[0].0: MARKERS[0].1, MARKERS[1].0: MARKERS[1].1 },
         "identity": "instance",
@@ -256,6 +261,8 @@ fn the_values_of_a_stubborn_gateway_and_a_free_port_are_true() {
         "holders": [],
         "members": [],
         "remainder": { "processes": 0, "bytes": 0, "resident": false },
+        "watched_ms": 0,
+        "starter": null,
     });
     assert_eq!(*free, exact, "{run}");
     bystander.answers();

@@ -134,6 +134,8 @@ fn masked(line: &str) -> String {
     while let Some(word) = words.next() {
         masked.push(word);
         match word.trim_start_matches('(') {
+            // A user's manager has another command than the page shows.
+            "`systemctl" => drop(words.next_if_eq(&"--user")),
             "pid" => masked.extend(words.next().map(|_| "#,")),
             "run" if words.peek().is_some_and(|run| run.len() == 33) => masked.extend(words.next().map(|_| "#,")),
             "exe" => masked.extend(words.next().and_then(|path| path.rsplit('/').next())),
