@@ -151,7 +151,6 @@ pub(crate) const SUPERVISORS: &[Row] = &[
     Row {
         name: "forever",
         shown_by: &[ShownBy::Script("forever/bin/monitor"), ShownBy::Script("forever")],
-        entry: "{child}",
         stop: "forever stop {child}",
         ..ROW
     },
@@ -165,7 +164,8 @@ pub(crate) const SUPERVISORS: &[Row] = &[
     Row {
         name: "nodemon",
         shown_by: &[ShownBy::Script("nodemon"), ShownBy::Script("nodemon.js")],
-        stop: "kill {pid}",
+        // SIGTERM ends nodemon alone where a shell stands between (`--exec`).
+        stop: "kill -INT {pid}",
         ..ROW
     },
     Row {

@@ -6,6 +6,7 @@ mod escalation;
 mod exec;
 mod failed_wait;
 mod holder_changes;
+mod last_look;
 mod limits;
 mod moments;
 mod permission;
@@ -22,6 +23,7 @@ pub(crate) fn cases() -> Vec<Case> {
         escalation::cases(),
         time::cases(),
         still_held::cases(),
+        last_look::cases(),
         time_wait::cases(),
         permission::cases(),
         two_cleaners::cases(),

@@ -1,8 +1,9 @@
 //! `bind` costs nothing where the address is free, and clears an earlier instance where it is not.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -18,6 +19,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(v6only_is_what_std_makes_it, Needs::Root),
         case!(a_stubborn_instance_is_waited_for_and_killed),
         case!(nothing_is_left_behind_by_any_call),
+        case!(d10_who_binds_does_not_watch_for_a_respawn),
     ]
 }
 
@@ -237,5 +239,27 @@ fn nothing_is_left_behind_by_any_call() {
     assert_eq!(cleared["after"], with_listener(&cleared["before"]), "{cleared}");
     assert_eq!(said(&mut old)["asked_by"], next.pid());
     foreign.answers();
+    bystander.answers();
+}
+
+/// The parent of the ended server lives on, and might start it again. `clear` would watch the port for a second.
+fn d10_who_binds_does_not_watch_for_a_respawn() {
+    let bystander = Bystander::start();
+    let program = Program::new("gateway");
+    let session = program.folder().join("session");
+    fs::write(&session, format!("#!/bin/sh\nexec 3<&0\n'{}' <&3 &\nwait\nread line\n", program.path.display()))
+        .unwrap();
+    fs::set_permissions(&session, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut session = start(&session, &serve(GATEWAY));
+    let old = said(&mut session)["serves"].as_u64().unwrap();
+    let old = Proc::of(u32::try_from(old).unwrap());
+    tick_after(old.stat().starttime);
+    let before = Instant::now();
+    let mut next = program.start(&serve(GATEWAY));
+    assert_eq!(said(&mut next)["serves"], next.pid());
+    assert!(before.elapsed() < Duration::from_millis(900), "{:?}", before.elapsed());
+    old.has_ended();
+    assert!(session.process().is_alive());
+    next.process().kill();
     bystander.answers();
 }
