@@ -35,7 +35,8 @@ pub struct Policy {
 pub enum Also {
     /// Holders that are not the service's, whoever owns them.
     AnyOwner,
-    /// Instances that their supervisor (a systemd unit, a container) runs now. It may start them again.
+    /// Instances that their supervisor (a systemd unit, a container, a program like pm2) runs now. It may start them
+    /// again.
     Live,
     /// Holders that an instance started, that are no instances themselves, and that nobody looks after.
     Offspring,
