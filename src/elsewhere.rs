@@ -15,7 +15,7 @@ pub(crate) fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
         }
     }
     let swept = || SweepReport { status: Err(unsupported()), ..SweepReport::default() };
-    Report { ports: reports, swept: policy.ends.sweep.then(swept) }
+    Report { ports: reports, swept: policy.ends.sweep.then(swept), rival: None }
 }
 
 pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, _: Option<Observer<'_>>) -> Report {

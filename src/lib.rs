@@ -99,9 +99,9 @@ pub use model::{Error, Policy, PortSpec, Report, Service};
 pub mod report {
     pub use crate::model::{
         Ancestry, Asker, Blind, Cgroup, Connections, Ending, Environ, Evidence, Exe, Facts, Fate, FileId, Identity,
-        Judgement, Listener, Liveness, Manager, Memory, Observer, Outcome, PortReport, Process, ProcessId,
-        ProcessReport, Progress, Protection, Record, Role, Script, Seen, Sent, Supervised, Supervisor, SweepReport,
-        Trace, Unit, Verdict, Why, WhyHeld, WhyNot, WhySurvived, WhyUnseen, escape,
+        Judgement, Listener, Liveness, Lock, Manager, Memory, Observer, Outcome, PortReport, Process, ProcessId,
+        ProcessReport, Progress, Protection, Record, Rival, Role, Script, Seen, Sent, Supervised, Supervisor,
+        SweepReport, Trace, Unit, Verdict, Why, WhyHeld, WhyNot, WhySurvived, WhyUnseen, escape,
     };
 }
 

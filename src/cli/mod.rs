@@ -74,7 +74,8 @@ fn show(args: &Args, report: &Report) -> io::Result<()> {
     let mut out = AutoStream::new(io::stdout(), args.color).lock();
     let ports = report.ports.iter().map(|port| Section::of_port(port, args.verbose));
     let swept = report.swept.as_ref().map(|swept| Section::of_sweep(swept, args.verbose));
-    for section in ports.chain(swept).filter(|section| !section.silent) {
+    let rival = report.rival.as_ref().map(Section::of_rival);
+    for section in ports.chain(swept).chain(rival).filter(|section| !section.silent) {
         show_section(args, &section, &mut out)?;
     }
     out.flush()

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use anstyle::{AnsiColor, Style};
 use portclear::policy::Marker;
-use portclear::report::{Listener, Outcome, PortReport, ProcessReport, Role, SweepReport, Unit, escape};
+use portclear::report::{Listener, Outcome, PortReport, ProcessReport, Rival, Role, SweepReport, Unit, escape};
 
 use crate::cli::advice::advice;
 use crate::cli::exit::Exit;
@@ -65,6 +65,21 @@ impl<'a> Section<'a> {
             groups: groups(&swept.processes, verbose),
             listeners: &[],
             style: Style::new(),
+            one_event: false,
+        }
+    }
+
+    /// It warns. The exit status is that of the ports alone.
+    pub(crate) fn of_rival(rival: &'a Rival) -> Self {
+        let sweeps = if rival.process.judgement.verdict.is_stale() { "; --sweep ends it" } else { "" };
+        Self {
+            title: "state folder".to_owned(),
+            sentence: rival.sentence() + sweeps,
+            exit: Exit::Held,
+            silent: false,
+            groups: vec![vec![&rival.process]],
+            listeners: &[],
+            style: AnsiColor::Yellow.on_default().bold(),
             one_event: false,
         }
     }

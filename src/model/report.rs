@@ -13,6 +13,19 @@ pub struct Report {
     pub ports: Vec<PortReport>,
     /// The processes that ended runs of the service left behind, if the policy sweeps.
     pub swept: Option<SweepReport>,
+    /// A living instance that uses the caller's state folder, and serves none of the ports. The service refuses to start
+    /// beside it.
+    pub rival: Option<Rival>,
+}
+
+/// An instance that uses the caller's state folder.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Rival {
+    /// The process.
+    pub process: ProcessReport,
+    /// The port that its lock names.
+    pub port: Option<u16>,
 }
 
 impl Report {
@@ -135,8 +148,10 @@ pub enum Role {
     Worker,
     /// The instance started it.
     Offspring,
-    /// An ended run left it behind.
+    /// An ended run left it behind, or it uses the caller's state folder and is swept for that.
     Leftover,
+    /// It uses the caller's state folder.
+    Rival,
 }
 
 /// What a process was sent, and what became of it.

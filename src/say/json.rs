@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::words;
-use crate::model::{Facts, Fate, Marker, Memory, PortReport, ProcessReport, Report, Supervisor, SweepReport, escape};
+use crate::model::{
+    Facts, Fate, Marker, Memory, PortReport, ProcessReport, Report, Rival, Supervisor, SweepReport, escape,
+};
 
 /// Grows when a field changes its meaning or is removed. New fields do not count.
 const SCHEMA: u32 = 1;
@@ -19,6 +21,7 @@ impl Report {
             "exit": self.exit_status(),
             "ports": self.ports.iter().map(port).collect::<Vec<_>>(),
             "swept": self.swept.as_ref().map(swept),
+            "rival": self.rival.as_ref().map(rival),
         })
         .to_string()
     }
@@ -57,6 +60,10 @@ fn swept(report: &SweepReport) -> Value {
         "processes": report.processes.iter().map(process).collect::<Vec<_>>(),
         "remainder": memory(&report.remainder),
     })
+}
+
+fn rival(rival: &Rival) -> Value {
+    json!({ "sentence": rival.sentence(), "port": rival.port, "process": process(&rival.process) })
 }
 
 fn memory(memory: &Memory) -> Value {
