@@ -105,7 +105,8 @@ fn worker_by_a_file(facts: &Facts, ancestry: &Ancestry, ports: &[u16], service: 
         let Script::At { package: Some(name), .. } = &facts.script else { return false };
         service.service.packages.contains(name)
     };
-    let belongs = facts.file() == gateway.file() && facts.shares_cgroup(gateway);
+    // What holds no port is no server, and ends with the gateway by itself.
+    let belongs = !ports.is_empty() && facts.file() == gateway.file() && facts.shares_cgroup(gateway);
     (belongs && (facts.only_forked || is_of_package()))
         .then_some(Identity::Instance(Evidence::WorkerOf(gateway.id.pid)))
 }
@@ -284,6 +285,7 @@ mod tests {
         let table = [
             (forked.clone(), vec![18789], worker.clone()),
             (forked.clone(), vec![18790], Identity::Foreign),
+            (forked.clone(), vec![], Identity::Foreign),
             (process(node, "openclaw worker", ""), vec![18789], worker),
             (process(node, "other x", ""), vec![18789], Identity::Foreign),
             (process(node, "hidden", ""), vec![18789], Identity::Foreign),
