@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use super::node;
-use super::supervised::installed;
+use super::supervisors::installed;
 
 /// The user nobody, who owns nothing.
 pub(crate) const NOBODY: u32 = 65534;
