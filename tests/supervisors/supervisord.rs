@@ -1,6 +1,6 @@
 //! supervisord.
 
-use crate::support::supervisors::scenes::{alive, stops, supervised};
+use crate::support::supervisors::scenes::{alive, live_ends_it_all_the_same, stops, supervised};
 use crate::support::supervisors::{Home, Kind, Returns, Server, Supervisor};
 use crate::support::*;
 
@@ -21,7 +21,8 @@ pub(crate) fn cases() -> Vec<Case> {
     ];
     let relative =
         case!(a_relative_configuration_gives_way_to_the_socket, Needs::Node, Needs::Supervisor("supervisord"));
-    cases.push(relative);
+    let again = case!(what_it_starts_again_a_second_later_is_seen, Needs::Node, Needs::Supervisor("supervisord"));
+    cases.extend([relative, again]);
     cases
 }
 
@@ -36,7 +37,8 @@ pub(super) const SUPERVISORD: Kind = Kind {
 };
 
 fn start(home: &Home) -> String {
-    started_with(home, "", &config(home))
+    // A server that ends within startsecs has failed to start, and is started again whatever its status.
+    started_with(home, "startsecs=0", &config(home))
 }
 
 /// With one more line for the server, and this path of its configuration.
@@ -66,6 +68,11 @@ programs=gw
 
 pub(super) fn config(home: &Home) -> String {
     home.path().join("supervisord.ini").display().to_string()
+}
+
+fn what_it_starts_again_a_second_later_is_seen() {
+    let start = |home: &Home| started_with(home, "startsecs=0\nautorestart=true", &config(home));
+    live_ends_it_all_the_same(&Kind { start, returns: Returns::AtOnce, ..SUPERVISORD });
 }
 
 fn a_relative_configuration_gives_way_to_the_socket() {
