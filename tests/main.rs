@@ -18,6 +18,7 @@ mod instance;
 mod library;
 mod liveness;
 mod program;
+mod supervisors;
 mod support;
 mod systemd;
 
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         library::cases(),
         harness::cases(),
         house::cases(),
+        supervisors::cases(),
         systemd::cases(),
     ];
     let trials = cases.into_iter().flatten().map(support::case::Case::trial).collect();

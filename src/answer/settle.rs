@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Answer, Answers};
 use crate::judge::starters::starters;
-use crate::model::{Caller, Error, Facts, Fate, Liveness, Outcome, PortReport, ProcessId};
+use crate::model::{Caller, Error, Facts, Fate, Liveness, Outcome, PortReport, ProcessId, Supervisor};
 use crate::read::{self, PidFd, Pinned};
 
 /// A launcher ends a moment after the process that it waits for. Whoever is still there then may start it again.
@@ -19,16 +19,22 @@ const TURN: Duration = Duration::from_millis(10);
 impl Answers<'_> {
     /// Watches the cleared ports, all at once. Opens the answer of each that is taken again.
     pub(crate) fn settle(&mut self, caller: &Caller) -> Result<(), Error> {
+        // A century is as good as for ever, and no clock overflows on it.
+        let settle = self.policy.settle.min(Duration::from_secs(100 * 365 * 86_400));
         let start = Instant::now();
-        let end = start + self.policy.settle;
-        let asks = end.min(start + LAUNCHERS_END);
+        let asks = start + settle.min(LAUNCHERS_END);
         let is_cleared = |answer: &&mut Answer| matches!(answer.report.status, Ok(Outcome::Cleared));
         let mut watched: Vec<Watched<'_>> = Vec::new();
-        for answer in self.ports.iter_mut().filter(is_cleared).take_while(|_| start < end) {
+        for answer in self.ports.iter_mut().filter(is_cleared).take_while(|_| !settle.is_zero()) {
             watched.push(Watched::new(answer, caller)?);
         }
         watched.retain(Watched::is_expected);
-        while !watched.is_empty() && Instant::now() < end {
+        // Several supervisors wait for a second before they start a process again.
+        let times = |one: &Watched<'_>| if one.was_live { 2 } else { 1 };
+        while let Some(times) = watched.iter().map(times).max()
+            && let end = start + times * settle
+            && Instant::now() < end
+        {
             let is_time = Instant::now() >= asks;
             if is_time {
                 for one in &mut watched {
@@ -50,7 +56,7 @@ struct Watched<'a> {
     answer: &'a mut Answer,
     /// The ancestors of the ended processes that are still there, nearest first.
     starters: Vec<(ProcessId, Pinned)>,
-    /// A supervisor looked after an ended process. It need not be an ancestor that can be seen.
+    /// A supervisor looked after an ended process, and is still there. It need not be an ancestor that can be seen.
     was_live: bool,
     taken: bool,
 }
@@ -59,7 +65,14 @@ impl<'a> Watched<'a> {
     fn new(answer: &'a mut Answer, caller: &Caller) -> Result<Self, Error> {
         let report = &answer.report;
         let ended = || report.processes().filter(|process| matches!(process.ending.fate, Fate::Ended(_)));
-        let was_live = ended().any(|process| matches!(process.judgement.liveness, Liveness::Live(_)));
+        let mut was_live = false;
+        for process in ended() {
+            was_live |= match &process.judgement.liveness {
+                Liveness::Live(Supervisor::Program(by)) => Pinned::again(by.supervisor)?.is_some(),
+                Liveness::Live(Supervisor::Unit(_) | Supervisor::Container(_)) => true,
+                _ => false,
+            };
+        }
         let mut found: Vec<(ProcessId, Pinned)> = Vec::new();
         for id in ended().flat_map(|process| starters(&process.process, caller)).map(|facts| facts.id) {
             if !found.iter().any(|(known, _)| *known == id)

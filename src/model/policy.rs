@@ -94,7 +94,8 @@ impl Policy {
     }
 
     /// How long [`clear`](crate::clear) watches a port that it has cleared, where the ended process had a parent that
-    /// may start it again: a shell loop, an unknown supervisor. The default is 1 s; zero never watches. If somebody
+    /// may start it again: a shell loop, an unknown supervisor. The default is 1 s; zero never watches. Where a known
+    /// supervisor looked after it ([`Also::Live`]), it is watched twice as long. If somebody
     /// listens, the outcome is [`Respawned`](crate::report::Outcome::Respawned). [`bind`](crate::bind) never watches: it
     /// takes the port itself.
     pub const fn settle(mut self, settle: Duration) -> Self {

@@ -40,7 +40,15 @@ impl PortReport {
     pub(super) fn may_return(&self) -> String {
         let was_live =
             |process: &&ProcessReport| has_ended(process) && matches!(process.judgement.liveness, Liveness::Live(_));
-        let live = self.processes().find(was_live);
+        // A supervisor of the same instance may have ended with it, like `node --watch`.
+        let has_ended_too = |by: &Supervised| {
+            self.processes().any(|process| has_ended(process) && process.process.id() == by.supervisor)
+        };
+        let lives = |process: &&ProcessReport| match process.supervisor() {
+            Some(Supervisor::Program(by)) => !has_ended_too(by),
+            _ => true,
+        };
+        let live = self.processes().filter(was_live).find(lives);
         let who = match (live.and_then(ProcessReport::supervisor), &self.starter) {
             (Some(Supervisor::Program(supervised)), _) => supervisor(supervised),
             (Some(Supervisor::Unit(unit)), _) => format!("unit {unit}"),

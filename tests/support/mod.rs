@@ -23,6 +23,7 @@ pub(crate) mod sd;
 pub(crate) mod sd_programs;
 pub(crate) mod server;
 pub(crate) mod start;
+pub(crate) mod supervisors;
 pub(crate) mod systemd;
 pub(crate) mod terminal;
 pub(crate) mod tracer;

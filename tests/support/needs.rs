@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use super::node;
+use super::supervisors::installed;
 
 /// The user nobody, who owns nothing.
 pub(crate) const NOBODY: u32 = 65534;
@@ -21,6 +22,8 @@ pub(crate) enum Needs {
     Node,
     /// Root, and a systemd that [`super::Sd`] can boot, with a user manager.
     Systemd,
+    /// A program that `.ci/supervisors` installs.
+    Supervisor(&'static str),
 }
 
 /// The second start of this program knows by this that it is the second.
@@ -65,6 +68,9 @@ fn missing_one(need: Needs) -> Option<String> {
         Needs::Root => (!is_root()).then(|| "needs root".to_owned()),
         Needs::Cargo => (!succeeds(&cargo(), &["--version"])).then(|| "needs cargo".to_owned()),
         Needs::Node => node::binary().is_none().then(|| "needs node".to_owned()),
+        Needs::Supervisor(program) => {
+            installed(program).is_none().then(|| format!("needs {program} (.ci/supervisors)"))
+        }
         Needs::Systemd => missing_one(Needs::Root).or_else(missing_systemd),
     }
 }

@@ -6,13 +6,28 @@ use std::process::Command;
 
 use super::builder::Builder;
 use super::fixture::Fixture;
+use super::process::only_child;
+use super::server::Server;
 use super::wait::until;
 
 /// Every process in it has two pids. The test sees the outer one. portclear sees the inner one when it runs inside
 /// ([`super::Portclear::inside`]). The drop ends all of them.
 pub(crate) struct PidNs {
-    init: Fixture,
+    init: Init,
 }
+
+/// What is PID 1.
+enum Init {
+    Fixture(Fixture),
+    /// Any other program, by its outer pid.
+    Program {
+        _wrapper: Server,
+        pid: u32,
+    },
+}
+
+/// unshare itself must end with the test, and PID 1 with unshare.
+const WRAPPER: &str = "setpriv --pdeathsig KILL -- unshare --fork --pid --mount --mount-proc --kill-child --";
 
 impl PidNs {
     /// Its PID 1 does nothing but reap.
@@ -22,15 +37,33 @@ impl PidNs {
 
     /// This fixture is PID 1 in it.
     pub(crate) fn under(init: Builder) -> Self {
-        // unshare itself must end with the test, and PID 1 with unshare.
-        let wrapper = "setpriv --pdeathsig KILL -- \
-                       unshare --fork --pid --mount --mount-proc --kill-child --";
-        let words: Vec<&str> = wrapper.split_whitespace().collect();
-        Self { init: init.behind(&words).start() }
+        let words: Vec<&str> = WRAPPER.split_whitespace().collect();
+        Self { init: Init::Fixture(init.behind(&words).start()) }
     }
 
+    /// This program is PID 1 in it, with these variables alone. Nobody reads what it writes.
+    pub(super) fn of_program(argv: &[&str], environment: &[(String, String)]) -> Self {
+        let words: Vec<&str> = WRAPPER.split_whitespace().chain(argv.iter().copied()).collect();
+        let environment: Vec<(&str, &str)> = environment.iter().map(|(key, value)| (&**key, &**value)).collect();
+        let wrapper = Server::start(&words, &environment);
+        let pid = only_child(wrapper.pid());
+        Self { init: Init::Program { pid, _wrapper: wrapper } }
+    }
+
+    #[track_caller]
     pub(crate) fn init(&self) -> &Fixture {
-        &self.init
+        match &self.init {
+            Init::Fixture(init) => init,
+            Init::Program { .. } => panic!("PID 1 is no fixture"),
+        }
+    }
+
+    /// PID 1, as the test sees it.
+    pub(super) fn init_pid(&self) -> u32 {
+        match &self.init {
+            Init::Fixture(init) => init.pid(),
+            Init::Program { pid, .. } => *pid,
+        }
     }
 
     /// Starts a fixture in it, and ends the fixture's parent. PID 1 is its parent then.
@@ -38,7 +71,7 @@ impl PidNs {
         let parent = Fixture::silent().marked(false).package("session").inside(self).start();
         let orphan = builder.start_below(&parent);
         parent.process().kill();
-        until("another parent", || orphan.process().parent() == self.init.pid());
+        until("another parent", || orphan.process().parent() == self.init_pid());
         orphan
     }
 
@@ -55,7 +88,7 @@ impl PidNs {
 
     /// The outer pid for an inner one.
     pub(crate) fn outer(&self, inner: u32) -> u32 {
-        outer(self.init.pid(), inner)
+        outer(self.init_pid(), inner)
     }
 
     /// Runs a command line in it, as its root.
@@ -67,7 +100,7 @@ impl PidNs {
 
     /// The wrapper that starts its arguments in it. The wrapper stays outside, and its only child is inside.
     pub(super) fn entering(&self) -> Vec<OsString> {
-        let target = format!("--target={}", self.init.pid());
+        let target = format!("--target={}", self.init_pid());
         let words = ["setpriv", "--pdeathsig", "KILL", "--", "nsenter", &target, "--pid", "--mount", "--"];
         words.map(OsString::from).to_vec()
     }

@@ -34,6 +34,15 @@ pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// For what must stay as it is: it holds all through a second.
+pub(crate) fn for_a_second(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < end {
+        assert!(condition(), "not all through a second: {what}");
+        pause(Duration::from_millis(10));
+    }
+}
+
 /// Waits for the next clock tick: portclear spares a process that did not start in an earlier tick than itself.
 pub(crate) fn tick_after(start_ticks: u64) {
     let per_second = rustix::param::clock_ticks_per_second();

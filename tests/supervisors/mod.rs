@@ -1,0 +1,30 @@
+//! Who looks after the gateway, where it is not systemd? Each supervisor here is the real one.
+
+mod circus;
+mod forever;
+mod node_watch;
+mod nodemon;
+mod ordinary_user;
+mod pm2;
+mod pm2_cluster;
+mod pm2_runtime;
+mod supervisord;
+mod tsx;
+
+use crate::support::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let files = [
+        pm2::cases(),
+        pm2_runtime::cases(),
+        pm2_cluster::cases(),
+        supervisord::cases(),
+        circus::cases(),
+        forever::cases(),
+        nodemon::cases(),
+        tsx::cases(),
+        node_watch::cases(),
+        ordinary_user::cases(),
+    ];
+    files.into_iter().flatten().collect()
+}
