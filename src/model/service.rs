@@ -254,12 +254,11 @@ impl Service {
     /// The process calls itself by a name that no process of the service has. The name of its runtime is no name of its
     /// own: pm2 gives a script the title `node /path/of/it`.
     pub(crate) fn is_named_otherwise(&self, facts: &Facts) -> bool {
-        let Some(title) = facts.argv.value().and_then(|argv| argv.first()).and_then(|title| title.to_str()) else {
-            return false;
-        };
-        let first = title.split(' ').next().unwrap_or_default();
-        let is_runtime = self.runtime_of(Path::new(first)).is_some();
-        !self.titles.is_empty() && !is_runtime && !self.is_titled(facts)
+        let Some(title) = facts.argv.value().and_then(|argv| argv.first()) else { return false };
+        let first =
+            title.as_encoded_bytes().split(|b| *b == b' ').next().and_then(|word| std::str::from_utf8(word).ok());
+        let is_runtime = first.is_some_and(|word| self.runtime_of(Path::new(word)).is_some());
+        !self.titles.is_empty() && !title.is_empty() && !is_runtime && !self.is_titled(facts)
     }
 
     pub(crate) fn runtime_of(&self, exe: &Path) -> Option<&Runtime> {
