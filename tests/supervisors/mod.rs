@@ -1,6 +1,7 @@
 //! Who looks after the gateway, where it is not systemd? Each supervisor here is the real one.
 
 mod circus;
+mod container_inits;
 mod daemontools;
 mod folders;
 mod forever;
@@ -34,6 +35,7 @@ pub(crate) fn cases() -> Vec<Case> {
         daemontools::cases(),
         openrc::cases(),
         ordinary_user::cases(),
+        container_inits::cases(),
     ];
     files.into_iter().flatten().collect()
 }
