@@ -5,6 +5,7 @@ mod container_inits;
 mod daemontools;
 mod folders;
 mod forever;
+mod nobody;
 mod node_watch;
 mod nodemon;
 mod openrc;
@@ -16,6 +17,7 @@ mod runit;
 mod s6;
 mod supervisord;
 mod tsx;
+mod unwatched;
 
 use crate::support::*;
 
@@ -36,6 +38,8 @@ pub(crate) fn cases() -> Vec<Case> {
         openrc::cases(),
         ordinary_user::cases(),
         container_inits::cases(),
+        nobody::cases(),
+        unwatched::cases(),
     ];
     files.into_iter().flatten().collect()
 }
