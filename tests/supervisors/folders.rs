@@ -100,33 +100,42 @@ fn start_again(kind: &Kind, supervisor: &Supervisor) {
 pub(super) fn live_ends_it_and_says_whether_it_came_back(kind: &Kind) {
     let supervisor = Supervisor::start(kind, Server::Unmarked);
     let bystander = Bystander::start();
-    // Each of them waits for a second before it starts a young service again.
-    let (first, above) = (answering(GATEWAY), supervisor.pid());
+    let first = answering(GATEWAY);
     let run = supervisor.portclear(&["--json", "18789", "--live", "--settle", "0s"]);
-    cleared_live(&run, first);
-    let may = format!("{} (pid {above}) is still there and may start it again", kind.name);
-    assert!(sentence(&run).contains(&may), "{run}");
-    assert_eq!(run.json()["ports"][0]["watched_ms"], 0, "{run}");
+    is_ended_live(&run, first);
+    // Each of them waits for a second before it starts a young service again. On a busy machine it is not young any more.
+    if run.status == 0 {
+        let may = format!("{} (pid {}) is still there and may start it again", kind.name, supervisor.pid());
+        assert!(sentence(&run).contains(&may), "no {may:?}: {run}");
+        assert_eq!(run.json()["ports"][0]["watched_ms"], 0, "{run}");
+    } else {
+        came_back(&run, kind, &supervisor);
+    }
 
     let second = until_another_answers(&supervisor, first);
     let run = supervisor.portclear(&["--json", "18789", "--live"]);
-    assert_eq!(run.status, 6, "{run}");
-    assert_eq!(run.sent(second), ["SIGTERM"], "{run}");
-    let port = &run.json()["ports"][0];
-    assert_eq!((&port["status"], &port["starter"]["pid"]), (&json!("respawned"), &json!(above)), "{run}");
-    let third = answering(GATEWAY);
-    let by = format!("(pid {third}), started by {} (pid {above}): `{}` stops it", kind.name, (kind.stop)(&supervisor));
-    assert!(sentence(&run).contains(&by), "no {by:?}: {run}");
+    is_ended_live(&run, second);
+    came_back(&run, kind, &supervisor);
+    let third = until_another_answers(&supervisor, second);
     for_a_second("the new one serves", || answering(GATEWAY) == third);
     bystander.answers();
 }
 
-/// The port was cleared of this process, which was live.
 #[track_caller]
-fn cleared_live(run: &Run, pid: u32) {
-    assert_eq!(run.status, 0, "{run}");
+fn is_ended_live(run: &Run, pid: u32) {
     let process = run.process(pid);
     assert_eq!((&process["rule"], &process["outcome"]), (&json!("end-live"), &json!("ended")), "{run}");
+    assert_eq!(run.sent(pid), ["SIGTERM"], "{run}");
+}
+
+/// The port was taken again, and the sentence names the supervisor and its command.
+#[track_caller]
+fn came_back(run: &Run, kind: &Kind, supervisor: &Supervisor) {
+    let (above, port) = (supervisor.pid(), run.json()["ports"][0].take());
+    let said = (run.status, &port["status"], &port["starter"]["pid"]);
+    assert_eq!(said, (6, &json!("respawned"), &json!(above)), "{run}");
+    let by = format!("started by {} (pid {above}): `{}` stops it", kind.name, (kind.stop)(supervisor));
+    assert!(sentence(run).contains(&by), "no {by:?}: {run}");
 }
 
 /// The note of a dead supervisor names the orphan, and then that of its successor names a child which cannot bind.
