@@ -38,7 +38,7 @@ impl Home {
         let all = Permissions::from_mode(0o755);
         let folder = tempfile::Builder::new().prefix("portclear-").permissions(all).tempdir().unwrap();
         let installed = |builder: Builder| Installed::of(builder.real_node(), folder.path());
-        let gateway = installed(Fixture::gateway().marked(server != Server::Unmarked));
+        let gateway = installed(Fixture::gateway().marked(matches!(server, Server::Marked | Server::Below)));
         let innocent = installed(Fixture::other(SECOND));
         let home = Self { server, gateway, innocent, folder };
         let line = match server {
