@@ -37,7 +37,7 @@ fn start(home: &Home) -> String {
             let [script, arguments] = home.script();
             format!("exec {} nodemon {script} {arguments}", home.environment())
         }
-        Server::Unmarked | Server::Innocent => format!("exec nodemon --exec {}", home.run()),
+        Server::Unmarked | Server::Below | Server::Innocent => format!("exec nodemon --exec {}", home.run()),
     }
 }
 

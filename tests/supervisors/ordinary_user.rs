@@ -1,6 +1,9 @@
 //! An ordinary user, whose server a supervisor of root's looks after. Its executable, variables and folder are hidden.
 
-use super::{circus, supervisord};
+use serde_json::json;
+
+use super::folders::with_script;
+use super::{circus, daemontools, openrc, runit, s6, supervisord};
 use crate::support::supervisors::scenes::named;
 use crate::support::supervisors::{Home, Kind, Server, Supervisor, answering};
 use crate::support::*;
@@ -9,6 +12,10 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(supervisord_of_root_is_named, Needs::Root, Needs::Node, Needs::Supervisor("supervisord")),
         case!(circus_of_root_is_named, Needs::Root, Needs::Node, Needs::Supervisor("circusd")),
+        case!(runit_of_root_is_named, Needs::Root, Needs::Node, Needs::Supervisor("runsv")),
+        case!(s6_of_root_is_named, Needs::Root, Needs::Node, Needs::Supervisor("s6-supervise")),
+        case!(daemontools_of_root_is_named, Needs::Root, Needs::Node, Needs::Supervisor("supervise")),
+        case!(openrc_of_root_is_named, Needs::Root, Needs::Node, Needs::Supervisor("supervise-daemon")),
     ]
 }
 
@@ -34,4 +41,42 @@ fn spared_for_nobody(kind: &Kind) {
     named(&run, pid, &supervisor, kind);
     assert_eq!(answering(GATEWAY), pid);
     bystander.answers();
+}
+
+fn runit_of_root_is_named() {
+    spared_in_a_folder(&runit::RUNIT);
+}
+
+fn s6_of_root_is_named() {
+    spared_in_a_folder(&s6::S6);
+}
+
+fn daemontools_of_root_is_named() {
+    spared_in_a_folder(&daemontools::DAEMONTOOLS);
+}
+
+/// The name and the pid of the supervisor are all that can be seen.
+fn spared_in_a_folder(kind: &Kind) {
+    let become_nobody = format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups");
+    let (supervisor, pid) = with_script(kind, |run| format!("exec {become_nobody} {run}"));
+    let bystander = Bystander::start();
+    let run = supervisor.portclear_of(NOBODY, &JSON);
+    let reason = spared(&run, 3, pid, "live");
+    assert_eq!(run.process(pid)["uid"], NOBODY, "{run}");
+    assert!(reason.starts_with(&format!("{} (pid {}) looks after it", kind.name, supervisor.pid())), "{reason}");
+    let said = run.process(pid)["supervisor"].take();
+    assert_eq!((&said["kind"], &said["pid"]), (&json!(kind.name), &json!(supervisor.pid())), "{run}");
+    // Root is told the rest.
+    let run = supervisor.portclear(&JSON);
+    spared(&run, 3, pid, "live");
+    named(&run, pid, &supervisor, kind);
+    assert_eq!(answering(GATEWAY), pid);
+    bystander.answers();
+}
+
+fn openrc_of_root_is_named() {
+    spared_for_nobody(&Kind {
+        start: |home: &Home| openrc::started_with(home, "command_user=nobody:nogroup"),
+        ..openrc::OPENRC
+    });
 }

@@ -35,7 +35,9 @@ pub(super) const PM2: Kind = Kind {
 fn start(home: &Home) -> String {
     match home.server() {
         Server::Marked => start_script(home),
-        Server::Unmarked | Server::Innocent => format!("pm2 start {} --interpreter none --name gw", home.run()),
+        Server::Unmarked | Server::Below | Server::Innocent => {
+            format!("pm2 start {} --interpreter none --name gw", home.run())
+        }
     }
 }
 

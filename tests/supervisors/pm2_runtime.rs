@@ -24,7 +24,7 @@ fn start(home: &Home) -> String {
             let [script, arguments] = home.script();
             format!("exec {} pm2-runtime start {script} --name gw -- {arguments}", home.environment())
         }
-        Server::Unmarked | Server::Innocent => {
+        Server::Unmarked | Server::Below | Server::Innocent => {
             format!("exec pm2-runtime start {} --interpreter none --name gw", home.run())
         }
     }

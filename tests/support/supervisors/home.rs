@@ -18,6 +18,8 @@ pub(crate) enum Server {
     Marked,
     /// A gateway without them.
     Unmarked,
+    /// A shell script, and below it a gateway that carries both markers.
+    Below,
     /// A shell script, and below it a server that is none of the service's.
     Innocent,
 }
@@ -36,12 +38,13 @@ impl Home {
         let all = Permissions::from_mode(0o755);
         let folder = tempfile::Builder::new().prefix("portclear-").permissions(all).tempdir().unwrap();
         let installed = |builder: Builder| Installed::of(builder.real_node(), folder.path());
-        let gateway = installed(Fixture::gateway().marked(server == Server::Marked));
+        let gateway = installed(Fixture::gateway().marked(matches!(server, Server::Marked | Server::Below)));
         let innocent = installed(Fixture::other(SECOND));
         let home = Self { server, gateway, innocent, folder };
         let line = match server {
             Server::Marked | Server::Unmarked => format!("exec {}", shell(home.gateway.command())),
             // Not its last command: a shell may become that.
+            Server::Below => format!("{}\nexit", shell(home.gateway.command())),
             Server::Innocent => format!("{}\nexit", shell(home.innocent.command())),
         };
         home.write("run", &format!("#!/bin/sh\n{line}\n"));
@@ -61,7 +64,7 @@ impl Home {
         path
     }
 
-    /// A program without arguments. It becomes the gateway, or starts the innocent server and stays above it.
+    /// A program without arguments. It becomes the gateway, or starts a server and stays above it.
     pub(crate) fn run(&self) -> String {
         self.path().join("run").to_str().expect("plain text").to_owned()
     }

@@ -12,7 +12,7 @@ use std::process::{Command, Output};
 use procfs::process::{Process, all_processes};
 
 pub(crate) use home::{Home, Server};
-pub(crate) use programs::installed;
+pub(crate) use programs::{folder, installed};
 
 use super::net::{GATEWAY, SECOND, ask};
 use super::pidns::{PidNs, outer};
@@ -112,6 +112,14 @@ impl Supervisor {
     /// The pid that the test sees.
     pub(crate) fn outer(&self, inner: u32) -> u32 {
         outer(self.space.init_pid(), inner)
+    }
+
+    /// The pid that all in the namespace see.
+    #[track_caller]
+    pub(crate) fn inner(&self, outer: u32) -> u32 {
+        let all = self.processes();
+        let mut inside = all.keys().filter(|pid| self.outer(**pid) == outer);
+        *inside.next().unwrap_or_else(|| panic!("process {outer} is not in {all:?}"))
     }
 
     /// Runs portclear in the namespace.
