@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::end::{Done, Target};
 use crate::judge::plan::{Group, Purpose};
-use crate::model::{Caller, Error, Fate, Outcome, Policy, PortSpec, ProcessId, Report, SweepReport};
+use crate::model::{Caller, Error, Fate, Outcome, Policy, PortSpec, ProcessId, Report, SweepReport, WhySurvived};
 use crate::read;
 pub(crate) use port::Answer;
 use port::State;
@@ -101,9 +101,21 @@ impl<'a> Answers<'a> {
 
     /// After the last round.
     pub(crate) fn give_up(&mut self) {
+        self.end(WhySurvived::Unsettled);
+    }
+
+    /// The caller waits no longer, so there is no other round.
+    pub(crate) fn stop(&mut self) {
+        for answer in &mut self.ports {
+            answer.stop();
+        }
+        self.end(WhySurvived::Stopped);
+    }
+
+    fn end(&mut self, why: WhySurvived) {
         self.complete();
         self.look_again();
-        self.open().for_each(Answer::give_up);
+        self.open().for_each(|answer| answer.give_up(why));
     }
 
     /// Gives the error to every port that has no answer yet.
