@@ -87,7 +87,8 @@ fn show_section(args: &Args, section: &Section<'_>, out: &mut impl Write) -> io:
     let prefix = |journal: bool| if journal { journal::prefix(section.exit) } else { "" };
     let mut err = io::stderr();
     if section.exit == Exit::Error {
-        let _ = writeln!(err, "{}portclear: {}: {}", prefix(err_is_journal), section.title, section.sentence);
+        let Section { title, sentence, advice, .. } = section;
+        let _ = writeln!(err, "{}portclear: {title}: {sentence}{advice}", prefix(err_is_journal));
     }
     if args.quiet {
         return Ok(());
