@@ -19,20 +19,20 @@ const WRAP: &str = "\x1b[?7h";
 /// Clears. Ctrl-C stops the wait. `shows`: standard error shows what it waits for.
 pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, shows: bool) -> Report {
     let mut interrupt = Interrupt::default();
-    let mut shown = false;
+    let mut shown = String::new();
     // A terminal that is gone is no reason to stop waiting.
     let show = |text: &str| drop(write!(io::stderr(), "{text}"));
     portclear::clear_observed(ports, policy, &mut |progress| {
         let stops = interrupt.came();
         let ends = stops || progress.pids.is_empty();
-        if ends && std::mem::take(&mut shown) {
-            show(ERASE);
-        }
         // A short wait needs no line.
-        if !ends && shows && progress.elapsed.as_millis() > 200 {
-            shown = true;
-            show(&format!("{ERASE}{NO_WRAP}{}{WRAP}", line(progress)));
+        let line = if ends || !shows || progress.elapsed.as_millis() < 200 { String::new() } else { line(progress) };
+        if line.is_empty() && !shown.is_empty() {
+            show(ERASE);
+        } else if line != shown {
+            show(&format!("{ERASE}{NO_WRAP}{line}{WRAP}"));
         }
+        shown = line;
         if ends {
             interrupt.release();
         }

@@ -117,14 +117,14 @@ fn live(stderr: &str) -> Vec<&str> {
 
 fn the_live_line_comes_and_goes() {
     let bystander = Bystander::start();
-    for (line, then) in [(&["--grace", "1s"][..], true), (&["--grace", "1s", "--no-kill"], false)] {
+    for (line, then) in [(&["--grace", "1500ms"][..], true), (&["--grace", "1500ms", "--no-kill"], false)] {
         let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
         let run = Portclear::new(&[&["18789"], line].concat()).on_terminal(Terminal::Both);
         assert_eq!(run.status, if then { 0 } else { 5 }, "{run}");
         let shown = live(&run.stderr);
         let then = if then { ", then SIGKILL" } else { "" };
         let waiting = format!(
-            "\x1b[?7lnode (pid {}) was asked to end and may be draining: 1 s left{then}; Ctrl-C stops waiting\x1b[?7h",
+            "\x1b[?7lnode (pid {}) was asked to end and may be draining: 2 s left{then}; Ctrl-C stops waiting\x1b[?7h",
             gateway.pid()
         );
         // The first and the last write is an erasure.
