@@ -11,6 +11,8 @@ mod group;
 mod interrupt;
 mod journal;
 mod live;
+mod loaded;
+mod stop;
 mod text;
 
 use std::io::{self, IsTerminal, Write};
