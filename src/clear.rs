@@ -78,6 +78,10 @@ fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>, then: 
         }
         // 8 prove
         answers.prove(matches!(mode, Mode::Look));
+        if done.stopped {
+            answers.stop();
+            return Ok(());
+        }
         if answers.are_complete() && (then == Then::Bind || answers.are_final(&asked)?) {
             return Ok(());
         }

@@ -157,9 +157,8 @@ pub fn clear(ports: &[PortSpec], policy: &Policy) -> Report {
     system::clear(ports, policy, None)
 }
 
-/// Does what [`clear`] does, and tells `observe` what it waits for: at once, and then four times a second.
-///
-/// It calls `observe` in the caller's thread, and only if something is signalled.
+/// Does what [`clear`] does, and tells `observe` what it waits for: at once, then ten times a second, and when the wait
+/// is over. `observe` may stop the wait: see [`Observer`](report::Observer).
 ///
 /// ```no_run
 /// # use portclear::{Policy, PortSpec, Service};
@@ -167,6 +166,7 @@ pub fn clear(ports: &[PortSpec], policy: &Policy) -> Report {
 /// let policy = Policy::new(Service::openclaw());
 /// let report = portclear::clear_observed(&[port], &policy, &mut |wait| {
 ///     eprintln!("waiting for {:?}, {} s left", wait.pids, wait.left.as_secs());
+///     std::ops::ControlFlow::Continue(())
 /// });
 /// # Ok::<(), portclear::policy::PortSpecError>(())
 /// ```

@@ -11,7 +11,7 @@ use crate::end::{Done, Target};
 use crate::judge::Asked;
 use crate::judge::plan::{Group, Purpose};
 use crate::model::{
-    Error, Fate, Outcome, Policy, PortSpec, ProcessId, ProcessReport, Report, Rival, Role, SweepReport,
+    Error, Fate, Outcome, Policy, PortSpec, ProcessId, ProcessReport, Report, Rival, Role, SweepReport, WhySurvived,
 };
 use crate::read;
 pub(crate) use port::Answer;
@@ -105,9 +105,21 @@ impl<'a> Answers<'a> {
 
     /// After the last round.
     pub(crate) fn give_up(&mut self) {
+        self.end(WhySurvived::Unsettled);
+    }
+
+    /// The caller waits no longer, so there is no other round.
+    pub(crate) fn stop(&mut self) {
+        for answer in &mut self.ports {
+            answer.stop();
+        }
+        self.end(WhySurvived::Stopped);
+    }
+
+    fn end(&mut self, why: WhySurvived) {
         self.complete();
         self.look_again();
-        self.open().for_each(Answer::give_up);
+        self.open().for_each(|answer| answer.give_up(why));
     }
 
     /// Gives the error to every port that has no answer yet.

@@ -131,6 +131,11 @@ impl Args {
         Ok(self.protect.iter().fold(policy, |policy, pid| policy.protect(*pid)))
     }
 
+    /// Whether the call is about OpenClaw: the service that portclear knows.
+    pub(crate) fn is_openclaw(&self) -> bool {
+        self.executables.is_empty() && self.packages.is_empty() && self.runtimes.is_empty() && self.markers.is_empty()
+    }
+
     fn service(&self) -> Result<Service, clap::Error> {
         if !(self.executables.is_empty() && self.packages.is_empty() && self.pid_files.is_empty()) {
             return self.other_service();

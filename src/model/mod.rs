@@ -57,6 +57,7 @@ mod outcome;
 mod policy;
 mod port;
 mod process;
+mod progress;
 mod report;
 pub(crate) mod runtime;
 mod service;
@@ -79,9 +80,9 @@ pub use policy::{Also, Policy};
 pub use port::{Listener, PortSpec, PortSpecError};
 pub(crate) use process::Charge;
 pub use process::{Ancestry, Environ, Exe, Facts, FileId, Process, ProcessId, Script, Seen};
+pub use progress::{Observer, Progress};
 pub use report::{
-    Asker, Connections, Ending, Fate, Memory, Observer, PortReport, ProcessReport, Progress, Report, Rival, Role, Sent,
-    SweepReport,
+    Asker, Connections, Ending, Fate, Memory, PortReport, ProcessReport, Report, Rival, Role, Sent, SweepReport,
 };
 pub use runtime::Runtime;
 pub(crate) use service::Executable;

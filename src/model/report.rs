@@ -177,6 +177,13 @@ impl Ending {
             _ => None,
         }
     }
+
+    /// SIGKILL followed before it had ended by the signal that asked it: it may have been draining.
+    #[must_use]
+    pub fn was_cut_off(&self) -> bool {
+        let mut signals = self.signals.iter().map(|sent| sent.signal);
+        signals.next().is_some_and(|first| first != Signal::KILL) && signals.any(|signal| signal == Signal::KILL)
+    }
 }
 
 /// A signal that was sent.
@@ -252,21 +259,4 @@ pub struct Memory {
     pub bytes: u64,
     /// At least one of them counts with its Rss.
     pub resident: bool,
-}
-
-/// A function that receives the progress of a wait.
-pub type Observer<'o> = &'o mut dyn FnMut(&Progress);
-
-/// The progress of a wait.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Progress {
-    /// The pids of the processes that have not ended yet.
-    pub pids: Vec<u32>,
-    /// Time since the first signal.
-    pub elapsed: Duration,
-    /// Time until `then` follows.
-    pub left: Duration,
-    /// The signal that follows; `None`: the wait ends.
-    pub then: Option<Signal>,
 }

@@ -101,20 +101,25 @@ fn process(report: &ProcessReport) -> Value {
         "liveness": words::liveness(&report.judgement.liveness),
         "verdict": verdict,
         "rule": rule,
-        "supervisor": report.supervisor().map(|supervisor| json!({
-            "kind": words::supervisor(supervisor),
-            "pid": if let Supervisor::Program(supervised) = supervisor { Some(supervised.supervisor.pid) } else { None },
-            "entry": report.entry(),
-            "stop": report.stop_command(),
-        })),
+        "supervisor": report.supervisor().map(|supervisor| looked_after(report, supervisor)),
         "reason": report.reason(),
         "signals": report.ending.signals.iter().map(|sent| json!({
             "signal": sent.signal.name(),
             "after_ms": millis(sent.after),
         })).collect::<Vec<_>>(),
+        "cut_off": report.ending.was_cut_off(),
         "outcome": words::fate(report.ending.fate),
         "state": state,
         "ms": report.ending.ended_after().map(millis),
+    })
+}
+
+fn looked_after(report: &ProcessReport, supervisor: &Supervisor) -> Value {
+    json!({
+        "kind": words::supervisor(supervisor),
+        "pid": if let Supervisor::Program(supervised) = supervisor { Some(supervised.supervisor.pid) } else { None },
+        "entry": report.entry(),
+        "stop": report.stop_command(),
     })
 }
 
