@@ -64,14 +64,11 @@ fn marked_without_lineage(facts: &Facts, exe: &Exe, ancestry: &Ancestry, service
             Identity::Offspring(Trace::OtherPackage(name.clone()))
         }
         Script::At { package: Some(_), .. } => worker_of().unwrap_or(Identity::Offspring(Trace::OtherCommand)),
+        // A name may acquit: what has another title may be anything that inherited the marker.
+        Script::Hidden if service.service.is_named_otherwise(facts) => Identity::Offspring(Trace::OtherTitle),
         Script::At { package: None, .. } | Script::Hidden => worker_of().unwrap_or_else(|| {
             let in_a_scope = matches!(&facts.record, Record::Outside(unit) if unit.is_scope());
-            // A name may acquit: a process of another name may be anything that inherited the marker.
-            match facts.script {
-                _ if in_a_scope => Identity::Offspring(Trace::Scope),
-                Script::Hidden if service.service.is_named_otherwise(facts) => Identity::Unknown,
-                _ => Identity::Instance(Evidence::MarkedRuntime),
-            }
+            if in_a_scope { Identity::Offspring(Trace::Scope) } else { Identity::Instance(Evidence::MarkedRuntime) }
         }),
     }
 }
@@ -210,8 +207,8 @@ mod tests {
             (node, "title clawdbot", true, Instance(Evidence::MarkedRuntime)),
             (node, "title node /x/index.js", true, Instance(Evidence::MarkedRuntime)),
             // A name may acquit.
-            (node, "title npm start", true, Identity::Unknown),
-            (node, "title openclaw-agent", true, Identity::Unknown),
+            (node, "title npm start", true, Offspring(Trace::OtherTitle)),
+            (node, "title openclaw-agent", true, Offspring(Trace::OtherTitle)),
             (node, "title openclaw-gateway", false, Foreign),
             (node, "unreadable", true, Identity::Unknown),
             (node, "unreadable", false, Identity::Unknown),

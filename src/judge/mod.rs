@@ -76,10 +76,8 @@ impl<'a> Asked<'a> {
             None => {
                 // What carries the marker of a running unit is that unit's, lock or not.
                 let is_marked = facts.environ.value().is_some_and(|environ| self.policy.service.is_marked(environ));
-                let by_lineage = match &identity {
-                    Identity::Instance(Evidence::Lock(_)) => !is_marked,
-                    other => other.is_by_own_lineage(),
-                };
+                let by_lock = matches!(identity, Identity::Instance(Evidence::Lock(_)));
+                let by_lineage = identity.is_by_own_lineage() && !(by_lock && is_marked);
                 let told = liveness::liveness(process, &self.caller, &self.policy.protect, by_lineage);
                 self.with_supervisor(told, process, identity.is_instance())
             }

@@ -35,17 +35,10 @@ impl Service {
             service.instance_keys.push(format!("{prefix}_STATE_DIR").into());
         }
         for brand in ["openclaw", "clawdbot", "moltbot"] {
-            service.locks.push(LockName { folder: brand.to_owned(), kind: "gateway".to_owned() });
+            service.locks.push(lock(brand));
             service.titles.extend([brand.to_owned(), format!("{brand}-gateway")]);
         }
-        let lock = LockName { folder: "openclaw".to_owned(), kind: "gateway".to_owned() };
-        service.state = Some(StateFolder {
-            key: "OPENCLAW_STATE_DIR".to_owned(),
-            name: ".openclaw".to_owned(),
-            home_key: "OPENCLAW_HOME".to_owned(),
-            profile_key: "OPENCLAW_PROFILE".to_owned(),
-            lock,
-        });
+        service.state = Some(state_folder());
         service.value_options = ["--profile", "--log-level", "--container"].map(OsString::from).to_vec();
         service.instance_options = vec![
             InstanceOption { name: "--profile".into(), stands_for: None },
@@ -61,5 +54,20 @@ impl Service {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         (name == "openclaw").then(Self::openclaw)
+    }
+}
+
+fn lock(folder: &str) -> LockName {
+    LockName { folder: folder.to_owned(), kind: "gateway".to_owned() }
+}
+
+/// The older brands keep their lock elsewhere, and start beside another instance.
+fn state_folder() -> StateFolder {
+    StateFolder {
+        key: "OPENCLAW_STATE_DIR".to_owned(),
+        name: ".openclaw".to_owned(),
+        home_key: "OPENCLAW_HOME".to_owned(),
+        profile_key: "OPENCLAW_PROFILE".to_owned(),
+        lock: lock("openclaw"),
     }
 }

@@ -67,6 +67,8 @@ pub enum Trace {
     OtherPackage(String),
     /// It carries the marker, but runs another subcommand of the service's own package.
     OtherCommand,
+    /// It carries the marker, but has a title that no process of the service has.
+    OtherTitle,
     /// It carries the marker, but runs code or a module instead of a script.
     InlineCode,
     /// It carries the marker, but is in another cgroup than this ancestor, which is an instance.

@@ -72,12 +72,18 @@ fn read_facts(pinned: &Pinned, stat: &Stat, service: &Service) -> Result<Option<
         charge: None,
     };
     facts.charge = charge::charge(pinned, &facts)?;
-    if let Some(inner_pid) = status.value().and_then(|status| parse::status_inner_pid(status))
-        && service.may_lock(&facts)
-    {
-        facts.lock = lock::lock(pinned, &facts, inner_pid, service)?;
-    }
-    facts.pid_file = lock::pid_file(&facts, service);
+    let inner_pid = status.value().and_then(|status| parse::status_inner_pid(status));
+    add_own_files(&mut facts, pinned, inner_pid, service)?;
+    // Read it after the environment: systemd writes the record before the run's first process starts.
+    facts.record = record(&facts, service);
+    Ok(Some(facts))
+}
+
+/// Adds what the service's own files say of the process: its lock, and its pid file.
+fn add_own_files(facts: &mut Facts, pinned: &Pinned, inner_pid: Option<u32>, service: &Service) -> Result<(), Error> {
+    facts.pid_file = lock::pid_file(facts, service);
+    let Some(inner_pid) = inner_pid.filter(|_| service.may_lock(facts)) else { return Ok(()) };
+    facts.lock = lock::lock(pinned, facts, inner_pid, service)?;
     // A title has overwritten the argument that names the profile. The lock names its folder.
     let profile = facts.lock.as_ref().and_then(|lock| service.profile_of(lock.state_dir.as_deref()?));
     if let (Seen::Value(environ), Some((key, value))) = (&mut facts.environ, profile)
@@ -85,9 +91,7 @@ fn read_facts(pinned: &Pinned, stat: &Stat, service: &Service) -> Result<Option<
     {
         environ.set(key, value);
     }
-    // Read it after the environment: systemd writes the record before the run's first process starts.
-    facts.record = record(&facts, service);
-    Ok(Some(facts))
+    Ok(())
 }
 
 /// What a process executes, its arguments and its environment.

@@ -36,7 +36,8 @@ pub(super) fn lock(pinned: &Pinned, facts: &Facts, inner_pid: u32, service: &Ser
         let path = link.to_str().and_then(|path| path.strip_suffix(" (deleted)")).map_or(Path::new(link), Path::new);
         let Some(name) = service.locks.iter().find(|name| name.is(path, *uid)) else { continue };
         let written = Written { path, name, pid: inner_pid, start_ticks: facts.id.start_ticks };
-        let lock = content(pinned, fd, *uid).and_then(|(text, about)| written.parse(&text, is_new(&about, facts)));
+        let lock =
+            content(pinned, fd, *uid).and_then(|Content { text, about }| written.parse(&text, is_new(&about, facts)));
         if lock.is_some() {
             return Ok(lock);
         }
@@ -68,7 +69,7 @@ fn is_new(about: &Metadata, facts: &Facts) -> bool {
 }
 
 /// The text of a lock of this user. `None`: it is no file that the process opened for writing.
-fn content(pinned: &Pinned, fd: u32, uid: u32) -> Option<(Vec<u8>, Metadata)> {
+fn content(pinned: &Pinned, fd: u32, uid: u32) -> Option<Content> {
     let info = read(&pinned.root, &format!("fdinfo/{fd}"), pinned.pid).ok()?;
     if !parse::opened_for_writing(&info) {
         return None;
@@ -84,7 +85,13 @@ fn content(pinned: &Pinned, fd: u32, uid: u32) -> Option<(Vec<u8>, Metadata)> {
     let about = file.metadata().ok().filter(is_own)?;
     let mut text = Vec::new();
     file.take(LIMIT).read_to_end(&mut text).ok()?;
-    Some((text, about))
+    Some(Content { text, about })
+}
+
+/// The text of a lock, and what is known of its file.
+struct Content {
+    text: Vec<u8>,
+    about: Metadata,
 }
 
 /// A lock, and who must have written it.

@@ -129,6 +129,7 @@ fn evidence(identity: &Identity) -> String {
                 format!("it carries the marker but its script lies in package {}", escape(name.as_bytes()))
             }
             Trace::OtherCommand => "it carries the marker but runs another subcommand".to_owned(),
+            Trace::OtherTitle => "it carries the marker but has a title that no gateway has".to_owned(),
             Trace::InlineCode => "it carries the marker but runs no script".to_owned(),
             Trace::Scope => "it carries the marker, and was started in a scope of its own".to_owned(),
             Trace::OtherCgroup(pid) => {

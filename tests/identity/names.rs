@@ -111,7 +111,7 @@ fn b02_hostile_names_hide_no_gateway_and_another_title_acquits() {
         if is_found {
             instances_ended(&run, &[gateway.process()]);
         } else {
-            spared(&run, 4, gateway.pid(), "unknown");
+            spared(&run, 3, gateway.pid(), "offspring");
             untouched(&gateway);
         }
         let said = holder(&run, gateway.process()).to_string();
