@@ -29,7 +29,7 @@ pub fn facts(pid: u32, service: &Service) -> Result<Option<Facts>, Error> {
 pub fn holder(pid: u32, inodes: &[u64], service: &Service) -> Result<Option<Process>, Error> {
     let Some(facts) = facts(pid, service)? else { return Ok(None) };
     let ancestry = Lines::default().ancestry(&facts, service)?;
-    Ok(Some(Process { facts, inodes: inodes.to_vec(), ancestry }))
+    Ok(Some(Process { facts, inodes: inodes.to_vec(), ports: Vec::new(), ancestry }))
 }
 
 /// Calls `judge` with a function that judges a holder as this process would.

@@ -31,9 +31,10 @@ pub(crate) fn before_a_bind(spec: PortSpec, policy: &Policy) -> Option<PortRepor
 }
 
 fn work<'a>(specs: &[PortSpec], policy: &'a Policy, mode: Mode<'_>, then: Then) -> Answers<'a> {
-    // 1 probe. A free port, the usual case, costs this bind and nothing else.
+    // 1 probe. A free port, the usual case, costs this bind, and a look for the lock of the state folder.
     let mut answers = Answers::probe(specs, policy);
-    if !answers.are_complete()
+    let may_have_a_rival = then == Then::Report && read::rival(&policy.service).is_some();
+    if (!answers.are_complete() || may_have_a_rival)
         && let Err(error) = rounds(&mut answers, policy, mode, then)
     {
         answers.fail(&error);
@@ -77,7 +78,11 @@ fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>, then: 
         }
         // 8 prove
         answers.prove(matches!(mode, Mode::Look));
-        if answers.are_complete() && (then == Then::Bind || answers.are_final(&asked.caller)?) {
+        if done.stopped {
+            answers.stop();
+            return Ok(());
+        }
+        if answers.are_complete() && (then == Then::Bind || answers.are_final(&asked)?) {
             return Ok(());
         }
     }

@@ -15,7 +15,7 @@ pub(crate) fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
         }
     }
     let swept = || SweepReport { status: Err(unsupported()), ..SweepReport::default() };
-    Report { ports: reports, swept: policy.ends.sweep.then(swept) }
+    Report { ports: reports, swept: policy.ends.sweep.then(swept), rival: None }
 }
 
 pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, _: Option<Observer<'_>>) -> Report {
@@ -87,7 +87,9 @@ mod tests {
     #[test]
     fn a_look_and_a_clear_say_that_they_cannot() {
         let ports: Vec<PortSpec> = ["18789", "127.0.0.1:18789", "18789"].map(|port| port.parse().unwrap()).to_vec();
-        let observed = crate::clear_observed(&ports, &policy(), &mut |_| panic!("nothing is waited for"));
+        let observed = crate::clear_observed(&ports, &policy(), &mut |_| -> std::ops::ControlFlow<()> {
+            panic!("nothing is waited for")
+        });
         for report in [crate::inspect(&ports, &policy()), crate::clear(&ports, &policy()), observed] {
             let specs: Vec<PortSpec> = report.ports.iter().map(|port| port.spec).collect();
             assert_eq!(specs, ports[..2]);

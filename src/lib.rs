@@ -99,9 +99,9 @@ pub use model::{Error, Policy, PortSpec, Report, Service};
 pub mod report {
     pub use crate::model::{
         Ancestry, Asker, Blind, Cgroup, Connections, Ending, Environ, Evidence, Exe, Facts, Fate, FileId, Identity,
-        Judgement, Listener, Liveness, Manager, Memory, Observer, Outcome, PortReport, Process, ProcessId,
-        ProcessReport, Progress, Protection, Record, Role, Script, Seen, Sent, Supervised, Supervisor, SweepReport,
-        Trace, Unit, Verdict, Why, WhyHeld, WhyNot, WhySurvived, WhyUnseen, escape,
+        Judgement, Listener, Liveness, Lock, Manager, Memory, Observer, Outcome, PortReport, Process, ProcessId,
+        ProcessReport, Progress, Protection, Record, Rival, Role, Script, Seen, Sent, Supervised, Supervisor,
+        SweepReport, Trace, Unit, Verdict, Why, WhyHeld, WhyNot, WhySurvived, WhyUnseen, escape,
     };
 }
 
@@ -157,9 +157,8 @@ pub fn clear(ports: &[PortSpec], policy: &Policy) -> Report {
     system::clear(ports, policy, None)
 }
 
-/// Does what [`clear`] does, and tells `observe` what it waits for: at once, and then four times a second.
-///
-/// It calls `observe` in the caller's thread, and only if something is signalled.
+/// Does what [`clear`] does, and tells `observe` what it waits for: at once, then ten times a second, and when the wait
+/// is over. `observe` may stop the wait: see [`Observer`](report::Observer).
 ///
 /// ```no_run
 /// # use portclear::{Policy, PortSpec, Service};
@@ -167,6 +166,7 @@ pub fn clear(ports: &[PortSpec], policy: &Policy) -> Report {
 /// let policy = Policy::new(Service::openclaw());
 /// let report = portclear::clear_observed(&[port], &policy, &mut |wait| {
 ///     eprintln!("waiting for {:?}, {} s left", wait.pids, wait.left.as_secs());
+///     std::ops::ControlFlow::Continue(())
 /// });
 /// # Ok::<(), portclear::policy::PortSpecError>(())
 /// ```

@@ -31,6 +31,8 @@ pub(crate) fn facts(pid: u32, start_ticks: u64) -> Facts {
         run: None,
         cgroup: Seen::Value(Cgroup::new("/")),
         script: Script::NotARuntime,
+        lock: None,
+        pid_file: None,
         record: Record::None,
         signalable: true,
         mark: ExecMark::default(),
@@ -47,7 +49,7 @@ pub(crate) fn ancestors(pids: &[u32], complete: bool) -> Ancestry {
 }
 
 pub(crate) fn process(facts: Facts, ancestry: Ancestry) -> Process {
-    Process { facts, inodes: vec![1], ancestry }
+    Process { facts, inodes: vec![1], ports: Vec::new(), ancestry }
 }
 
 /// A process that waits. When the value is dropped, its input closes and it ends.

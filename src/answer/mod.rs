@@ -8,8 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::end::{Done, Target};
+use crate::judge::Asked;
 use crate::judge::plan::{Group, Purpose};
-use crate::model::{Caller, Error, Fate, Outcome, Policy, PortSpec, ProcessId, Report, SweepReport};
+use crate::model::{
+    Error, Fate, Outcome, Policy, PortSpec, ProcessId, ProcessReport, Report, Rival, Role, SweepReport, WhySurvived,
+};
 use crate::read;
 pub(crate) use port::Answer;
 use port::State;
@@ -21,6 +24,7 @@ pub(crate) struct Answers<'a> {
     ports: Vec<Answer>,
     /// `None`: the policy does not sweep, or has not swept yet.
     swept: Option<SweepReport>,
+    rival: Option<Rival>,
     /// The remainders. A process is counted once, however many rounds have seen it.
     remainders: BTreeMap<Purpose, BTreeSet<ProcessId>>,
 }
@@ -35,7 +39,7 @@ impl<'a> Answers<'a> {
                 ports.push(Answer::probe(*spec, start));
             }
         }
-        Self { policy, ports, swept: None, remainders: BTreeMap::new() }
+        Self { policy, ports, swept: None, rival: None, remainders: BTreeMap::new() }
     }
 
     pub(crate) fn are_complete(&self) -> bool {
@@ -101,9 +105,21 @@ impl<'a> Answers<'a> {
 
     /// After the last round.
     pub(crate) fn give_up(&mut self) {
+        self.end(WhySurvived::Unsettled);
+    }
+
+    /// The caller waits no longer, so there is no other round.
+    pub(crate) fn stop(&mut self) {
+        for answer in &mut self.ports {
+            answer.stop();
+        }
+        self.end(WhySurvived::Stopped);
+    }
+
+    fn end(&mut self, why: WhySurvived) {
         self.complete();
         self.look_again();
-        self.open().for_each(Answer::give_up);
+        self.open().for_each(|answer| answer.give_up(why));
     }
 
     /// Gives the error to every port that has no answer yet.
@@ -118,13 +134,33 @@ impl<'a> Answers<'a> {
 
     /// Watches the ports that may be taken again, and completes the report. `false`: a port is taken again, and another
     /// round tells by whom. The last look comes after all that takes time, so that no held port is called free.
-    pub(crate) fn are_final(&mut self, caller: &Caller) -> Result<bool, Error> {
-        self.settle(caller)?;
+    pub(crate) fn are_final(&mut self, asked: &Asked<'_>) -> Result<bool, Error> {
+        self.settle(&asked.caller)?;
         if self.are_complete() {
+            self.rival = self.find_rival(asked)?;
             self.complete();
             self.look_again();
         }
         Ok(self.are_complete())
+    }
+
+    /// The instance that uses the caller's state folder, and serves none of the ports. It is told where a port is free:
+    /// elsewhere the next start fails for another reason. The caller may be that instance.
+    fn find_rival(&self, asked: &Asked<'_>) -> Result<Option<Rival>, Error> {
+        let is_free = |answer: &Answer| {
+            matches!(answer.report.status, Ok(Outcome::Free | Outcome::Cleared | Outcome::WouldClear))
+        };
+        let Some(named) = read::rival(&self.policy.service) else { return Ok(None) };
+        let is_told =
+            self.ports.iter().flat_map(|answer| answer.report.processes()).any(|one| one.process.id() == named.id);
+        if is_told || asked.caller.is_above_or_self(named.id.pid) || !self.ports.iter().any(is_free) {
+            return Ok(None);
+        }
+        let Some(process) = read::process(named.id, &self.policy.service)? else { return Ok(None) };
+        let mut found = Vec::new();
+        add(&mut found, &asked.judge(process.into()), Role::Rival);
+        let is_instance = |process: &ProcessReport| process.judgement.identity.is_instance();
+        Ok(found.pop().filter(is_instance).map(|process| Rival { process, port: named.port }))
     }
 
     /// Counts what is still there, and fills in names.
@@ -133,7 +169,8 @@ impl<'a> Answers<'a> {
         let reports = self.ports.iter_mut().map(|answer| &mut answer.report);
         let of_ports = reports.flat_map(|report| report.holders.iter_mut().chain(&mut report.members));
         let swept = self.swept.iter_mut().flat_map(|swept| &mut swept.processes);
-        fill_in(of_ports.chain(swept), &self.policy.service);
+        let rival = self.rival.iter_mut().map(|rival| &mut rival.process);
+        fill_in(of_ports.chain(swept).chain(rival), &self.policy.service);
     }
 
     /// Probes the free ports a last time. Opens the answers of those that are taken again.
@@ -165,6 +202,7 @@ impl<'a> Answers<'a> {
     }
 
     pub(crate) fn report(self) -> Report {
-        Report { ports: self.ports.into_iter().map(|answer| answer.report).collect(), swept: self.swept }
+        let ports = self.ports.into_iter().map(|answer| answer.report).collect();
+        Report { ports, swept: self.swept, rival: self.rival }
     }
 }

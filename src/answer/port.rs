@@ -169,10 +169,17 @@ impl Answer {
         self.state = State::Open;
     }
 
-    pub(super) fn give_up(&mut self) {
-        let signalled = self.any_holder(|holder| !holder.ending.signals.is_empty());
+    pub(super) fn give_up(&mut self, why: WhySurvived) {
+        let signalled = self.report.processes().any(|process| !process.ending.signals.is_empty());
         let unseen = Outcome::Unseen(WhyUnseen::Unsettled);
-        self.close(Ok(if signalled { Outcome::Survived(WhySurvived::Unsettled) } else { unseen }));
+        self.close(Ok(if signalled { Outcome::Survived(why) } else { unseen }));
+    }
+
+    /// What is still there was not waited for to the end.
+    pub(super) fn stop(&mut self) {
+        if matches!(self.report.status, Ok(Outcome::Survived(WhySurvived::StillThere))) {
+            self.report.status = Ok(Outcome::Survived(WhySurvived::Stopped));
+        }
     }
 
     /// A bind has proved it free. It is cleared if a holder was touched: perhaps for another port.

@@ -1,11 +1,29 @@
 //! Which options of the program would help a person after an answer.
 
+use std::time::Duration;
+
 use portclear::report::{
-    Liveness, Outcome, PortReport, ProcessReport, Role, Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
+    Identity, Liveness, Outcome, PortReport, ProcessReport, Role, SweepReport, Verdict, WhyHeld, WhyNot, WhySurvived,
+    WhyUnseen,
 };
 
-/// The advice that follows a port's sentence. It may be empty.
-pub(crate) fn advice(port: &PortReport) -> String {
+/// How long an OpenClaw gateway may drain, with some time to spare: its own unit has TimeoutStopSec=330.
+pub(crate) const OPENCLAW_DRAIN: Duration = Duration::from_secs(330);
+
+/// What helps with any other service.
+const LONGER: (&str, &str) = ("a longer --grace", "a TimeoutStartSec that is longer still");
+
+/// The advice that follows a port's sentence. It may be empty. `openclaw`: the call was about that service.
+pub(crate) fn advice(port: &PortReport, openclaw: bool) -> String {
+    what_to_do(port) + &longer(port.processes(), openclaw)
+}
+
+/// The same for a sweep.
+pub(crate) fn advice_of_sweep(swept: &SweepReport, openclaw: bool) -> String {
+    longer(&swept.processes, openclaw)
+}
+
+fn what_to_do(port: &PortReport) -> String {
     let is_foreign = |holder: &ProcessReport| holder.judgement.verdict == Verdict::Spared(WhyNot::Foreign);
     let is_unprivileged = port.asker.as_ref().is_some_and(|asker| asker.uid != 0);
     let advice = match port.status {
@@ -39,4 +57,19 @@ fn remainder(port: &PortReport) -> &'static str {
         _ if left_over => " (--tree would have ended that, too; --sweep ends what carries the marker)",
         _ => " (--tree would have ended that, too)",
     }
+}
+
+/// How to wait longer, where SIGKILL cut a process off.
+fn longer<'a>(processes: impl IntoIterator<Item = &'a ProcessReport>, openclaw: bool) -> String {
+    let cut_off: Vec<&ProcessReport> = processes.into_iter().filter(|one| one.ending.was_cut_off()).collect();
+    // Anything may be left over in the caller's own unit. Only an instance is known to be OpenClaw's.
+    let is_gateway = |process: &&ProcessReport| matches!(process.judgement.identity, Identity::Instance(_));
+    let waited = cut_off.iter().flat_map(|process| &process.ending.signals).map(|sent| sent.after).max();
+    let Some(waited) = waited else { return String::new() };
+    let known = openclaw && waited < OPENCLAW_DRAIN && cut_off.iter().any(is_gateway);
+    let (grace, limit) = if known { ("--grace 330s", "TimeoutStartSec=332") } else { LONGER };
+    // systemd ends a hook at the start limit of its unit.
+    let hook = std::env::var_os("INVOCATION_ID").is_some();
+    let limit = if hook { format!(", and the unit needs {limit}") } else { String::new() };
+    format!("; {grace} waits longer{limit}")
 }

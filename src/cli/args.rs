@@ -67,7 +67,7 @@ pub(crate) struct Args {
 
     /// A service that portclear knows
     #[arg(long, value_name = "NAME", default_value = "openclaw", value_parser = ["openclaw"], help_heading = "Which service")]
-    #[arg(conflicts_with_all = ["markers", "executables", "runtimes", "packages"])]
+    #[arg(conflicts_with_all = ["markers", "executables", "runtimes", "packages", "pid_files"])]
     service: String,
     /// Another service: a variable in its environment (repeatable, all must hold)
     #[arg(long = "marker", value_name = "KEY=VALUE", value_parser = marker, help_heading = "Which service")]
@@ -81,6 +81,9 @@ pub(crate) struct Args {
     /// Another service: the name in the package.json of its script (repeatable)
     #[arg(long = "package", value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Which service")]
     packages: Vec<String>,
+    /// Another service: the file in which it writes its pid (repeatable)
+    #[arg(long = "pid-file", value_name = "PATH", help_heading = "Which service")]
+    pid_files: Vec<PathBuf>,
 
     /// Print one JSON document (docs/json.md)
     #[arg(long, help_heading = "What to say")]
@@ -128,8 +131,13 @@ impl Args {
         Ok(self.protect.iter().fold(policy, |policy, pid| policy.protect(*pid)))
     }
 
+    /// Whether the call is about OpenClaw: the service that portclear knows.
+    pub(crate) fn is_openclaw(&self) -> bool {
+        self.executables.is_empty() && self.packages.is_empty() && self.runtimes.is_empty() && self.markers.is_empty()
+    }
+
     fn service(&self) -> Result<Service, clap::Error> {
-        if !(self.executables.is_empty() && self.packages.is_empty()) {
+        if !(self.executables.is_empty() && self.packages.is_empty() && self.pid_files.is_empty()) {
             return self.other_service();
         }
         // Children inherit a marker, and a runtime runs anybody's script: neither identifies an instance alone.
@@ -149,6 +157,9 @@ impl Args {
         let mut service = Service::new("the service").markers(self.markers.clone());
         for path in &self.executables {
             service = service.executable(executable(path)?);
+        }
+        for path in &self.pid_files {
+            service = service.pid_file(pid_file(path)?);
         }
         for text in &self.runtimes {
             service = service.runtime(runtime(text)?);
@@ -180,6 +191,11 @@ fn executable(path: &Path) -> Result<PathBuf, clap::Error> {
         )));
     }
     Ok(real)
+}
+
+fn pid_file(path: &Path) -> Result<PathBuf, clap::Error> {
+    let shown = escape(path.as_os_str().as_encoded_bytes());
+    std::path::absolute(path).map_err(|error| usage(format!("--pid-file '{shown}': {error}")))
 }
 
 fn runtime(text: &str) -> Result<Runtime, clap::Error> {
@@ -251,10 +267,12 @@ mod tests {
 
     #[test]
     fn what_identifies_no_service_is_refused() {
-        let table: [(&[&str], bool); 14] = [
+        let table: [(&[&str], bool); 16] = [
             (&["1"], true),
             (&["--service", "openclaw", "1"], true),
             (&["--package", "x", "1"], true),
+            (&["--pid-file", "/run/x.pid", "1"], true),
+            (&["--pid-file", "", "1"], false),
             (&["--package", "", "1"], false),
             (&["--exe", "/opt/x", "1"], true),
             (&["--marker", "A=b", "--runtime", "python3", "1"], true),

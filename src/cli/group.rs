@@ -84,7 +84,8 @@ pub(crate) fn ending(group: &[&ProcessReport]) -> Option<String> {
         Fate::Survived(state) => format!("still there (state {state})"),
         _ => return None,
     });
-    Some(parts.join(", "))
+    let cut_off = if first.ending.was_cut_off() { ": cut off, perhaps while draining" } else { "" };
+    Some(parts.join(", ") + cut_off)
 }
 
 pub(crate) fn user(process: &ProcessReport) -> String {

@@ -8,8 +8,11 @@ mod args;
 mod dropin;
 mod exit;
 mod group;
+mod interrupt;
 mod journal;
 mod live;
+mod loaded;
+mod stop;
 mod text;
 
 use std::io::{self, IsTerminal, Write};
@@ -43,10 +46,10 @@ fn run(args: &Args, policy: &Policy) -> anyhow::Result<Exit> {
     raise_descriptor_limit();
     let report = if args.dry_run {
         portclear::inspect(&args.ports, policy)
-    } else if args.quiet || args.json || !io::stderr().is_terminal() {
-        portclear::clear(&args.ports, policy)
+    } else if io::stderr().is_terminal() {
+        live::clear(&args.ports, policy, !args.quiet && !args.json)
     } else {
-        live::clear(&args.ports, policy)
+        portclear::clear(&args.ports, policy)
     };
     match show(args, &report) {
         // Nobody reads it any more: the exit status still counts.
@@ -72,9 +75,10 @@ fn show(args: &Args, report: &Report) -> io::Result<()> {
         return writeln!(io::stdout(), "{}", report.to_json());
     }
     let mut out = AutoStream::new(io::stdout(), args.color).lock();
-    let ports = report.ports.iter().map(|port| Section::of_port(port, args.verbose));
-    let swept = report.swept.as_ref().map(|swept| Section::of_sweep(swept, args.verbose));
-    for section in ports.chain(swept).filter(|section| !section.silent) {
+    let ports = report.ports.iter().map(|port| Section::of_port(port, args));
+    let swept = report.swept.as_ref().map(|swept| Section::of_sweep(swept, args));
+    let rival = report.rival.as_ref().map(Section::of_rival);
+    for section in ports.chain(swept).chain(rival).filter(|section| !section.silent) {
         show_section(args, &section, &mut out)?;
     }
     out.flush()
@@ -86,7 +90,8 @@ fn show_section(args: &Args, section: &Section<'_>, out: &mut impl Write) -> io:
     let prefix = |journal: bool| if journal { journal::prefix(section.exit) } else { "" };
     let mut err = io::stderr();
     if section.exit == Exit::Error {
-        let _ = writeln!(err, "{}portclear: {}: {}", prefix(err_is_journal), section.title, section.sentence);
+        let Section { title, sentence, advice, .. } = section;
+        let _ = writeln!(err, "{}portclear: {title}: {sentence}{advice}", prefix(err_is_journal));
     }
     if args.quiet {
         return Ok(());

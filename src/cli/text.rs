@@ -5,9 +5,10 @@ use std::os::unix::ffi::OsStrExt;
 
 use anstyle::{AnsiColor, Style};
 use portclear::policy::Marker;
-use portclear::report::{Listener, Outcome, PortReport, ProcessReport, Role, SweepReport, Unit, escape};
+use portclear::report::{Listener, Outcome, PortReport, ProcessReport, Rival, Role, SweepReport, Unit, escape};
 
-use crate::cli::advice::advice;
+use crate::cli::advice::{advice, advice_of_sweep};
+use crate::cli::args::Args;
 use crate::cli::exit::Exit;
 use crate::cli::group::{age, ending, exe, groups, name, pids, user, what};
 
@@ -19,6 +20,8 @@ pub(crate) struct Section<'a> {
     pub(crate) title: String,
     /// The answer, or why it could not be found out.
     pub(crate) sentence: String,
+    /// What a person can do. It stands behind the sentence, or where there is none behind the line of the process.
+    pub(crate) advice: String,
     pub(crate) exit: Exit,
     /// There is nothing to say about it.
     pub(crate) silent: bool,
@@ -31,7 +34,7 @@ pub(crate) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub(crate) fn of_port(port: &'a PortReport, verbose: bool) -> Self {
+    pub(crate) fn of_port(port: &'a PortReport, args: &Args) -> Self {
         let exit = Exit::of(port.exit_status());
         let color = match exit {
             Exit::Free => AnsiColor::Green,
@@ -42,29 +45,48 @@ impl<'a> Section<'a> {
         let alone = port.holders.len() == 1 && port.members.is_empty() && port.remainder.processes == 0;
         Self {
             title: format!("port {}", port.spec),
-            sentence: port.sentence() + &advice(port),
+            sentence: port.sentence(),
+            advice: advice(port, args.is_openclaw()),
             exit,
-            silent: matches!(port.status, Ok(Outcome::Free)) && !verbose,
-            groups: holders.chain(groups(&port.members, verbose)).collect(),
+            silent: matches!(port.status, Ok(Outcome::Free)) && !args.verbose,
+            groups: holders.chain(groups(&port.members, args.verbose)).collect(),
             listeners: &port.listeners,
             style: color.on_default().bold(),
-            one_event: alone && matches!(port.status, Ok(Outcome::Cleared)),
+            // Who may start it again stands in the sentence.
+            one_event: alone && matches!(port.status, Ok(Outcome::Cleared)) && port.watched.is_zero(),
         }
     }
 
-    pub(crate) fn of_sweep(swept: &'a SweepReport, verbose: bool) -> Self {
+    pub(crate) fn of_sweep(swept: &'a SweepReport, args: &Args) -> Self {
         Self {
             title: "sweep".to_owned(),
             sentence: swept.sentence(),
+            advice: advice_of_sweep(swept, args.is_openclaw()),
             exit: match swept.status {
                 Ok(()) if swept.is_whole() => Exit::Free,
                 Ok(()) => Exit::Held,
                 Err(_) => Exit::Error,
             },
-            silent: swept.status.is_ok() && swept.processes.is_empty() && !verbose,
-            groups: groups(&swept.processes, verbose),
+            silent: swept.status.is_ok() && swept.processes.is_empty() && !args.verbose,
+            groups: groups(&swept.processes, args.verbose),
             listeners: &[],
             style: Style::new(),
+            one_event: false,
+        }
+    }
+
+    /// It warns. The exit status is that of the ports alone.
+    pub(crate) fn of_rival(rival: &'a Rival) -> Self {
+        let sweeps = if rival.process.judgement.verdict.is_stale() { "; --sweep ends it" } else { "" };
+        Self {
+            title: "state folder".to_owned(),
+            sentence: rival.sentence(),
+            advice: sweeps.to_owned(),
+            exit: Exit::Held,
+            silent: false,
+            groups: vec![vec![&rival.process]],
+            listeners: &[],
+            style: AnsiColor::Yellow.on_default().bold(),
             one_event: false,
         }
     }
@@ -78,16 +100,18 @@ impl<'a> Section<'a> {
             let Some(first) = group.first() else { continue };
             let on = self.listens(first).map(|listens| format!(" on {listens}")).unwrap_or_default();
             let ending = ending(group).map(|ending| format!(": {ending}")).unwrap_or_default();
-            writeln!(out, "{head}{}{on}: {}{ending}", what(group), verdict(first))?;
+            let advice = if one_line { &self.advice[..] } else { "" };
+            writeln!(out, "{head}{}{on}: {}{ending}{advice}", what(group), verdict(first))?;
         }
-        if one_line || self.exit == Exit::Error { Ok(()) } else { writeln!(out, "{head}{}", self.sentence) }
+        let Self { sentence, advice, .. } = self;
+        if one_line || self.exit == Exit::Error { Ok(()) } else { writeln!(out, "{head}{sentence}{advice}") }
     }
 
     /// A line for the answer, and a paragraph for each holder and for the processes that belong to them.
     pub(crate) fn block(&self, out: &mut impl Write) -> io::Result<()> {
-        let Self { title, sentence, style, .. } = self;
+        let Self { title, sentence, advice, style, .. } = self;
         if self.exit != Exit::Error {
-            writeln!(out, "{BOLD}{title}{BOLD:#}: {style}{sentence}{style:#}")?;
+            writeln!(out, "{BOLD}{title}{BOLD:#}: {style}{sentence}{advice}{style:#}")?;
         }
         self.groups.iter().try_for_each(|group| self.paragraph(out, group))
     }

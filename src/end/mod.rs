@@ -23,8 +23,8 @@ pub(crate) use next_signal::{Clock, KILL_WAIT};
 pub(crate) use target::Target;
 pub(crate) use whom::{gather, pin_members, sweep, targets};
 
-/// The time between two calls of an observer.
-const TICK: Duration = Duration::from_millis(250);
+/// The time between two calls of an observer. A person who stops the wait does not notice it.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Whether targets are signalled, or only looked at.
 pub(crate) enum Mode<'o> {
@@ -37,6 +37,8 @@ pub(crate) struct Done {
     pub(crate) targets: Vec<Target>,
     /// Late forks for which there were too few descriptors.
     pub(crate) missed: BTreeSet<(Purpose, ProcessId)>,
+    /// The observer stopped the wait: nobody is signalled any more.
+    pub(crate) stopped: bool,
     /// An error does not replace the targets: the report always says what was signalled.
     pub(crate) result: Result<(), Error>,
 }
@@ -46,7 +48,7 @@ pub(crate) fn all(mut targets: Vec<Target>, asked: &Asked<'_>, clock: &mut Optio
     let observer = match mode {
         Mode::Look => {
             targets.iter_mut().for_each(|target| target.ending.fate = Fate::Untouched);
-            return Done { targets, missed: BTreeSet::new(), result: Ok(()) };
+            return Done { targets, missed: BTreeSet::new(), stopped: false, result: Ok(()) };
         }
         Mode::Act(observer) => observer.as_deref_mut(),
     };
@@ -56,17 +58,18 @@ pub(crate) fn all(mut targets: Vec<Target>, asked: &Asked<'_>, clock: &mut Optio
         targets.retain(|target| target.purpose == Purpose::Sweep);
     }
     if targets.is_empty() {
-        return Done { targets, missed: BTreeSet::new(), result: Ok(()) };
+        return Done { targets, missed: BTreeSet::new(), stopped: false, result: Ok(()) };
     }
     let clock = *clock.get_or_insert_with(|| Clock::new(asked.policy));
-    let mut round =
-        Round { targets, missed: BTreeSet::new(), asked, clock, observer: observer.map(|o| o as _), error: None };
+    let observer = observer.map(|observer| observer as _);
+    let mut round = Round { targets, missed: BTreeSet::new(), asked, clock, observer, stopped: false, error: None };
     let ended = round.run().and_then(|()| round.look_once_more());
+    round.tell(|_| false);
     for target in round.targets.iter_mut().filter(|target| target.is_open()) {
         target.ending.fate = Fate::Survived(target.pinned.state());
     }
-    let Round { targets, missed, error, .. } = round;
-    Done { targets, missed, result: error.map_or(ended, Err) }
+    let Round { targets, missed, stopped, error, .. } = round;
+    Done { targets, missed, stopped, result: error.map_or(ended, Err) }
 }
 
 fn is_same(holder: &mut Target, asked: &Asked<'_>) -> bool {
@@ -82,6 +85,8 @@ struct Round<'a, 'o> {
     asked: &'a Asked<'a>,
     clock: Clock,
     observer: Option<Observer<'o>>,
+    /// The observer stopped it.
+    stopped: bool,
     /// The first error. The other targets are tried all the same.
     error: Option<Error>,
 }
@@ -125,6 +130,9 @@ impl Round<'_, '_> {
                 Phase::Asking if pass.waits_for_half => self.clock.half,
                 Phase::Asking => self.clock.grace,
             })?;
+            if self.stopped {
+                return Ok(());
+            }
         }
     }
 
@@ -214,32 +222,40 @@ impl Round<'_, '_> {
         if self.is_any_open() { self.wait(Instant::now()) } else { Ok(()) }
     }
 
-    /// Waits until one of the targets has ended, or the time is over.
+    /// Waits until one of the targets has ended, or the time is over, or the observer stops it.
     fn wait(&mut self, until: Instant) -> Result<(), Error> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let turn = if self.observer.is_some() { left.min(TICK) } else { left };
-            self.show_progress();
+            self.tell(Target::is_open);
+            // After a stop it still takes in who has ended meanwhile.
+            let turn = if self.stopped { Duration::ZERO } else { turn };
             let open = self.targets.iter().filter(|target| target.is_open());
             let pidfds: Vec<(ProcessId, &PidFd)> = open.map(|target| (target.id(), target.pinned.pidfd())).collect();
             let ended = read::wait(&pidfds, turn)?;
             for target in self.targets.iter_mut().filter(|target| ended.contains(&target.id())) {
                 target.has_ended(&self.clock);
             }
-            if !ended.is_empty() || left.is_zero() {
+            if !ended.is_empty() || left.is_zero() || self.stopped {
                 return Ok(());
             }
         }
     }
 
-    fn show_progress(&mut self) {
-        let Some(observe) = &mut self.observer else { return };
-        let pids = self.targets.iter().filter(|target| target.is_open()).map(|target| target.id().pid).collect();
-        let (now, Clock { start, grace, end, .. }) = (Instant::now(), self.clock);
+    /// Tells the observer which targets are waited for. None: the wait is over.
+    fn tell(&mut self, is_waited_for: fn(&Target) -> bool) {
+        let Some(observe) = self.observer.as_mut().filter(|_| !self.stopped) else { return };
+        let targets = || self.targets.iter().filter(|target| is_waited_for(target));
+        let asked_first = || targets().filter(|one| one.was_asked()).chain(targets().filter(|one| !one.was_asked()));
+        let pids = asked_first().map(|target| target.id().pid).collect();
+        let name = asked_first().next().map(|target| target.judged.process.facts.name()).unwrap_or_default();
+        let (now, policy, Clock { start, grace, end, .. }) = (Instant::now(), self.asked.policy, self.clock);
         let asks = now < grace;
-        let then = (asks && self.asked.policy.kill).then_some(Signal::KILL);
+        let sent = if asks || !policy.kill { policy.signal } else { Signal::KILL };
+        let then = (asks && policy.kill).then_some(Signal::KILL);
         let left = if asks { grace } else { end }.saturating_duration_since(now);
-        observe(&Progress { pids, elapsed: start.elapsed(), left, then });
+        let progress = Progress { pids, name, elapsed: start.elapsed(), left, sent, then };
+        self.stopped = observe(&progress).is_break();
     }
 }
 

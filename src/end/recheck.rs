@@ -16,9 +16,9 @@ pub(crate) enum Recheck {
     Unread,
 }
 
-/// Reads the same process by its pidfd.
-pub(crate) fn recheck(pinned: &Pinned, before: &Judged, asked: &Asked<'_>) -> Recheck {
-    let facts = match read::facts(pinned, &asked.policy.service) {
+/// Reads the same process by its pidfd. `was_signalled`: this call has asked it to end.
+pub(crate) fn recheck(pinned: &Pinned, before: &Judged, was_signalled: bool, asked: &Asked<'_>) -> Recheck {
+    let mut facts = match read::facts(pinned, &asked.policy.service) {
         Ok(Some(facts)) if facts.exe == Seen::Gone => return Recheck::Ending,
         Ok(Some(facts)) => facts,
         Ok(None) => return Recheck::Gone,
@@ -32,6 +32,11 @@ pub(crate) fn recheck(pinned: &Pinned, before: &Judged, asked: &Asked<'_>) -> Re
     let same_mark = facts.mark == old.mark;
     // A mark that is not unique cannot rule out an exec.
     let executed = !same_mark || !facts.mark.is_unique();
+    // On its way out a service removes its lock and its pid file. Before the first signal they must be there.
+    if was_signalled && !executed {
+        facts.lock = facts.lock.or_else(|| old.lock.clone());
+        facts.pid_file = facts.pid_file.or_else(|| old.pid_file.clone());
+    }
     let now = asked.judgement(&Process { facts, ..Process::clone(&before.process) });
     match before.judgement.verdict {
         Verdict::Stale(Why::Tree) if now.identity == Identity::Unknown => Recheck::Unread,

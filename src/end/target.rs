@@ -67,7 +67,7 @@ impl Target {
     }
 
     pub(super) fn recheck(&self, asked: &Asked<'_>) -> Recheck {
-        recheck(&self.pinned, &self.judged, asked)
+        recheck(&self.pinned, &self.judged, self.was_asked(), asked)
     }
 
     /// Takes in what it was found to be now.

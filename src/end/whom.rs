@@ -53,7 +53,7 @@ fn relatives(base: &[Judged], processes: &mut Processes, asked: &Asked<'_>) -> R
 fn above(base: &[Judged]) -> Vec<Process> {
     let mut above: BTreeMap<u32, Process> = BTreeMap::new();
     for (facts, ancestry) in base.iter().flat_map(|judged| judged.process.ancestry.with_ancestries()) {
-        let process = || Process { facts: (**facts).clone(), inodes: Vec::new(), ancestry };
+        let process = || Process { facts: (**facts).clone(), inodes: Vec::new(), ports: Vec::new(), ancestry };
         above.entry(facts.id.pid).or_insert_with(process);
     }
     base.iter().for_each(|judged| drop(above.remove(&judged.id().pid)));
@@ -116,8 +116,23 @@ fn leftovers(holders: &BTreeSet<ProcessId>, processes: &mut Processes, asked: &A
         Verdict::Stale(_) | Verdict::Spared(_) => false,
     };
     let others = found.into_iter().filter(|process| !holders.contains(&process.id()));
-    let found = others.map(|process| asked.judge(process.into())).filter(is_left_over).collect();
+    let mut found: Vec<Judged> = others.map(|process| asked.judge(process.into())).filter(is_left_over).collect();
+    let status = rival(asked)
+        .map(|rival| {
+            let is_new =
+                |rival: &Judged| !holders.contains(&rival.id()) && !found.iter().any(|one| one.id() == rival.id());
+            found.extend(rival.filter(is_new));
+        })
+        .and(status);
     Partly { found, status }
+}
+
+/// A stale instance that uses the caller's state folder, on whatever port. The service refuses to start beside it.
+fn rival(asked: &Asked<'_>) -> Result<Option<Judged>, Error> {
+    let Some(named) = read::rival(&asked.policy.service) else { return Ok(None) };
+    let process = read::process(named.id, &asked.policy.service)?;
+    let judged = process.map(|process| asked.judge(process.into()));
+    Ok(judged.filter(|judged| judged.judgement.identity.is_instance() && judged.judgement.verdict.is_stale()))
 }
 
 /// Pins the members of a group that is to be ended. Members for which there are too few descriptors become remainder.

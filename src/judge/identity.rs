@@ -15,7 +15,8 @@ pub(crate) struct Resolved<'a> {
 }
 
 /// The only identity function. Rules that protect and rules that end both use it.
-pub(crate) fn identity(facts: &Facts, ancestry: &Ancestry, service: &Resolved<'_>) -> Identity {
+/// `ports`: those that it was found to hold; empty where nobody asked.
+pub(crate) fn identity(facts: &Facts, ancestry: &Ancestry, ports: &[u16], service: &Resolved<'_>) -> Identity {
     let exe = match &facts.exe {
         Seen::Value(exe) => exe,
         // An unreadable process is not judged, nor one that lost its executable while it was read.
@@ -26,7 +27,7 @@ pub(crate) fn identity(facts: &Facts, ancestry: &Ancestry, service: &Resolved<'_
         Seen::Denied | Seen::Gone => return Identity::Unknown,
     };
     let marked = service.service.is_marked(environ);
-    let own = own_lineage(facts, service);
+    let own = own_lineage(facts, service).or_else(|| own_file(facts, ports));
     if let Some(name) = offspring_sign(environ, facts.id.pid, service.service) {
         return if marked || own.is_some() { Identity::Offspring(Trace::Variable(name)) } else { Identity::Foreign };
     }
@@ -36,7 +37,7 @@ pub(crate) fn identity(facts: &Facts, ancestry: &Ancestry, service: &Resolved<'_
     }
     match (own, marked) {
         (Some(evidence), _) => Identity::Instance(evidence),
-        (None, false) => Identity::Foreign,
+        (None, false) => worker_by_a_file(facts, ancestry, ports, service).unwrap_or(Identity::Foreign),
         (None, true) => marked_without_lineage(facts, exe, ancestry, service),
     }
 }
@@ -63,6 +64,8 @@ fn marked_without_lineage(facts: &Facts, exe: &Exe, ancestry: &Ancestry, service
             Identity::Offspring(Trace::OtherPackage(name.clone()))
         }
         Script::At { package: Some(_), .. } => worker_of().unwrap_or(Identity::Offspring(Trace::OtherCommand)),
+        // A name may acquit: what has another title may be anything that inherited the marker.
+        Script::Hidden if service.service.is_named_otherwise(facts) => Identity::Offspring(Trace::OtherTitle),
         Script::At { package: None, .. } | Script::Hidden => worker_of().unwrap_or_else(|| {
             let in_a_scope = matches!(&facts.record, Record::Outside(unit) if unit.is_scope());
             if in_a_scope { Identity::Offspring(Trace::Scope) } else { Identity::Instance(Evidence::MarkedRuntime) }
@@ -84,6 +87,27 @@ pub(crate) fn own_lineage(facts: &Facts, service: &Resolved<'_>) -> Option<Evide
         .then(|| Evidence::Package(name.clone()))
 }
 
+/// The lock that it holds itself, if it is about these ports; or the pid file that names it.
+fn own_file(facts: &Facts, ports: &[u16]) -> Option<Evidence> {
+    let lock = facts.lock.as_ref().filter(|lock| lock.is_about(ports));
+    let pid_file = || facts.pid_file.clone().map(Evidence::PidFile);
+    lock.map(|lock| Evidence::Lock(lock.path.clone())).or_else(pid_file)
+}
+
+/// A child that holds the port of an instance which is one by its lock or pid file. It was forked from there, or runs
+/// its package.
+fn worker_by_a_file(facts: &Facts, ancestry: &Ancestry, ports: &[u16], service: &Resolved<'_>) -> Option<Identity> {
+    let gateway = ancestry.line.first().filter(|parent| own_file(parent, ports).is_some())?;
+    let is_of_package = || {
+        let Script::At { package: Some(name), .. } = &facts.script else { return false };
+        service.service.packages.contains(name)
+    };
+    // What holds no port is no server, and ends with the gateway by itself.
+    let belongs = !ports.is_empty() && facts.file() == gateway.file() && facts.shares_cgroup(gateway);
+    (belongs && (facts.only_forked || is_of_package()))
+        .then_some(Identity::Instance(Evidence::WorkerOf(gateway.id.pid)))
+}
+
 fn offspring_sign(environ: &Environ, pid: u32, service: &Service) -> Option<String> {
     let own = pid.to_string();
     service.offspring.iter().find_map(|sign| {
@@ -98,7 +122,7 @@ fn offspring_sign(environ: &Environ, pid: u32, service: &Service) -> Option<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Cgroup;
+    use crate::model::{Cgroup, Lock};
     use crate::testing::{ancestors, facts, file};
     use std::ffi::OsString;
     use std::path::{Path, PathBuf};
@@ -114,6 +138,7 @@ mod tests {
             "-" => Script::NotARuntime,
             "inline" => Script::Inline,
             "hidden" => Script::Hidden,
+            title if title.starts_with("title ") => Script::Hidden,
             "unreadable" => Script::Unreadable,
             script => {
                 let (package, word) = script.split_once(' ').unwrap_or((script, ""));
@@ -124,6 +149,9 @@ mod tests {
                 }
             }
         };
+        if let Some(title) = entry.strip_prefix("title ") {
+            process.argv = Seen::Value(vec![title.into()]);
+        }
         let pairs = variables.split_whitespace().map(|pair| {
             let (key, value) = pair.split_once('=').unwrap();
             (OsString::from(key), OsString::from(value))
@@ -137,12 +165,16 @@ mod tests {
     }
 
     fn judged(process: &Facts, ancestry: &Ancestry) -> Identity {
+        with_ports(process, ancestry, &[])
+    }
+
+    fn with_ports(process: &Facts, ancestry: &Ancestry, ports: &[u16]) -> Identity {
         let service = service();
         let resolved = Resolved {
             service: &service,
             executables: vec![Executable { path: "/opt/gw".into(), file: Some(file(9)) }],
         };
-        identity(process, ancestry, &resolved)
+        identity(process, ancestry, ports, &resolved)
     }
 
     const MARK: &str = "OPENCLAW_SERVICE_MARKER=openclaw OPENCLAW_SERVICE_KIND=gateway";
@@ -171,6 +203,13 @@ mod tests {
             (node, "none gateway", true, Instance(Evidence::MarkedRuntime)),
             (node, "hidden", false, Foreign),
             (node, "hidden", true, Instance(Evidence::MarkedRuntime)),
+            (node, "title openclaw-gateway", true, Instance(Evidence::MarkedRuntime)),
+            (node, "title clawdbot", true, Instance(Evidence::MarkedRuntime)),
+            (node, "title node /x/index.js", true, Instance(Evidence::MarkedRuntime)),
+            // A name may acquit.
+            (node, "title npm start", true, Offspring(Trace::OtherTitle)),
+            (node, "title openclaw-agent", true, Offspring(Trace::OtherTitle)),
+            (node, "title openclaw-gateway", false, Foreign),
             (node, "unreadable", true, Identity::Unknown),
             (node, "unreadable", false, Identity::Unknown),
             ("/opt/gw", "unreadable", false, Instance(Evidence::Executable)),
@@ -211,6 +250,46 @@ mod tests {
         ];
         for (entry, variables, ancestry, expected) in table {
             assert_eq!(judged(&process(node, entry, variables), ancestry), expected, "{entry}");
+        }
+    }
+
+    #[test]
+    fn a_lock_and_a_pid_file_tell_what_a_script_tells() {
+        let (node, mark) = ("/usr/bin/node", "OPENCLAW_SHELL=exec");
+        let locked = |port: Option<u16>, variables: &str| {
+            let lock = Lock { path: "/l".into(), port, state_dir: None };
+            Facts { lock: Some(lock), ..process(node, "title openclaw-gateway", variables) }
+        };
+        let by_lock = Identity::Instance(Evidence::Lock("/l".into()));
+        let pid_file = |exe: &str| Facts { pid_file: Some("/p".into()), ..process(exe, "-", "") };
+        let by_pid_file = Identity::Instance(Evidence::PidFile("/p".into()));
+        let table = [
+            (locked(Some(18789), ""), vec![18789], by_lock.clone()),
+            (locked(None, ""), vec![18789], by_lock.clone()),
+            (locked(Some(18789), ""), vec![], by_lock.clone()),
+            (locked(Some(18789), MARK), vec![18789], by_lock),
+            (locked(Some(18790), ""), vec![18789], Identity::Foreign),
+            (locked(Some(18789), mark), vec![18789], Identity::Offspring(Trace::Variable("OPENCLAW_SHELL".to_owned()))),
+            (pid_file("/usr/bin/postgres"), vec![5432], by_pid_file),
+        ];
+        for (facts, ports, expected) in table {
+            assert_eq!(with_ports(&facts, &ancestors(&[1], true), &ports), expected, "{:?} {ports:?}", facts.lock);
+        }
+        // Below a gateway that is one by its lock: forked from there, or of its package, or neither.
+        let gateway = Ancestry { line: vec![locked(Some(18789), "").into()], complete: true };
+        let forked = Facts { only_forked: true, ..process(node, "title openclaw-gateway", "") };
+        let worker = Identity::Instance(Evidence::WorkerOf(42));
+        let table = [
+            (forked.clone(), vec![18789], worker.clone()),
+            (forked.clone(), vec![18790], Identity::Foreign),
+            (forked.clone(), vec![], Identity::Foreign),
+            (process(node, "openclaw worker", ""), vec![18789], worker),
+            (process(node, "other x", ""), vec![18789], Identity::Foreign),
+            (process(node, "hidden", ""), vec![18789], Identity::Foreign),
+            (Facts { exe: process("/usr/bin/x", "-", "").exe, ..forked }, vec![18789], Identity::Foreign),
+        ];
+        for (facts, ports, expected) in table {
+            assert_eq!(with_ports(&facts, &gateway, &ports), expected, "{:?} {ports:?}", facts.script);
         }
     }
 

@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::model::{
-    Ancestry, Caller, ExecMark, Executable, Facts, Identity, Judgement, Liveness, Policy, Process, ProcessId,
+    Ancestry, Caller, Evidence, ExecMark, Executable, Facts, Identity, Judgement, Liveness, Policy, Process, ProcessId,
     Protection, Seen, Supervisor,
 };
 use identity::{Resolved, identity};
@@ -70,11 +70,14 @@ impl<'a> Asked<'a> {
 
     pub(crate) fn judgement(&self, process: &Process) -> Judgement {
         let facts = &process.facts;
-        let identity = identity(facts, &process.ancestry, &self.service);
+        let identity = identity(facts, &process.ancestry, &process.ports, &self.service);
         let liveness = match self.callers_instance(process) {
             Some(pid) => Liveness::Protected(Protection::SameInstance(pid)),
             None => {
-                let by_lineage = identity.is_by_own_lineage();
+                // What carries the marker of a running unit is that unit's, lock or not.
+                let is_marked = facts.environ.value().is_some_and(|environ| self.policy.service.is_marked(environ));
+                let by_lock = matches!(identity, Identity::Instance(Evidence::Lock(_)));
+                let by_lineage = identity.is_by_own_lineage() && !(by_lock && is_marked);
                 let told = liveness::liveness(process, &self.caller, &self.policy.protect, by_lineage);
                 self.with_supervisor(told, process, identity.is_instance())
             }
@@ -95,7 +98,7 @@ impl<'a> Asked<'a> {
         if told.is_final() || told == Liveness::Leftover && own_unit {
             return told;
         }
-        let is_other = |facts: &Facts, above: &Ancestry| identity(facts, above, &self.service).is_instance();
+        let is_other = |facts: &Facts, above: &Ancestry| identity(facts, above, &[], &self.service).is_instance();
         let supervised = supervision::supervised(process, is_instance, is_other);
         supervised.map_or(told, |supervised| Liveness::Live(Supervisor::Program(supervised)))
     }
@@ -146,8 +149,9 @@ fn since(caller: &Caller, service: &Resolved<'_>) -> u64 {
 
 /// The instances in a line of parents, nearest first.
 fn instances<'a>(ancestry: &'a Ancestry, service: &'a Resolved<'a>) -> impl Iterator<Item = &'a Facts> {
-    let is_instance =
-        |(facts, above): &(&Arc<Facts>, Ancestry)| matches!(identity(facts, above, service), Identity::Instance(_));
+    let is_instance = |(facts, above): &(&Arc<Facts>, Ancestry)| {
+        matches!(identity(facts, above, &[], service), Identity::Instance(_))
+    };
     ancestry.with_ancestries().filter(is_instance).map(|(facts, _)| &**facts)
 }
 

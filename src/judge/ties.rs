@@ -1,7 +1,7 @@
 //! Decide whether two processes belong to one instance. Pure; `instance` has the tests.
 
 use super::Judged;
-use crate::model::{Facts, Identity, Liveness, Record, Script, Seen, Service};
+use crate::model::{Evidence, Facts, Identity, Liveness, Record, Script, Seen, Service};
 
 /// What the ties depend on beside the two processes.
 pub(crate) struct Ties<'a> {
@@ -27,6 +27,24 @@ impl Ties<'_> {
     /// The parent of an instance is another part of it, and not some supervisor that uses the same runtime.
     pub(crate) fn is_launcher(&self, parent: &Judged, child: &Judged) -> bool {
         self.same_instance(parent, child) && (is_script_known(parent) || is_child_fork(child, parent))
+            || self.is_launcher_of_a_lock(parent, child)
+    }
+
+    /// A launcher whose title hides its script, and that has no lock: the gateway that it started has it. Any other
+    /// title acquits it.
+    fn is_launcher_of_a_lock(&self, parent: &Judged, child: &Judged) -> bool {
+        let (a, b) = (&parent.process.facts, &child.process.facts);
+        let has_lock = matches!(child.judgement.identity, Identity::Instance(Evidence::Lock(_)));
+        let is_titled = a.script == Script::Hidden && a.lock.is_none() && self.service.is_titled(a);
+        let alike = a.file().is_some() && a.file() == b.file() && a.session == b.session && a.uid == b.uid;
+        let may_end = may_be_ended(parent) && !matches!(parent.judgement.liveness, Liveness::Live(_));
+        child.judgement.verdict.is_stale()
+            && has_lock
+            && is_titled
+            && alike
+            && may_end
+            && a.run == b.run
+            && a.shares_cgroup(b)
     }
 
     /// The child of a member belongs to its tree.

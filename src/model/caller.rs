@@ -41,6 +41,11 @@ impl Caller {
         self.of_current_run && self.unit.as_ref() == Some(unit)
     }
 
+    /// Whether this is the caller, or one of its ancestors.
+    pub(crate) fn is_above_or_self(&self, pid: u32) -> bool {
+        pid == self.id.pid || self.ancestors.contains(&pid)
+    }
+
     /// Whether the process did not start before the asking server: it is newer, not stale. Two starts in the same tick
     /// have no order, so such a process counts as newer.
     pub(crate) const fn is_newer(&self, facts: &Facts) -> bool {

@@ -17,6 +17,7 @@
 //! | relatives | the processes that may belong to a base: above it, below it, or of its run |
 //! | member | a relative that belongs to a base, and is ended with it |
 //! | lineage | the service's own executable or a script of its package, as a process executes it |
+//! | lock | a file that the service writes its pid into, and keeps open as long as it lives |
 //! | marker | a variable that the service manager writes into the service's environment |
 //! | instance key | a variable that tells one instance of the service from another: a profile, a state folder |
 //! | run | one activation of a systemd unit, named by its INVOCATION_ID |
@@ -50,10 +51,13 @@ mod caller;
 mod error;
 mod escape;
 mod exec_mark;
+mod lock;
+mod openclaw;
 mod outcome;
 mod policy;
 mod port;
 mod process;
+mod progress;
 mod report;
 pub(crate) mod runtime;
 mod service;
@@ -68,15 +72,17 @@ pub(crate) use caller::Caller;
 pub use error::Error;
 pub use escape::escape;
 pub(crate) use exec_mark::ExecMark;
+pub use lock::Lock;
+pub(crate) use lock::{LockName, StateFolder};
 pub use outcome::{Outcome, WhyHeld, WhySurvived, WhyUnseen};
 pub(crate) use policy::Ends;
 pub use policy::{Also, Policy};
 pub use port::{Listener, PortSpec, PortSpecError};
 pub(crate) use process::Charge;
 pub use process::{Ancestry, Environ, Exe, Facts, FileId, Process, ProcessId, Script, Seen};
+pub use progress::{Observer, Progress};
 pub use report::{
-    Asker, Connections, Ending, Fate, Memory, Observer, PortReport, ProcessReport, Progress, Report, Role, Sent,
-    SweepReport,
+    Asker, Connections, Ending, Fate, Memory, PortReport, ProcessReport, Report, Rival, Role, Sent, SweepReport,
 };
 pub use runtime::Runtime;
 pub(crate) use service::Executable;

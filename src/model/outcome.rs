@@ -59,4 +59,6 @@ pub enum WhySurvived {
     StillThere,
     /// Each ended process left another holder behind.
     Unsettled,
+    /// The observer stopped the wait ([`clear_observed`](crate::clear_observed)).
+    Stopped,
 }

@@ -47,7 +47,8 @@ pub enum Also {
     /// Each of them takes two file descriptors while it is ended. If RLIMIT_NOFILE (getrlimit(2)) is too low for all,
     /// the others are spared.
     Tree,
-    /// Processes that ended runs of the service left behind anywhere, whether or not they hold a port. They are ended
+    /// Processes that ended runs of the service left behind anywhere, whether or not they hold a port, and a stale
+    /// instance that uses the caller's state folder ([`Report::rival`](crate::Report::rival)). They are ended
     /// even if all ports are free. [`Report::swept`](crate::Report::swept) lists them.
     ///
     /// [`bind`](crate::bind) refuses such a policy with [`InvalidInput`](std::io::ErrorKind::InvalidInput).

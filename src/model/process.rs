@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Cgroup, ExecMark, Record, Unit};
+use super::{Cgroup, ExecMark, Lock, Record, Unit};
 
 /// A process. Its start time tells it from every earlier and later process with the same pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -130,6 +130,10 @@ pub struct Facts {
     pub cgroup: Seen<Cgroup>,
     /// The script it runs.
     pub script: Script,
+    /// The service's lock that it holds itself. It is looked for only where the script does not show what it runs.
+    pub lock: Option<Lock>,
+    /// The service's pid file that names it.
+    pub pid_file: Option<PathBuf>,
     /// systemd's record of its unit.
     pub record: Record,
     /// The caller may send it a signal.
@@ -225,6 +229,8 @@ pub struct Process {
     pub facts: Facts,
     /// The inodes of the listeners that it holds.
     pub inodes: Vec<u64>,
+    /// The ports of those listeners.
+    pub ports: Vec<u16>,
     /// Its parent, grandparent and so on.
     pub ancestry: Ancestry,
 }

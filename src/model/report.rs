@@ -13,6 +13,19 @@ pub struct Report {
     pub ports: Vec<PortReport>,
     /// The processes that ended runs of the service left behind, if the policy sweeps.
     pub swept: Option<SweepReport>,
+    /// A living instance that uses the caller's state folder, and serves none of the ports. The service refuses to start
+    /// beside it.
+    pub rival: Option<Rival>,
+}
+
+/// An instance that uses the caller's state folder.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Rival {
+    /// The process.
+    pub process: ProcessReport,
+    /// The port that its lock names.
+    pub port: Option<u16>,
 }
 
 impl Report {
@@ -135,8 +148,10 @@ pub enum Role {
     Worker,
     /// The instance started it.
     Offspring,
-    /// An ended run left it behind.
+    /// An ended run left it behind, or it uses the caller's state folder and is swept for that.
     Leftover,
+    /// It uses the caller's state folder.
+    Rival,
 }
 
 /// What a process was sent, and what became of it.
@@ -161,6 +176,13 @@ impl Ending {
             Fate::Ended(after) | Fate::EndedByItself(after) => Some(after),
             _ => None,
         }
+    }
+
+    /// SIGKILL followed before it had ended by the signal that asked it: it may have been draining.
+    #[must_use]
+    pub fn was_cut_off(&self) -> bool {
+        let mut signals = self.signals.iter().map(|sent| sent.signal);
+        signals.next().is_some_and(|first| first != Signal::KILL) && signals.any(|signal| signal == Signal::KILL)
     }
 }
 
@@ -237,21 +259,4 @@ pub struct Memory {
     pub bytes: u64,
     /// At least one of them counts with its Rss.
     pub resident: bool,
-}
-
-/// A function that receives the progress of a wait.
-pub type Observer<'o> = &'o mut dyn FnMut(&Progress);
-
-/// The progress of a wait.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Progress {
-    /// The pids of the processes that have not ended yet.
-    pub pids: Vec<u32>,
-    /// Time since the first signal.
-    pub elapsed: Duration,
-    /// Time until `then` follows.
-    pub left: Duration,
-    /// The signal that follows; `None`: the wait ends.
-    pub then: Option<Signal>,
 }

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::{Environ, FileId, Runtime};
+use super::{Environ, Facts, FileId, LockName, Runtime, Script, StateFolder};
 
 /// A variable that the service manager writes into the environment of the service.
 ///
@@ -77,6 +77,11 @@ pub struct Service {
     pub(crate) runtimes: Vec<Runtime>,
     pub(crate) packages: Vec<String>,
     pub(crate) subcommand: Option<OsString>,
+    pub(crate) locks: Vec<LockName>,
+    pub(crate) state: Option<StateFolder>,
+    pub(crate) pid_files: Vec<PathBuf>,
+    /// The titles that its processes give themselves. Empty: they may have any.
+    pub(crate) titles: Vec<String>,
     /// Options before the subcommand whose value is the next argument.
     pub(crate) value_options: Vec<OsString>,
     pub(crate) offspring: Vec<OffspringSign>,
@@ -102,57 +107,16 @@ impl Service {
             runtimes: Vec::new(),
             packages: Vec::new(),
             subcommand: None,
+            locks: Vec::new(),
+            state: None,
+            pid_files: Vec::new(),
+            titles: Vec::new(),
             value_options: Vec::new(),
             offspring: Vec::new(),
             instance_keys: Vec::new(),
             instance_options: Vec::new(),
             option_keys: Vec::new(),
         }
-    }
-
-    /// The OpenClaw gateway, and the same product under its older names (clawdbot, moltbot).
-    pub fn openclaw() -> Self {
-        // moltbot kept the variables of clawdbot and changed their value.
-        let brands =
-            [("OPENCLAW", "openclaw"), ("CLAWDBOT", "clawdbot"), ("CLAWDBOT", "moltbot"), ("MOLTBOT", "moltbot")];
-        let mut service = Self::new("openclaw")
-            .runtime(Runtime::Name("node".to_owned()))
-            .runtime(Runtime::Name("nodejs".to_owned()))
-            .runtime(Runtime::Name("bun".to_owned()))
-            .package("openclaw")
-            .package("clawdbot")
-            .package("moltbot")
-            .subcommand("gateway");
-        service.markers = brands
-            .iter()
-            .map(|(prefix, brand)| {
-                vec![
-                    Marker::new(format!("{prefix}_SERVICE_MARKER"), *brand),
-                    Marker::new(format!("{prefix}_SERVICE_KIND"), "gateway"),
-                ]
-            })
-            .collect();
-        for prefix in ["OPENCLAW", "CLAWDBOT", "MOLTBOT"] {
-            service.offspring.push(OffspringSign::Set(format!("{prefix}_SHELL").into()));
-            service.offspring.push(OffspringSign::OtherPid(format!("{prefix}_GATEWAY_SERVICE_PID").into()));
-            service.instance_keys.push(format!("{prefix}_PROFILE").into());
-            service.instance_keys.push(format!("{prefix}_STATE_DIR").into());
-        }
-        service.value_options = ["--profile", "--log-level", "--container"].map(OsString::from).to_vec();
-        service.instance_options = vec![
-            InstanceOption { name: "--profile".into(), stands_for: None },
-            InstanceOption { name: "--dev".into(), stands_for: Some("dev".into()) },
-        ];
-        service.option_keys = [("openclaw", "OPENCLAW"), ("clawdbot", "CLAWDBOT"), ("moltbot", "CLAWDBOT")]
-            .map(|(package, prefix)| (package.to_owned(), format!("{prefix}_PROFILE").into()))
-            .to_vec();
-        service
-    }
-
-    /// The service that this crate knows under the name. `openclaw` is the only one so far.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        (name == "openclaw").then(Self::openclaw)
     }
 
     /// The service's name, for people.
@@ -196,6 +160,13 @@ impl Service {
     /// if a [`runtime`](Self::runtime) of the service runs the script.
     pub fn package(mut self, name: impl Into<String>) -> Self {
         self.packages.push(name.into());
+        self
+    }
+
+    /// Adds a file in which the service writes its pid: its first word. It identifies an instance if the file is not
+    /// older than the process, and belongs to the user of the process or to root.
+    pub fn pid_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.pid_files.push(path.into());
         self
     }
 
@@ -257,6 +228,37 @@ impl Service {
             OffspringSign::OtherPid(key) => environ.get(key)?.to_str()?.parse().ok(),
             OffspringSign::Set(_) => None,
         })
+    }
+
+    /// The service may run in it, and only its lock can show that: its script is hidden, or lies in no package.
+    pub(crate) fn may_lock(&self, facts: &Facts) -> bool {
+        let is_untold = matches!(facts.script, Script::Hidden | Script::At { package: None, .. });
+        !self.locks.is_empty() && is_untold && facts.exe.value().is_some_and(|exe| self.runtime_of(&exe.path).is_some())
+    }
+
+    /// The instance key that a state folder shows, and its value: `.openclaw-work` is the folder of the profile `work`.
+    pub(crate) fn profile_of(&self, state_dir: &Path) -> Option<(OsString, OsString)> {
+        let folder = state_dir.file_name()?.to_str()?;
+        self.option_keys.iter().find_map(|(package, key)| {
+            let name = folder.strip_prefix('.')?.strip_prefix(package.as_str())?.strip_prefix('-')?;
+            Some((key.clone(), name.into()))
+        })
+    }
+
+    /// The process has a title that the service's processes give themselves.
+    pub(crate) fn is_titled(&self, facts: &Facts) -> bool {
+        let title = facts.argv.value().and_then(|argv| argv.first()).and_then(|title| title.to_str());
+        title.is_some_and(|title| self.titles.iter().any(|own| title.trim_end() == own))
+    }
+
+    /// The process calls itself by a name that no process of the service has. The name of its runtime is no name of its
+    /// own: pm2 gives a script the title `node /path/of/it`.
+    pub(crate) fn is_named_otherwise(&self, facts: &Facts) -> bool {
+        let Some(title) = facts.argv.value().and_then(|argv| argv.first()) else { return false };
+        let first =
+            title.as_encoded_bytes().split(|b| *b == b' ').next().and_then(|word| std::str::from_utf8(word).ok());
+        let is_runtime = first.is_some_and(|word| self.runtime_of(Path::new(word)).is_some());
+        !self.titles.is_empty() && !title.is_empty() && !is_runtime && !self.is_titled(facts)
     }
 
     pub(crate) fn runtime_of(&self, exe: &Path) -> Option<&Runtime> {

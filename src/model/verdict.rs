@@ -1,5 +1,7 @@
 //! What was decided about a process, and everything that led to it.
 
+use std::path::PathBuf;
+
 use super::{ProcessId, Unit};
 
 /// What a process is to the service, and why.
@@ -27,7 +29,10 @@ impl Identity {
 
     /// Its own executable or script shows that it is an instance, without a marker or a parent.
     pub(crate) const fn is_by_own_lineage(&self) -> bool {
-        matches!(self, Self::Instance(Evidence::Executable | Evidence::Package(_)))
+        matches!(
+            self,
+            Self::Instance(Evidence::Executable | Evidence::Package(_) | Evidence::Lock(_) | Evidence::PidFile(_))
+        )
     }
 }
 
@@ -39,7 +44,12 @@ pub enum Evidence {
     Executable,
     /// Its script lies in the service's package.
     Package(String),
-    /// It carries the marker and runs the same executable as this ancestor, which is an instance.
+    /// It holds the service's own lock, which names its pid and its start.
+    Lock(PathBuf),
+    /// The service's pid file names it.
+    PidFile(PathBuf),
+    /// It belongs to this ancestor, which is an instance: it carries the marker and runs the same executable, or the
+    /// ancestor has the lock or the pid file, and it was forked from there or runs the same package.
     WorkerOf(u32),
     /// It carries the marker and runs the service's runtime. No other script is known.
     MarkedRuntime,
@@ -57,6 +67,8 @@ pub enum Trace {
     OtherPackage(String),
     /// It carries the marker, but runs another subcommand of the service's own package.
     OtherCommand,
+    /// It carries the marker, but has a title that no process of the service has.
+    OtherTitle,
     /// It carries the marker, but runs code or a module instead of a script.
     InlineCode,
     /// It carries the marker, but is in another cgroup than this ancestor, which is an instance.

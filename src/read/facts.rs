@@ -12,7 +12,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::pinned::Pinned;
 use super::proc::{Miss, read, read_exe, seen};
 use super::script::Runs;
-use super::{charge, descriptors, parse, pidfd, run};
+use super::{charge, descriptors, lock, parse, pidfd, run};
 use crate::model::supervisors;
 use crate::model::{Cgroup, Environ, Error, Exe, ExecMark, Facts, ProcessId, Record, Script, Seen, Service};
 
@@ -60,6 +60,8 @@ fn read_facts(pinned: &Pinned, stat: &Stat, service: &Service) -> Result<Option<
         run: program.run,
         cgroup: seen(read(root, "cgroup", pid))?.and_then(|bytes| parse::cgroup(bytes).map(Cgroup::new)),
         script: program.script,
+        lock: None,
+        pid_file: None,
         record: Record::None,
         signalable: false,
         mark: ExecMark::default(),
@@ -70,9 +72,26 @@ fn read_facts(pinned: &Pinned, stat: &Stat, service: &Service) -> Result<Option<
         charge: None,
     };
     facts.charge = charge::charge(pinned, &facts)?;
+    let inner_pid = status.value().and_then(|status| parse::status_inner_pid(status));
+    add_own_files(&mut facts, pinned, inner_pid, service)?;
     // Read it after the environment: systemd writes the record before the run's first process starts.
     facts.record = record(&facts, service);
     Ok(Some(facts))
+}
+
+/// Adds what the service's own files say of the process: its lock, and its pid file.
+fn add_own_files(facts: &mut Facts, pinned: &Pinned, inner_pid: Option<u32>, service: &Service) -> Result<(), Error> {
+    facts.pid_file = lock::pid_file(facts, service);
+    let Some(inner_pid) = inner_pid.filter(|_| service.may_lock(facts)) else { return Ok(()) };
+    facts.lock = lock::lock(pinned, facts, inner_pid, service)?;
+    // A title has overwritten the argument that names the profile. The lock names its folder.
+    let profile = facts.lock.as_ref().and_then(|lock| service.profile_of(lock.state_dir.as_deref()?));
+    if let (Seen::Value(environ), Some((key, value))) = (&mut facts.environ, profile)
+        && service.instance_of(environ).iter().all(Option::is_none)
+    {
+        environ.set(key, value);
+    }
+    Ok(())
 }
 
 /// What a process executes, its arguments and its environment.

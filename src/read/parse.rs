@@ -42,6 +42,19 @@ pub(crate) fn status_nested(bytes: &[u8]) -> Option<bool> {
     Some(status_numbers(bytes, b"NSpid:")?.count() > 1)
 }
 
+/// The pid of the process in its own pid namespace: the last number of NSpid in /proc/PID/status.
+pub(crate) fn status_inner_pid(bytes: &[u8]) -> Option<u32> {
+    status_numbers(bytes, b"NSpid:")?.last()?
+}
+
+/// Whether /proc/PID/fdinfo/N shows a descriptor that was opened for writing: its flags, in octal (proc_pid_fdinfo(5)).
+pub(crate) fn opened_for_writing(fdinfo: &[u8]) -> bool {
+    let flags = fdinfo.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"flags:"));
+    let flags = flags.and_then(|flags| u32::from_str_radix(std::str::from_utf8(flags).ok()?.trim(), 8).ok());
+    // O_WRONLY is 1, and O_RDWR is 2 (open(2)).
+    flags.is_some_and(|flags| matches!(flags & 3, 1 | 2))
+}
+
 /// Pss of /proc/PID/smaps_rollup, in bytes (proc_pid_smaps(5); kernel 4.14 and later).
 pub(crate) fn pss(bytes: &[u8]) -> Option<u64> {
     let line = bytes.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"Pss:"))?;
@@ -100,6 +113,22 @@ pub(crate) fn run(value: &OsStr) -> Option<&str> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_descriptor_that_was_opened_for_writing() {
+        let table: [(&[u8], bool); 6] = [
+            (b"pos:\t0\nflags:\t02100001\nmnt_id:\t29\n", true),
+            (b"pos:\t0\nflags:\t0100002\n", true),
+            (b"pos:\t0\nflags:\t0100000\n", false),
+            (b"pos:\t0\nflags:\t0100003\n", false),
+            (b"flags:\t9\n", false),
+            (b"", false),
+        ];
+        for (bytes, writing) in table {
+            assert_eq!(opened_for_writing(bytes), writing);
+        }
+        assert_eq!(status_inner_pid(b"Name:\tx\nNSpid:\t4242\t17\n"), Some(17));
+    }
 
     #[test]
     fn arguments() {

@@ -140,7 +140,7 @@ impl<'a> Look<'a> {
             return Ok(());
         };
         let ancestry = self.lines.ancestry(&facts, self.service)?;
-        self.found.push(Process { facts, inodes: Vec::new(), ancestry });
+        self.found.push(Process { facts, inodes: Vec::new(), ports: Vec::new(), ancestry });
         Ok(())
     }
 }

@@ -68,7 +68,11 @@ fn read(specs: &[PortSpec], service: &Service, mut lines: Lines) -> Result<Look,
         };
         let ancestry = lines.ancestry(&facts, service)?;
         pins.add(facts.id, pinned);
-        world.holders.push(Rc::new(Process { facts, inodes: held, ancestry }));
+        let is_held = |listener: &&Listener| held.contains(&listener.inode);
+        let mut ports: Vec<u16> = world.listeners.iter().filter(is_held).map(|one| one.local.port()).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        world.holders.push(Rc::new(Process { facts, inodes: held, ports, ancestry }));
     }
     if world.settled {
         world.settled = !has_closed(&inodes, &world, specs)?;

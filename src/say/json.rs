@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::words;
-use crate::model::{Facts, Fate, Marker, Memory, PortReport, ProcessReport, Report, Supervisor, SweepReport, escape};
+use crate::model::{
+    Facts, Fate, Marker, Memory, PortReport, ProcessReport, Report, Rival, Supervisor, SweepReport, escape,
+};
 
 /// Grows when a field changes its meaning or is removed. New fields do not count.
 const SCHEMA: u32 = 1;
@@ -19,6 +21,7 @@ impl Report {
             "exit": self.exit_status(),
             "ports": self.ports.iter().map(port).collect::<Vec<_>>(),
             "swept": self.swept.as_ref().map(swept),
+            "rival": self.rival.as_ref().map(rival),
         })
         .to_string()
     }
@@ -59,6 +62,10 @@ fn swept(report: &SweepReport) -> Value {
     })
 }
 
+fn rival(rival: &Rival) -> Value {
+    json!({ "sentence": rival.sentence(), "port": rival.port, "process": process(&rival.process) })
+}
+
 fn memory(memory: &Memory) -> Value {
     json!({ "processes": memory.processes, "bytes": memory.bytes, "resident": memory.resident })
 }
@@ -94,20 +101,25 @@ fn process(report: &ProcessReport) -> Value {
         "liveness": words::liveness(&report.judgement.liveness),
         "verdict": verdict,
         "rule": rule,
-        "supervisor": report.supervisor().map(|supervisor| json!({
-            "kind": words::supervisor(supervisor),
-            "pid": if let Supervisor::Program(supervised) = supervisor { Some(supervised.supervisor.pid) } else { None },
-            "entry": report.entry(),
-            "stop": report.stop_command(),
-        })),
+        "supervisor": report.supervisor().map(|supervisor| looked_after(report, supervisor)),
         "reason": report.reason(),
         "signals": report.ending.signals.iter().map(|sent| json!({
             "signal": sent.signal.name(),
             "after_ms": millis(sent.after),
         })).collect::<Vec<_>>(),
+        "cut_off": report.ending.was_cut_off(),
         "outcome": words::fate(report.ending.fate),
         "state": state,
         "ms": report.ending.ended_after().map(millis),
+    })
+}
+
+fn looked_after(report: &ProcessReport, supervisor: &Supervisor) -> Value {
+    json!({
+        "kind": words::supervisor(supervisor),
+        "pid": if let Supervisor::Program(supervised) = supervisor { Some(supervised.supervisor.pid) } else { None },
+        "entry": report.entry(),
+        "stop": report.stop_command(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Why a process was judged as it was, in words.
 
 use crate::model::{
-    Evidence, Identity, Liveness, ProcessReport, Protection, Supervised, Supervisor, Trace, Verdict, Why, WhyNot,
+    Evidence, Identity, Liveness, ProcessReport, Protection, Role, Supervised, Supervisor, Trace, Verdict, Why, WhyNot,
     escape,
 };
 
@@ -18,6 +18,7 @@ impl ProcessReport {
                 Why::Live => format!("live, but live ones were to be ended; {evidence}"),
                 Why::Offspring => format!("nobody looks after it, and offspring was to be ended; {evidence}"),
                 Why::Tree if is_instance => format!("part of an instance that is ended; {evidence}"),
+                Why::Tree if self.role == Role::Launcher => "it started an instance that is ended".to_owned(),
                 Why::Tree => "started by an instance that is ended".to_owned(),
                 Why::AnyOwner => "not the service's, but any owner was to be ended".to_owned(),
             },
@@ -110,9 +111,13 @@ fn evidence(identity: &Identity) -> String {
         Identity::Instance(evidence) => match evidence {
             Evidence::Executable => "it executes the service's own executable".to_owned(),
             Evidence::Package(name) => format!("its script lies in package {}", escape(name.as_bytes())),
-            Evidence::WorkerOf(pid) => {
-                format!("it carries the marker and runs what its ancestor {pid}, an instance, runs")
+            Evidence::Lock(path) => {
+                format!("it holds the service's lock {}", escape(path.as_os_str().as_encoded_bytes()))
             }
+            Evidence::PidFile(path) => {
+                format!("the pid file {} names it", escape(path.as_os_str().as_encoded_bytes()))
+            }
+            Evidence::WorkerOf(pid) => format!("it belongs to its ancestor {pid}, which is an instance"),
             Evidence::MarkedRuntime => "it carries the marker and runs the service's runtime".to_owned(),
         },
         Identity::Offspring(trace) => match trace {
@@ -124,6 +129,7 @@ fn evidence(identity: &Identity) -> String {
                 format!("it carries the marker but its script lies in package {}", escape(name.as_bytes()))
             }
             Trace::OtherCommand => "it carries the marker but runs another subcommand".to_owned(),
+            Trace::OtherTitle => "it carries the marker but has a title that no gateway has".to_owned(),
             Trace::InlineCode => "it carries the marker but runs no script".to_owned(),
             Trace::Scope => "it carries the marker, and was started in a scope of its own".to_owned(),
             Trace::OtherCgroup(pid) => {

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::model::{
-    Blind, Error, Facts, Fate, Liveness, Memory, Outcome, PortReport, ProcessId, ProcessReport, Supervised, Supervisor,
-    SweepReport, Unit, Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
+    Blind, Error, Facts, Fate, Liveness, Memory, Outcome, PortReport, ProcessId, ProcessReport, Rival, Supervised,
+    Supervisor, SweepReport, Unit, Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
 };
 
 /// A sentence names no more holders than these.
@@ -62,17 +62,29 @@ impl PortReport {
                 let remaining = remaining(&self.remainder, "it still there");
                 format!("still held: {survivors} signalled and still there{remaining}")
             }
+            Ok(Outcome::Survived(WhySurvived::Stopped)) => self.stopped(),
             Ok(Outcome::Respawned) => self.respawned(),
         }
     }
 
     fn cleared(&self) -> String {
         let ended = processes(count(self.processes(), has_ended));
+        let cut_off = cut_off(self.processes());
         let let_go = if self.holders.iter().any(has_survived) { "let go of it and " } else { "" };
         let survivors = also(count(self.processes(), has_survived), &format!("{let_go}still there"));
         let remaining = remaining(&self.remainder, "it still there");
         let again = self.may_return();
-        format!("cleared, {ended} ended{survivors}; a bind proves it{remaining}{again}")
+        format!("cleared, {ended} ended{cut_off}{survivors}; a bind proves it{remaining}{again}")
+    }
+
+    /// What was asked may be draining, and goes on.
+    fn stopped(&self) -> String {
+        let is_asked = |process: &ProcessReport| has_survived(process) && !process.ending.signals.is_empty();
+        let asked = match count(self.processes(), is_asked) {
+            0 => String::new(),
+            n => format!("; {} signalled and still there, draining perhaps", processes(n)),
+        };
+        format!("still held: the wait was stopped{asked}; nobody is signalled any more")
     }
 
     fn held(&self, why: WhyHeld) -> String {
@@ -176,7 +188,18 @@ impl SweepReport {
         };
         let (swept, done) = if untouched == 0 { (ended, "ended") } else { (untouched, "would be ended") };
         let remaining = remaining(&self.remainder, "them still there");
-        format!("{}{runs} {done}{others}, with {}{remaining}", processes(swept), self.memory)
+        let cut_off = cut_off(&self.processes);
+        format!("{}{runs} {done}{cut_off}{others}, with {}{remaining}", processes(swept), self.memory)
+    }
+}
+
+impl Rival {
+    /// What it keeps from starting, in one sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let port = self.port.map(|port| format!(" on port {port}")).unwrap_or_default();
+        let rival = named(&self.process.process.facts);
+        format!("{rival} uses the same state folder{port}: the next start would fail with status 78")
     }
 }
 
@@ -216,6 +239,16 @@ const fn has_survived(process: &ProcessReport) -> bool {
 
 fn count<'a>(processes: impl IntoIterator<Item = &'a ProcessReport>, is: fn(&ProcessReport) -> bool) -> usize {
     processes.into_iter().filter(|process| is(process)).count()
+}
+
+/// `, cut off by SIGKILL`, `, 2 of them cut off by SIGKILL`.
+fn cut_off<'a>(processes: impl IntoIterator<Item = &'a ProcessReport>) -> String {
+    let ended: Vec<&ProcessReport> = processes.into_iter().filter(|process| has_ended(process)).collect();
+    match ended.iter().filter(|process| process.ending.was_cut_off()).count() {
+        0 => String::new(),
+        n if n == ended.len() => ", cut off by SIGKILL".to_owned(),
+        n => format!(", {n} of them cut off by SIGKILL"),
+    }
 }
 
 /// `node (pid 7)`.

@@ -50,6 +50,7 @@ pub(super) const fn role(role: Role) -> &'static str {
         Role::Worker => "worker",
         Role::Offspring => "offspring",
         Role::Leftover => "leftover",
+        Role::Rival => "rival",
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(d02_a_server_that_needs_a_while_finishes),
         case!(d02_the_grace_is_an_option),
+        case!(d02_a_drain_that_is_cut_off_is_said_to_be),
         case!(d03_a_process_that_ignores_the_signal_is_killed),
         case!(d03_a_busy_loop_is_killed),
         case!(d03_no_grace_kills_at_once),
@@ -60,6 +61,40 @@ fn d02_the_grace_is_an_option() {
     let killed = sent_after(&run, gateway.pid(), "SIGKILL");
     let grace = Duration::from_millis(300);
     assert!(killed >= grace && killed < grace + SLACK, "{run}");
+    bystander.answers();
+}
+
+fn d02_a_drain_that_is_cut_off_is_said_to_be() {
+    let bystander = Bystander::start();
+    let draining = || Fixture::gateway().on_term(OnTerm::Drain(60_000));
+    let (openclaw, other) = ("; --grace 330s waits longer", "; a longer --grace waits longer");
+    let package = ["--package", "openclaw", "--grace", "300ms"];
+    // The options, and the advice: only of its own service does the program know how long that may drain.
+    for (more, advice) in [(&["--grace", "300ms"][..], openclaw), (&package, other)] {
+        let gateway = draining().start();
+        let run = portclear(&[&["18789"], more].concat());
+        gateway.has_ended();
+        let said = format!("cleared, 1 process ended, cut off by SIGKILL; a bind proves it{advice}\n");
+        assert!(run.status == 0 && run.stdout.ends_with(&said), "{run}");
+        assert!(run.stdout.contains(" ms: cut off, perhaps while draining\n"), "{run}");
+    }
+    // A process that was asked by SIGKILL, or has ended in time, was not cut off.
+    let quick = || Fixture::gateway().on_term(OnTerm::Drain(100));
+    type Row<'a> = (&'a dyn Fn() -> Builder, &'a [&'a str], bool);
+    let table: [Row<'_>; 3] = [
+        (&draining, &["--grace", "300ms"], true),
+        (&quick, &["--grace", "9s"], false),
+        (&draining, &["--signal", "KILL"], false),
+    ];
+    for (server, more, is_cut_off) in table {
+        let gateway = server().start();
+        let run = portclear_json(more);
+        gateway.has_ended();
+        assert_eq!(run.process(gateway.pid())["cut_off"], is_cut_off, "{run}");
+        assert_eq!(sentence(&run).contains("cut off by SIGKILL"), is_cut_off, "{run}");
+        // The library's sentence names no option of the program.
+        assert!(!sentence(&run).contains("--grace"), "{run}");
+    }
     bystander.answers();
 }
 

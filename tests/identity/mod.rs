@@ -7,6 +7,7 @@ mod files_gone;
 mod foreign;
 mod names;
 mod offspring;
+mod pid_files;
 mod scripts;
 mod services;
 mod untrusted;
@@ -22,6 +23,7 @@ pub(crate) fn cases() -> Vec<Case> {
         services::cases(),
         by_hand::cases(),
         scripts::cases(),
+        pid_files::cases(),
         untrusted::cases(),
     ];
     files.into_iter().flatten().collect()

@@ -10,7 +10,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(b01_an_innocent_node_is_left_alone_and_named, Needs::Node),
         case!(b01_a_gateway_is_ended_whatever_its_name_is),
         case!(b02_a_titled_node_is_known_by_its_marker, Needs::Node),
-        case!(b02_hostile_names_and_titles_hide_no_gateway),
+        case!(b02_hostile_names_hide_no_gateway_and_another_title_acquits),
     ]
 }
 
@@ -91,14 +91,16 @@ fn b02_a_titled_node_is_known_by_its_marker() {
     assert_eq!(unmarked.signals(), [""; 0]);
 }
 
-fn b02_hostile_names_and_titles_hide_no_gateway() {
+fn b02_hostile_names_hide_no_gateway_and_another_title_acquits() {
     let bystander = Bystander::start();
-    let names: [(&[u8], &[u8]); 3] = [
-        (b"openclaw-gateway", b"openclaw-gateway"),
-        (b"foo) Z 1 1 (\n\xff", b"openclaw gateway\n\x1b[2J\xff"),
-        (b"", b""),
+    // A title that no gateway gives itself acquits, whatever it is.
+    let names: [(&[u8], &[u8], bool); 4] = [
+        (b"openclaw-gateway", b"openclaw-gateway", true),
+        (b"foo) Z 1 1 (\n\xff", b"clawdbot", true),
+        (b"foo) Z 1 1 (\n\xff", b"openclaw gateway\n\x1b[2J\xff", false),
+        (b"", b"", true),
     ];
-    for (comm, title) in names {
+    for (comm, title, is_found) in names {
         let gateway = Fixture::gateway().start();
         gateway.set_comm(comm);
         gateway.set_title(title);
@@ -106,7 +108,12 @@ fn b02_hostile_names_and_titles_hide_no_gateway() {
         assert_eq!(proc_file(&gateway, "comm"), [cut, b"\n"].concat());
         assert!(proc_file(&gateway, "cmdline").starts_with(&[title, b"\0\0\0\0"].concat()));
         let run = portclear(&JSON);
-        instances_ended(&run, &[gateway.process()]);
+        if is_found {
+            instances_ended(&run, &[gateway.process()]);
+        } else {
+            spared(&run, 3, gateway.pid(), "offspring");
+            untouched(&gateway);
+        }
         let said = holder(&run, gateway.process()).to_string();
         // JSON escapes with one backslash. portclear's own escapes stand in the text, where JSON doubles their
         // backslash.

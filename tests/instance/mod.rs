@@ -8,6 +8,7 @@ pub(crate) mod many;
 mod orphans;
 mod process_groups;
 mod random;
+pub(crate) mod rival;
 mod several_ports;
 mod spared;
 mod tree;
@@ -21,6 +22,7 @@ pub(crate) fn cases() -> Vec<Case> {
         forwarding::cases(),
         workers::cases(),
         several_ports::cases(),
+        rival::cases(),
         above::cases(),
         tree::cases(),
         process_groups::cases(),

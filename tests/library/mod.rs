@@ -8,6 +8,7 @@ mod outside;
 mod races;
 mod refused;
 mod same_answers;
+mod stopped;
 
 use std::process::ExitCode;
 
@@ -15,11 +16,18 @@ use crate::support::*;
 
 /// Runs this program as one of the servers that tests start, if it was started as one.
 pub(crate) fn server() -> Option<ExitCode> {
-    same_answers::server().or_else(bind_server::server)
+    same_answers::server().or_else(stopped::server).or_else(bind_server::server)
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    let files =
-        [same_answers::cases(), bind::cases(), refused::cases(), races::cases(), outside::cases(), examples::cases()];
+    let files = [
+        same_answers::cases(),
+        bind::cases(),
+        refused::cases(),
+        races::cases(),
+        outside::cases(),
+        examples::cases(),
+        stopped::cases(),
+    ];
     files.into_iter().flatten().collect()
 }

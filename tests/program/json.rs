@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::instance::rival::{lock_of, state};
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -40,6 +41,7 @@ fn fields(prefix: &str, value: &Value, found: &mut Vec<(String, Value)>) {
                 // The page lists the fields of a process and of memory once. They hold wherever one stands.
                 let alike = match path.as_str() {
                     "ports[].members" | "swept.processes" => "ports[].holders",
+                    "rival.process" => "ports[].holders[]",
                     "swept.memory" | "swept.remainder" => "ports[].remainder",
                     _ => &path,
                 };
@@ -105,7 +107,10 @@ fn documents() -> Vec<Run> {
         assert!(spared.is_alive());
     }
     worker.has_ended();
-    runs.into()
+    let rival = Fixture::gateway_on("127.0.0.1:1009").start();
+    let folder = state(&lock_of(&rival));
+    let beside = Portclear::new(&["1001", "--json"]).env("OPENCLAW_STATE_DIR", folder.path()).run();
+    runs.into_iter().chain([beside]).collect()
 }
 
 fn the_fields_are_those_of_the_documentation() {

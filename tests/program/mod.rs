@@ -2,6 +2,7 @@
 //! line, and no secret is shown. A free port costs one bind and not a word.
 
 mod arguments;
+mod ctrl_c;
 mod dry_run;
 mod free_port;
 mod hostile;
@@ -25,6 +26,7 @@ pub(crate) fn cases() -> Vec<Case> {
         lines::cases(),
         statuses::cases(),
         terminal::cases(),
+        ctrl_c::cases(),
         streams::cases(),
         hostile::cases(),
         too_deep::cases(),

@@ -48,7 +48,8 @@ fn g02_every_failure_has_its_status_and_sentence() {
     expect(5, "still held: 1 process signalled and still there", &run);
     stubborn.answers();
     assert_eq!(stubborn.signals(), ["TERM"]);
-    expect(0, "cleared, 1 process ended; a bind proves it", &portclear(&["18789", "--grace", "0s"]));
+    let killed = portclear(&["18789", "--grace", "0s"]);
+    expect(0, "cleared, 1 process ended, cut off by SIGKILL; a bind proves it", &killed);
     stubborn.has_ended();
 }
 

@@ -117,25 +117,28 @@ fn live(stderr: &str) -> Vec<&str> {
 
 fn the_live_line_comes_and_goes() {
     let bystander = Bystander::start();
-    for (line, then) in [(&["--grace", "1s"][..], true), (&["--grace", "1s", "--no-kill"], false)] {
+    for (line, then) in [(&["--grace", "1500ms"][..], true), (&["--grace", "1500ms", "--no-kill"], false)] {
         let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
         let run = Portclear::new(&[&["18789"], line].concat()).on_terminal(Terminal::Both);
         assert_eq!(run.status, if then { 0 } else { 5 }, "{run}");
         let shown = live(&run.stderr);
         let then = if then { ", then SIGKILL" } else { "" };
-        let waiting = format!("waiting for {}, 1 s of 1 s left{then}", gateway.pid());
+        let waiting = format!(
+            "\x1b[?7lnode (pid {}) was asked to end and may be draining: 2 s left{then}; Ctrl-C stops waiting\x1b[?7h",
+            gateway.pid()
+        );
         // The first and the last write is an erasure.
         assert_eq!((shown.first(), shown.last()), (Some(&""), Some(&"")), "{run}");
         assert!(shown[1..shown.len() - 1].len() >= 2, "{run}");
         assert_eq!(shown[1], waiting, "{run}");
-        assert!(!run.stderr.contains('\n') && !run.stdout.contains("waiting"), "{run}");
+        assert!(!run.stderr.contains('\n') && !run.stdout.contains("Ctrl-C"), "{run}");
     }
     // First there are many targets, and then one that goes at once.
     let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
     let forks: Vec<Proc> = (0..6).map(|_| gateway.fork()).collect();
     let run = Portclear::new(&["18789", "--grace", "1s"]).on_terminal(Terminal::Stderr);
     assert_eq!(run.status, 0, "{run}");
-    assert!(live(&run.stderr)[1].contains(" and 2 more, "), "{run}");
+    assert!(live(&run.stderr)[1].contains(" may be draining (and 6 more): "), "{run}");
     forks.iter().for_each(Proc::has_ended);
     let gateway = Fixture::gateway().start();
     let run = Portclear::new(&["18789"]).on_terminal(Terminal::Both);
@@ -162,7 +165,7 @@ fn no_live_line_where_standard_error_is_no_terminal() {
             None => program.run(),
         };
         assert_eq!((run.status, &run.stderr[..]), (0, ""), "{way:?}: {run}");
-        assert!(!run.stdout.contains("waiting"), "{way:?}: {run}");
+        assert!(!run.stdout.contains("Ctrl-C"), "{way:?}: {run}");
         assert_eq!(run.stdout.is_empty(), way == ["-q"], "{way:?}: {run}");
         gateway.has_ended();
     }

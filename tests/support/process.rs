@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use procfs::process::{Process, Stat};
+use procfs::process::{Process, Stat, Status};
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 
 use super::wait::{DEADLINE, readable, tick_after, until};
@@ -85,6 +85,11 @@ impl Proc {
 
     pub(crate) fn stat(&self) -> Stat {
         self.try_stat().unwrap_or_else(|| panic!("process {} is gone", self.pid))
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let process = Process::new(self.pid.try_into().unwrap()).and_then(|process| process.status());
+        process.unwrap_or_else(|error| panic!("process {}: {error}", self.pid))
     }
 
     pub(crate) fn parent(&self) -> u32 {

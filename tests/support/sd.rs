@@ -129,7 +129,8 @@ impl Sd {
         self.named_exactly(&format!("{}-{name}", self.prefix))
     }
 
-    pub(super) fn named_exactly(&self, name: &str) -> Unit<'_> {
+    /// A unit of a name that says something to the program.
+    pub(crate) fn named_exactly(&self, name: &str) -> Unit<'_> {
         self.units.borrow_mut().push(name.to_owned());
         Unit { sd: self, name: name.to_owned() }
     }

@@ -10,7 +10,8 @@ pub(crate) fn cases() -> Vec<Case> {
         b13_the_drop_in_works,
         b13_the_drop_in_of_a_templates_instance_works,
         b13_the_drop_in_of_a_program_in_a_strange_place_works,
-        b13_it_warns_of_what_stands_against_it
+        b13_it_warns_of_what_stands_against_it,
+        b13_the_drop_in_shortens_no_stop
     ];
     cases.extend([
         case!(b13_the_drop_in_says_all),
@@ -37,8 +38,8 @@ fn b13_the_drop_in_says_all() {
     assert_eq!(run.stderr, "");
     let path = fs::canonicalize(crate::support::run::PROGRAM).unwrap();
     let hook = format!("\nExecStartPre={} 18789\n", path.display());
-    let wanted = ["openclaw-gateway.service", "\n[Service]\n", "\nKillMode=mixed\n", "\nTimeoutStopSec=", &hook];
-    for wanted in wanted.into_iter().chain(["\nSuccessExitStatus=0 143\n"]) {
+    let wanted = ["openclaw-gateway.service", "\n[Service]\n", "\nKillMode=mixed\n", "\nTimeoutStopSec=330\n", &hook];
+    for wanted in wanted.into_iter().chain(["\nSuccessExitStatus=143\n"]) {
         assert!(text.contains(wanted), "{wanted}: {text}");
     }
     // A comment above each setting says what that is for.
@@ -123,9 +124,10 @@ fn b13_the_drop_in_of_a_templates_instance_works(sd: &Sd) {
     unit.start();
     leftover.has_ended();
     assert_ne!(sd.until_answers(port), 0);
-    // Nothing stands against the drop-in any more.
-    let run = sd.portclear(&["unit", "--unit", unit.name(), &port.to_string()]);
-    assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{run}");
+    // Nothing stands against the drop-in any more. Whoever prints it again, for an edit, gets the whole of it.
+    let again = sd.portclear(&["unit", "--unit", unit.name(), &port.to_string()]);
+    assert_eq!((again.status, again.stderr.as_str()), (0, ""), "{again}");
+    assert_eq!(again.stdout, run.stdout);
     bystander.answers();
 }
 
@@ -177,15 +179,19 @@ fn b13_a_program_that_no_unit_can_start_is_refused() {
     }
 }
 
-const KILL_MODE: &str = "KillMode=process";
+const KILL_MODE: &str = "it is loaded with KillMode=process";
+
+const KEPT: &str = "KillMode=mixed is kept";
 
 const TIMEOUT: &str = "TimeoutStartSec=";
 
 #[track_caller]
 fn warns(run: &Run, of: &[&str]) {
     assert_eq!(run.status, 0, "{run}");
-    // Warnings are for people. What is to be installed is on standard output.
-    assert!(run.stdout.contains("\nKillMode=mixed\n") && !run.stdout.contains("loaded with"), "{run}");
+    // What is to be installed is on standard output. It says what is kept, too, but nobody is warned there.
+    assert_eq!(run.stdout.contains("\nKillMode=mixed\n"), !of.contains(&KEPT), "{run}");
+    assert_eq!(run.stdout.contains(&format!("\n# {KEPT}: ")), of.contains(&KEPT), "{run}");
+    assert!(!run.stdout.contains("loaded with"), "{run}");
     let lines: Vec<&str> = run.stderr.lines().collect();
     assert_eq!(lines.len(), of.len(), "{of:?}: {run}");
     for (line, of) in lines.iter().zip(of) {
@@ -196,16 +202,16 @@ fn warns(run: &Run, of: &[&str]) {
 fn b13_it_warns_of_what_stands_against_it(sd: &Sd) {
     let unit = sd.unit("gw.service", "[Service]\nExecStart=/bin/true\nKillMode=mixed\n");
     let ask = |more: &[&str]| sd.portclear(&[&["unit", "--unit", unit.name()], more, &["18789"]].concat());
-    warns(&ask(&[]), &[]);
+    warns(&ask(&[]), &[KEPT]);
     unit.write("[Service]\nExecStart=/bin/true\nKillMode=process\nTimeoutStartSec=5\n");
     warns(&ask(&[]), &[KILL_MODE, TIMEOUT]);
     // Five seconds are enough for a grace of three and for the two of SIGKILL, and for no more.
     warns(&ask(&["--grace", "3s"]), &[KILL_MODE]);
     warns(&ask(&["--grace", "3001ms"]), &[KILL_MODE, TIMEOUT]);
     unit.drop_in("50-a.conf", "[Service]\nKillMode=mixed\n");
-    warns(&ask(&[]), &[TIMEOUT]);
+    warns(&ask(&[]), &[KEPT, TIMEOUT]);
     unit.drop_in("60-b.conf", "[Service]\nTimeoutStartSec=infinity\n");
-    warns(&ask(&[]), &[]);
+    warns(&ask(&[]), &[KEPT]);
     unit.drop_in("70-c.conf", "[Service]\nKillMode=process\nTimeoutStartSec=1500ms\n");
     warns(&ask(&[]), &[KILL_MODE, TIMEOUT]);
     // systemd itself has loaded these values.
@@ -239,4 +245,55 @@ fn b13_the_callers_own_folders_are_read() {
     warns(&ask("web.service", &[]), &[]);
     warns(&ask("web.service", &["XDG_DATA_HOME"]), &[KILL_MODE, TIMEOUT]);
     warns(&ask("web.service", &["XDG_DATA_HOME", "XDG_RUNTIME_DIR"]), &[KILL_MODE]);
+}
+
+/// What systemd itself has loaded.
+fn stop_of(unit: &Unit<'_>) -> [String; 3] {
+    ["TimeoutStopUSec", "KillMode", "SuccessExitStatus"].map(|property| unit.show(property))
+}
+
+fn b13_the_drop_in_shortens_no_stop(sd: &Sd) {
+    // The manager's own.
+    let default = sd.unit("default.service", "[Service]\nExecStart=/bin/true\n").show("TimeoutStopUSec");
+    let drain = "5min 30s";
+    let whole = "KillMode=mixed\nTimeoutStopSec=330\nSuccessExitStatus=0 143";
+    // Whether it is a gateway's unit; its settings; what is loaded with the drop-in.
+    let table: [(bool, &str, [&str; 3]); 10] = [
+        (true, whole, [drain, "mixed", "0 143"]),
+        (true, "", [drain, "mixed", "143"]),
+        (true, "KillMode=process\nTimeoutStopSec=30", [drain, "mixed", "143"]),
+        (true, "TimeoutStopSec=10min\nSuccessExitStatus=75", ["10min", "mixed", "75 143"]),
+        (true, "TimeoutStopSec=infinity\nKillMode=control-group", ["infinity", "control-group", "143"]),
+        (true, "TimeoutStopSec=600\nTimeoutStopSec=", ["10min", "mixed", "143"]),
+        (false, "TimeoutStopSec=330", [drain, "mixed", "143"]),
+        (false, "TimeoutSec=20\nKillMode=mixed\nKillMode=", ["20s", "mixed", "143"]),
+        (false, "", [&default, "mixed", "143"]),
+        (false, "SuccessExitStatus=143\nSuccessExitStatus=", [&default, "mixed", "143"]),
+    ];
+    for (at, (is_gateway, settings, expected)) in table.into_iter().enumerate() {
+        let name = sd.named(&format!("{at}.service")).name().to_owned();
+        let name = if is_gateway { format!("openclaw-gateway-{name}") } else { name };
+        let unit = sd.named_exactly(&name);
+        unit.write(&format!("[Service]\nExecStart=/bin/true\n{settings}\n"));
+        let before = stop_of(&unit);
+        let run = sd.portclear(&["unit", "--unit", unit.name(), "18789"]);
+        assert_eq!(run.status, 0, "{run}");
+        unit.drop_in("override.conf", &run.stdout);
+        // systemd says that it ignores an empty value.
+        if !settings.ends_with('=') {
+            verify(sd, &unit);
+        }
+        assert_eq!(stop_of(&unit), expected, "{settings:?}, before {before:?}: {run}");
+        // Its own values are named where they stay.
+        let is_kept = settings.contains("TimeoutStopSec=330") && before[0] == expected[0];
+        assert_eq!(run.stderr.contains("TimeoutStopSec=330 is kept: no stop gets shorter"), is_kept, "{run}");
+        // The earlier drop-in has done harm: it shortened what the unit has of its own.
+        if settings == whole {
+            unit.drop_in("override.conf", "[Service]\nExecStartPre=/usr/bin/portclear 18789\nTimeoutStopSec=30\n");
+            assert_eq!(unit.show("TimeoutStopUSec"), "30s");
+            let run = sd.portclear(&["unit", "--unit", unit.name(), "18789"]);
+            unit.drop_in("override.conf", &run.stdout);
+            assert_eq!(stop_of(&unit), expected, "{run}");
+        }
+    }
 }

@@ -32,9 +32,18 @@ fn left_behind<'a>(sd: &'a Sd, name: &str, on_term: OnTerm, hook: &str) -> (Unit
 fn g01_the_journal_has_a_line_per_event(sd: &Sd) {
     let bystander = sd.bystander();
     // what the server does on SIGTERM, the hook, its exit status, what each of its lines contains, their priority
-    let table: [(_, _, &str, &[&str], u8); 4] = [
+    let cut_off = ": cut off, perhaps while draining; a longer --grace waits longer, and the unit needs a TimeoutStartSec \
+                   that is longer still";
+    let table: [(_, _, &str, &[&str], u8); 5] = [
         (OnTerm::Exit, "ExecStartPre=PROGRAM --color auto PORT", "0", &[": cleared of "], 5),
-        (OnTerm::Ignore, "ExecStartPre=PROGRAM --verbose --grace 100ms PORT", "0", &[", SIGKILL after "], 5),
+        (
+            OnTerm::Ignore,
+            "ExecStartPre=PROGRAM --verbose --grace 100ms PORT",
+            "0",
+            &["; --grace 330s waits longer, and the unit needs TimeoutStartSec=332"],
+            5,
+        ),
+        (OnTerm::Drain(60_000), "ExecStartPre=PROGRAM --grace 100ms --package x PORT", "0", &[cut_off], 5),
         (OnTerm::Ignore, "ExecStartPre=PROGRAM --no-kill --grace 100ms PORT", "5", &[": stale: ", "still there"], 3),
         (OnTerm::Exit, "ExecStartPre=PROGRAM PORT\nRestrictAddressFamilies=AF_UNIX", "1", &["could not find out: "], 3),
     ];

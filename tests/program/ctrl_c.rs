@@ -1,0 +1,141 @@
+//! Ctrl-C on a terminal stops the wait, and kills nobody.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use crate::support::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        case!(d02_ctrl_c_leaves_what_drains),
+        case!(d02_ctrl_c_is_heard_without_a_line),
+        case!(d02_where_interrupts_are_ignored_ctrl_c_changes_nothing),
+        case!(d02_after_the_wait_ctrl_c_ends_the_program),
+        case!(d02_before_the_first_signal_nothing_is_blocked),
+        case!(d02_without_a_terminal_an_interrupt_ends_the_program),
+    ]
+}
+
+/// What the live line says as long as the gateway has time.
+const DRAINING: &str = "was asked to end and may be draining";
+
+/// What a person takes for at once. The program asks ten times a second whether to go on.
+const AT_ONCE: Duration = Duration::from_millis(250);
+
+fn d02_ctrl_c_leaves_what_drains() {
+    let bystander = Bystander::start();
+    let gateway = Fixture::gateway().on_term(OnTerm::Drain(60_000)).start();
+    let (run, took) = Portclear::new(&["18789"]).interrupted(Terminal::Both, DRAINING);
+    println!("d02: ended {took:?} after Ctrl-C");
+    assert_eq!(run.status, 5, "{run}");
+    assert!(took < AT_ONCE + SLACK, "{took:?}: {run}");
+    let sentence = "still held: the wait was stopped; 1 process signalled and still there, draining perhaps; \
+                    nobody is signalled any more";
+    assert!(run.stdout.contains(sentence), "{run}");
+    assert!(run.stdout.contains(&format!(" (pid {})\n", gateway.pid())), "{run}");
+    assert!(run.stdout.contains(" SIGTERM after ") && run.stdout.contains(", still there (state "), "{run}");
+    assert!(!run.stdout.contains("SIGKILL") && !run.stdout.contains("--grace"), "{run}");
+    // The line is gone.
+    assert!(run.stderr.ends_with("\r\x1b[K") && !run.stderr.contains('\n'), "{run}");
+    gateway.answers();
+    assert_eq!(gateway.signals(), ["TERM"]);
+    bystander.answers();
+}
+
+/// The program on a terminal that nobody reads, in the middle of its wait.
+struct Waiting {
+    running: Running,
+    gateway: Fixture,
+    _terminal: OwnedFd,
+}
+
+impl Waiting {
+    fn start(program: Portclear, gateway: Builder) -> Self {
+        let gateway = gateway.start();
+        let (terminal, stderr) = terminal();
+        let running = program.stderr(stderr).spawn();
+        until("asked", || gateway.signals() == ["TERM"]);
+        Self { running, gateway, _terminal: terminal }
+    }
+
+    fn blocks_interrupts(&self) -> bool {
+        let status = self.running.process().status();
+        status.sigblk & 1 << (Signal::SIGINT as u64 - 1) != 0
+    }
+}
+
+fn draining() -> Builder {
+    Fixture::gateway().on_term(OnTerm::Drain(60_000))
+}
+
+fn d02_ctrl_c_is_heard_without_a_line() {
+    let bystander = Bystander::start();
+    for (way, said) in [("--json", "\"status\":\"survived\""), ("-q", "")] {
+        let waiting = Waiting::start(Portclear::new(&["18789", way]), draining());
+        until("it listens to Ctrl-C", || waiting.blocks_interrupts());
+        waiting.running.process().signal(Signal::SIGINT);
+        let run = waiting.running.finish();
+        assert_eq!(run.status, 5, "{run}");
+        assert!(run.stdout.contains(said) && run.stdout.is_empty() == said.is_empty(), "{run}");
+        waiting.gateway.answers();
+        assert_eq!(waiting.gateway.signals(), ["TERM"]);
+    }
+    bystander.answers();
+}
+
+/// A shell starts a job in the background so, if it has no job control.
+fn d02_where_interrupts_are_ignored_ctrl_c_changes_nothing() {
+    let bystander = Bystander::start();
+    let program = Portclear::new(&["18789"]).through(&["/bin/sh", "-c", r#"trap "" INT; exec "$0" "$@""#]);
+    let waiting = Waiting::start(program, Fixture::gateway().on_term(OnTerm::Drain(1500)));
+    assert!(!waiting.blocks_interrupts());
+    waiting.running.process().signal(Signal::SIGINT);
+    let run = waiting.running.finish();
+    assert_eq!(run.status, 0, "{run}");
+    assert_eq!(waiting.gateway.status().code(), Some(0));
+    bystander.answers();
+}
+
+fn d02_after_the_wait_ctrl_c_ends_the_program() {
+    let bystander = Bystander::start();
+    let session = Fixture::silent().marked(false).package("session").start();
+    let gateway = Fixture::gateway().on_term(OnTerm::Drain(500)).start_below(&session);
+    let (_terminal, stderr) = terminal();
+    // The port is watched: the session may start the gateway again.
+    let running = Portclear::new(&["18789", "--settle", "60s"]).stderr(stderr).spawn();
+    gateway.has_ended();
+    until("nothing is blocked", || running.process().status().sigblk == 0);
+    running.process().signal(Signal::SIGINT);
+    let run = running.finish();
+    assert_eq!(run.status, 128 + libc::SIGINT, "{run}");
+    assert!(session.is_alive());
+    bystander.answers();
+}
+
+fn d02_before_the_first_signal_nothing_is_blocked() {
+    let bystander = Bystander::start();
+    let gateway = Fixture::gateway().on_term(OnTerm::Drain(300)).start();
+    let (_terminal, stderr) = terminal();
+    let (run, calls) = Portclear::new(&["18789"]).stderr(stderr).traced().record();
+    assert_eq!(run.status, 0, "{run}");
+    gateway.has_ended();
+    let first = |call: libc::c_long| calls.iter().position(|one| one.number == call).expect("such a call");
+    assert!(first(libc::SYS_pidfd_send_signal) < first(libc::SYS_rt_sigprocmask), "{calls:?}");
+    bystander.answers();
+}
+
+/// A hook, or a job of cron: systemd sends SIGTERM, a script perhaps SIGINT.
+fn d02_without_a_terminal_an_interrupt_ends_the_program() {
+    let bystander = Bystander::start();
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let gateway = draining().start();
+        let running = Portclear::new(&["18789"]).spawn();
+        until("asked", || gateway.signals() == ["TERM"]);
+        running.process().signal(signal);
+        let run = running.finish();
+        assert_eq!((run.status, &run.stdout[..]), (128 + signal as i32, ""), "{run}");
+        gateway.answers();
+        assert_eq!(gateway.signals(), ["TERM"]);
+    }
+    bystander.answers();
+}
