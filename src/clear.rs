@@ -17,7 +17,7 @@ const ROUNDS: usize = 5;
 enum Then {
     /// The report is the result. The last look at the ports is the last step.
     Report,
-    /// The caller binds. Meanwhile somebody else might take the port, so nothing is counted or named.
+    /// The caller binds. Meanwhile somebody else might take the port, so nobody is watched, and only a failure is counted and named.
     Bind,
 }
 

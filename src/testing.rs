@@ -67,6 +67,7 @@ pub(crate) fn caller() -> Caller {
         parents: Vec::new(),
         ancestry_complete: true,
         blind: None,
+        init_is_hidden: false,
         unit: Some(Unit { name: "own.service".into(), manager: Manager::System }),
         container: None,
         of_current_run: true,

@@ -135,7 +135,7 @@ impl<'a> Answers<'a> {
     /// Watches the ports that may be taken again, and completes the report. `false`: a port is taken again, and another
     /// round tells by whom. The last look comes after all that takes time, so that no held port is called free.
     pub(crate) fn are_final(&mut self, asked: &Asked<'_>) -> Result<bool, Error> {
-        self.settle(&asked.caller)?;
+        self.settle(&asked.caller);
         if self.are_complete() {
             self.rival = self.find_rival(asked)?;
             self.complete();

@@ -150,9 +150,9 @@ impl Answer {
     /// A bind proves it free again, or the answer is open again.
     pub(super) fn look_again(&mut self) {
         match read::probe(&self.report.spec) {
-            // Whoever may not bind it has had another proof.
-            Ok(Probe::Free | Probe::Denied) => {}
+            Ok(Probe::Free) => {}
             Ok(Probe::Busy) => self.reopen(),
+            Ok(Probe::Denied) => self.close(Err(unproven(&self.report.spec))),
             Err(error) => self.close(Err(error)),
         }
     }

@@ -3,11 +3,14 @@
 //! A server that is started again needs 40 ms and more until it listens. So the bind that proves a port free comes too
 //! early to see it.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::{Answer, Answers};
 use crate::judge::starters::starters;
-use crate::model::{Caller, Error, Facts, Fate, Liveness, Outcome, PortReport, ProcessId, Supervisor};
+use crate::model::{
+    CENTURY, Caller, Error, Facts, Fate, Liveness, Outcome, PortReport, ProcessId, ProcessReport, Supervisor,
+};
 use crate::read::{self, PidFd, Pinned};
 
 /// A launcher ends a moment after the process that it waits for. Whoever is still there then may start it again.
@@ -18,90 +21,115 @@ const TURN: Duration = Duration::from_millis(10);
 
 impl Answers<'_> {
     /// Watches the cleared ports, all at once. Opens the answer of each that is taken again.
-    pub(crate) fn settle(&mut self, caller: &Caller) -> Result<(), Error> {
-        // A century is as good as for ever, and no clock overflows on it.
-        let settle = self.policy.settle.min(Duration::from_secs(100 * 365 * 86_400));
+    pub(crate) fn settle(&mut self, caller: &Caller) {
+        let settle = self.policy.settle.min(CENTURY);
         let start = Instant::now();
-        let asks = start + settle.min(LAUNCHERS_END);
         let is_cleared = |answer: &&mut Answer| matches!(answer.report.status, Ok(Outcome::Cleared));
         let mut watched: Vec<Watched<'_>> = Vec::new();
         for answer in self.ports.iter_mut().filter(is_cleared).take_while(|_| !settle.is_zero()) {
-            watched.push(Watched::new(answer, caller)?);
+            watched.extend(Watched::new(answer, caller));
         }
-        watched.retain(Watched::is_expected);
         // Several supervisors wait for a second before they start a process again.
-        let times = |one: &Watched<'_>| if one.was_live { 2 } else { 1 };
-        while let Some(times) = watched.iter().map(times).max()
-            && let end = start + times * settle
-            && Instant::now() < end
-        {
-            let is_time = Instant::now() >= asks;
-            if is_time {
-                for one in &mut watched {
-                    one.look(start)?;
-                }
-                watched.retain(|one| !one.taken);
+        let time = |one: &Watched<'_>| if one.is_supervised() { 2 * settle } else { settle };
+        let asks = start + settle.min(LAUNCHERS_END);
+        while let Some(time) = watched.iter().map(time).max() {
+            let (now, end) = (Instant::now(), start + time);
+            if now >= asks {
+                watched.retain_mut(|one| one.is_free(start));
             }
-            let turn = if is_time { end.min(Instant::now() + TURN) } else { asks };
-            wait(&mut watched, turn)?;
+            if now >= end {
+                break;
+            }
+            wait(&mut watched, if now < asks { asks } else { end.min(now + TURN) });
             watched.retain(Watched::is_expected);
         }
         watched.into_iter().for_each(|one| one.settled(start));
-        Ok(())
     }
 }
 
 /// A port that may be taken again.
 struct Watched<'a> {
     answer: &'a mut Answer,
-    /// The ancestors of the ended processes that are still there, nearest first.
-    starters: Vec<(ProcessId, Pinned)>,
-    /// A supervisor looked after an ended process, and is still there. It need not be an ancestor that can be seen.
-    was_live: bool,
-    taken: bool,
+    /// The processes that may start a holder again, and are still there: first a supervisor, then the ancestors of the
+    /// ended processes, nearest first.
+    starters: Vec<Starter>,
+    supervisors: BTreeSet<ProcessId>,
+    /// A unit's manager or a container's runtime looked after an ended process. It need not be a process that can be
+    /// seen.
+    by_manager: bool,
 }
 
 impl<'a> Watched<'a> {
-    fn new(answer: &'a mut Answer, caller: &Caller) -> Result<Self, Error> {
-        let report = &answer.report;
-        let ended = || report.processes().filter(|process| matches!(process.ending.fate, Fate::Ended(_)));
-        let mut was_live = false;
-        for process in ended() {
-            was_live |= match &process.judgement.liveness {
-                Liveness::Live(Supervisor::Program(by)) => Pinned::again(by.supervisor)?.is_some(),
-                Liveness::Live(Supervisor::Unit(_) | Supervisor::Container(_)) => true,
-                _ => false,
-            };
-        }
-        let mut found: Vec<(ProcessId, Pinned)> = Vec::new();
-        for id in ended().flat_map(|process| starters(&process.process, caller)).map(|facts| facts.id) {
-            if !found.iter().any(|(known, _)| *known == id)
-                && let Some(pinned) = Pinned::again(id)?
-            {
-                found.push((id, pinned));
+    /// `None`: nobody is there who starts its holder again. If that cannot be told, the answer is an error.
+    fn new(answer: &'a mut Answer, caller: &Caller) -> Option<Self> {
+        answer.report.starter = None;
+        let ended = || answer.report.processes().filter(|process| matches!(process.ending.fate, Fate::Ended(_)));
+        let supervisor = |process: &ProcessReport| match &process.judgement.liveness {
+            Liveness::Live(Supervisor::Program(by)) => Some(by.supervisor),
+            _ => None,
+        };
+        let supervisors: BTreeSet<ProcessId> = ended().filter_map(supervisor).collect();
+        let is_managed = |process: &ProcessReport| {
+            matches!(process.judgement.liveness, Liveness::Live(Supervisor::Unit(_) | Supervisor::Container(_)))
+        };
+        let by_manager = ended().any(is_managed);
+        let above = ended().flat_map(|process| starters(&process.process, caller)).map(|facts| facts.id);
+        let mut ids: Vec<ProcessId> = Vec::new();
+        for id in supervisors.iter().copied().chain(above) {
+            if !ids.contains(&id) {
+                ids.push(id);
             }
         }
-        Ok(Self { answer, starters: found, was_live, taken: false })
+        match pin(ids) {
+            Ok(starters) => Some(Self { answer, starters, supervisors, by_manager }).filter(Self::is_expected),
+            Err(error) => {
+                answer.close(Err(error));
+                None
+            }
+        }
     }
 
     const fn is_expected(&self) -> bool {
-        self.was_live || !self.starters.is_empty()
+        self.by_manager || !self.starters.is_empty()
     }
 
-    fn look(&mut self, start: Instant) -> Result<(), Error> {
-        self.taken = read::listens(&self.answer.report.spec)?;
-        if self.taken {
-            self.answer.settled(start, None);
-            self.answer.reopen();
+    fn is_supervised(&self) -> bool {
+        self.by_manager || self.starters.iter().any(|one| self.supervisors.contains(&one.id))
+    }
+
+    /// Nobody listens yet. If that cannot be told, the answer is an error.
+    fn is_free(&mut self, start: Instant) -> bool {
+        match read::listens(&self.answer.report.spec) {
+            Ok(false) => return true,
+            Ok(true) => {
+                self.answer.settled(start, None);
+                self.answer.reopen();
+            }
+            Err(error) => self.answer.close(Err(error)),
         }
-        Ok(())
+        false
     }
 
     /// Nobody has taken it so far.
     fn settled(self, start: Instant) {
-        let starter = self.starters.first().and_then(|(id, _)| ancestor(&self.answer.report, *id));
+        let starter = self.starters.first().and_then(|one| ancestor(&self.answer.report, one.id));
         self.answer.settled(start, starter);
     }
+}
+
+/// A process that may start an ended one again.
+struct Starter {
+    id: ProcessId,
+    pinned: Pinned,
+}
+
+/// Those of the processes that have not ended.
+fn pin(ids: Vec<ProcessId>) -> Result<Vec<Starter>, Error> {
+    let mut alive = Vec::new();
+    for id in ids {
+        alive.extend(Pinned::again(id)?.map(|pinned| Starter { id, pinned }));
+    }
+    Ok(alive)
 }
 
 fn ancestor(report: &PortReport, id: ProcessId) -> Option<Facts> {
@@ -109,13 +137,14 @@ fn ancestor(report: &PortReport, id: ProcessId) -> Option<Facts> {
     above.find(|facts| facts.id == id).cloned()
 }
 
-/// Waits until a starter has ended, or the time is over. Forgets the starters that have ended.
-fn wait(watched: &mut [Watched<'_>], until: Instant) -> Result<(), Error> {
+/// Waits until a starter has ended, or the time is over. Forgets the starters that have ended. A wait that fails is over
+/// at once, and the next one comes a turn later: the watch has its end in any case.
+fn wait(watched: &mut [Watched<'_>], until: Instant) {
     let all = watched.iter().flat_map(|one| &one.starters);
-    let pidfds: Vec<(ProcessId, &PidFd)> = all.map(|(id, pinned)| (*id, pinned.pidfd())).collect();
-    let ended = read::wait(&pidfds, until.saturating_duration_since(Instant::now()))?;
+    let pidfds: Vec<(ProcessId, &PidFd)> = all.map(|one| (one.id, one.pinned.pidfd())).collect();
+    let left = until.saturating_duration_since(Instant::now());
+    let Ok(ended) = read::wait(&pidfds, left) else { return read::pause(left) };
     for one in watched {
-        one.starters.retain(|(id, _)| !ended.contains(id));
+        one.starters.retain(|starter| !ended.contains(&starter.id));
     }
-    Ok(())
 }

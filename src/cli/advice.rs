@@ -24,17 +24,10 @@ pub(crate) fn advice_of_sweep(swept: &SweepReport, openclaw: bool) -> String {
 }
 
 fn what_to_do(port: &PortReport) -> String {
-    let is_foreign = |holder: &ProcessReport| holder.judgement.verdict == Verdict::Spared(WhyNot::Foreign);
     let is_unprivileged = port.asker.as_ref().is_some_and(|asker| asker.uid != 0);
     let advice = match port.status {
         Ok(Outcome::Held(WhyHeld::Elsewhere(_))) => "; --tree ends all of it",
-        Ok(Outcome::Held(WhyHeld::Spared)) if port.holders.iter().any(is_foreign) => {
-            let mut foreign = port.holders.iter().filter(|holder| is_foreign(holder));
-            if let Some(stop) = foreign.find_map(ProcessReport::stop_command) {
-                return format!("; `{stop}` stops it");
-            }
-            "; --any-owner ends it all the same, --marker, --exe or --package say what your service looks like"
-        }
+        Ok(Outcome::Held(WhyHeld::Spared)) if port.holders.iter().any(is_foreign) => return about_foreign(port),
         Ok(Outcome::Unseen(WhyUnseen::NotPermitted(_) | WhyUnseen::Unread(_) | WhyUnseen::Hidden(_)))
             if is_unprivileged =>
         {
@@ -44,6 +37,25 @@ fn what_to_do(port: &PortReport) -> String {
         _ => "",
     };
     advice.to_owned()
+}
+
+/// Whoever looks after a foreign holder is asked to stop it. Only for another is there an option.
+fn about_foreign(port: &PortReport) -> String {
+    let mut live = port
+        .holders
+        .iter()
+        .filter(|holder| is_foreign(holder))
+        .filter(|holder| matches!(holder.judgement.liveness, Liveness::Live(_)));
+    let describe = "--marker, --exe or --package say what your service looks like";
+    match live.next().map(ProcessReport::stops) {
+        Some(Some(stops)) => format!("; {stops}"),
+        Some(None) => format!("; {describe}"),
+        None => format!("; --any-owner ends it all the same, {describe}"),
+    }
+}
+
+fn is_foreign(holder: &ProcessReport) -> bool {
+    holder.judgement.verdict == Verdict::Spared(WhyNot::Foreign)
 }
 
 /// The options that would end the remainder, too.

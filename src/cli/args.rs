@@ -40,7 +40,8 @@ pub(crate) struct Args {
     /// The signal to ask with
     #[arg(long, value_name = "NAME", default_value = "TERM", help_heading = "What to do")]
     signal: Signal,
-    /// How long to watch a cleared port, where a process is still there that may start its holder again; 0s never watches
+    /// How long to watch a cleared port, where a process is still there that may start its holder again (a known
+    /// supervisor: twice as long); 0s never watches
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration, help_heading = "What to do")]
     settle: Duration,
     /// Send no SIGKILL at the end of the grace

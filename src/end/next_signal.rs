@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::model::{Policy, Signal};
+use crate::model::{CENTURY, Policy, Signal};
 
 /// How long a process may take to end after SIGKILL: it may free much memory, or finish a slow write.
 pub(crate) const KILL_WAIT: Duration = Duration::from_secs(2);
@@ -19,8 +19,7 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn new(policy: &Policy) -> Self {
         let start = Instant::now();
-        // A century is as good as for ever, and no clock overflows on it.
-        let grace = policy.grace.min(Duration::from_secs(100 * 365 * 86_400));
+        let grace = policy.grace.min(CENTURY);
         let end = start + grace + if policy.kill { KILL_WAIT } else { Duration::ZERO };
         Self { start, half: start + grace / 2, grace: start + grace, end }
     }

@@ -71,6 +71,7 @@ impl<'a> Asked<'a> {
     pub(crate) fn judgement(&self, process: &Process) -> Judgement {
         let facts = &process.facts;
         let identity = identity(facts, &process.ancestry, &process.ports, &self.service);
+        let own_unit = facts.unit().is_some_and(|unit| self.caller.owns(unit));
         let liveness = match self.callers_instance(process) {
             Some(pid) => Liveness::Protected(Protection::SameInstance(pid)),
             None => {
@@ -79,28 +80,37 @@ impl<'a> Asked<'a> {
                 let by_lock = matches!(identity, Identity::Instance(Evidence::Lock(_)));
                 let by_lineage = identity.is_by_own_lineage() && !(by_lock && is_marked);
                 let told = liveness::liveness(process, &self.caller, &self.policy.protect, by_lineage);
-                self.with_supervisor(told, process, identity.is_instance())
+                // The caller's own unit is about to start, so what its ended runs left there goes, supervisors and all.
+                if told == Liveness::Leftover && own_unit {
+                    told
+                } else {
+                    self.with_supervisor(told, process, identity.is_instance())
+                }
             }
         };
         let situation = Situation {
             newer: self.is_newer(facts) && !self.has_inherited(process),
-            own_unit: facts.unit().is_some_and(|unit| self.caller.owns(unit)),
+            own_unit,
             other_instance: self.is_another_instance(facts),
         };
         let verdict = rules::decide(&identity, &liveness, situation, self.policy.ends);
         Judgement { identity, liveness, verdict }
     }
 
-    /// A living supervisor looks after its process, whatever systemd says of the unit that both are in. The caller's own
-    /// unit is about to start, so what its ended runs left there goes, supervisors and all.
+    /// A living supervisor looks after its process, whatever systemd says of the unit that both are in.
     fn with_supervisor(&self, told: Liveness, process: &Process, is_instance: bool) -> Liveness {
-        let own_unit = process.facts.unit().is_some_and(|unit| self.caller.owns(unit));
-        if told.is_final() || told == Liveness::Leftover && own_unit {
+        if told.is_final() {
             return told;
         }
+        if let Some(name) = supervision::holds_ports(&process.facts) {
+            return Liveness::Protected(Protection::Supervisor(name));
+        }
         let is_other = |facts: &Facts, above: &Ancestry| identity(facts, above, &[], &self.service).is_instance();
-        let supervised = supervision::supervised(process, is_instance, is_other);
-        supervised.map_or(told, |supervised| Liveness::Live(Supervisor::Program(supervised)))
+        match supervision::supervised(process, is_instance, is_other) {
+            Some(supervised) => Liveness::Live(Supervisor::Program(supervised)),
+            None if self.caller.init_is_hidden && process.topmost().ppid == 1 => Liveness::Unknown,
+            None => told,
+        }
     }
 
     /// The process is not older than the caller, or has changed since it was signalled.

@@ -1,6 +1,5 @@
 //! Find the processes that must never be ended. Pure.
 
-use super::supervision::holds_ports;
 use crate::model::{Caller, Process, Protection};
 
 /// Why the process is protected. `protect`: the pids that the policy names.
@@ -15,9 +14,6 @@ pub(crate) fn protection(process: &Process, caller: &Caller, protect: &[u32]) ->
     }
     if caller.ancestors.contains(&pid) {
         return Some(Protection::Ancestor);
-    }
-    if let Some(name) = holds_ports(&process.facts) {
-        return Some(Protection::Supervisor(name));
     }
     if let Some(named) = line().find(|pid| protect.contains(pid)) {
         return Some(Protection::Named(named));

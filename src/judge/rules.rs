@@ -23,7 +23,7 @@ pub(crate) fn decide(identity: &Identity, liveness: &Liveness, at: Situation, al
         (_, L::Leftover) if at.own_unit && !at.newer => Stale(Why::OwnUnit),
         (I::Foreign, L::Live(_) | L::Leftover | L::Unsupervised) if !also.any_owner => Spared(WhyNot::Foreign),
         (I::Foreign, L::Live(_) | L::Leftover | L::Unsupervised) if !at.newer => Stale(Why::AnyOwner),
-        (I::Instance(_), L::Live(_)) if also.live && !at.newer => Stale(Why::Live),
+        (I::Instance(_), L::Live(_)) if also.live && !at.newer && !at.other_instance => Stale(Why::Live),
         (_, L::Live(_)) => Spared(WhyNot::Live),
         (I::Unknown, _) | (_, L::Unknown) => Spared(WhyNot::Unknown),
         (_, L::Leftover | L::Unsupervised) if at.newer => Spared(WhyNot::Newer),

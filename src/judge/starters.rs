@@ -1,5 +1,6 @@
 //! Find the processes that may start an ended one again. Pure.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use crate::model::{Caller, Facts, Process};
@@ -8,25 +9,24 @@ use crate::model::{Caller, Facts, Process};
 const SHELLS: [&str; 8] = ["sh", "bash", "dash", "zsh", "ksh", "fish", "tcsh", "csh"];
 
 /// The ancestors that may start the process again, nearest first, up to the first that starts nothing again by itself.
-/// Whoever leads a session with a terminal was started for a person (by tmux, screen, sshd), and once.
 pub(crate) fn starters<'a>(process: &'a Process, caller: &Caller) -> impl Iterator<Item = &'a Arc<Facts>> {
-    let mut child = &process.facts;
-    process.ancestry.line.iter().take_while(move |parent| {
-        let goes_on = !leads_a_terminal(child) && may_start(parent, caller);
-        child = parent;
-        goes_on
-    })
+    process.ancestry.line.iter().take_while(|facts| may_start(facts, caller))
 }
 
 fn may_start(facts: &Facts, caller: &Caller) -> bool {
-    let pid = facts.id.pid;
-    let is_manager = pid == 1 || facts.cgroup.value().is_some_and(|cgroup| cgroup.is_of_a_user_manager());
-    let is_shell = SHELLS.iter().any(|shell| facts.program() == *shell);
-    !(is_manager || caller.ancestors.contains(&pid) || is_shell && leads_a_terminal(facts))
+    let is_manager = facts.id.pid == 1 || facts.cgroup.value().is_some_and(|cgroup| cgroup.is_of_a_user_manager());
+    !(is_manager || caller.ancestors.contains(&facts.id.pid) || is_a_persons_shell(facts))
 }
 
-fn leads_a_terminal(facts: &Facts) -> bool {
-    facts.terminal && facts.session == facts.id.pid
+/// A shell that leads a session with a terminal, and runs no script and no command line.
+fn is_a_persons_shell(facts: &Facts) -> bool {
+    let is_shell = SHELLS.iter().any(|shell| facts.program() == *shell);
+    let is_option = |arg: &OsString| {
+        let arg = arg.as_encoded_bytes();
+        arg.is_empty() || arg.starts_with(b"--") || arg.starts_with(b"-") && !arg.contains(&b'c')
+    };
+    let reads_terminal = || facts.argv.value().is_some_and(|argv| argv.iter().skip(1).all(is_option));
+    is_shell && facts.terminal && facts.session == facts.id.pid && reads_terminal()
 }
 
 #[cfg(test)]
@@ -40,16 +40,18 @@ mod tests {
         // A shell is `sh`, with its terminal; `loop` is a shell without one; `manager` is a user's.
         let parent = |(pid, what): &(u32, &str)| {
             let mut facts = facts(*pid, 10);
-            let path = if matches!(*what, "sh" | "loop" | "part") { "/bin/bash" } else { "/usr/bin/other" };
+            let path = if matches!(*what, "sh" | "loop" | "part" | "script") { "/bin/bash" } else { "/usr/bin/other" };
             facts.exe = Seen::Value(Exe { path: path.into(), replaced: false, file: file(1) });
-            facts.terminal = matches!(*what, "sh" | "part" | "other");
+            let script = if *what == "script" { &["bash", "-lc", "x"][..] } else { &["-bash", "-l"] };
+            facts.argv = Seen::Value(script.iter().map(Into::into).collect());
+            facts.terminal = matches!(*what, "sh" | "part" | "other" | "script");
             facts.session = if *what == "part" { 7 } else { *pid };
             let manager = "/user.slice/user-1000.slice/user@1000.service/init.scope";
             facts.cgroup = Seen::Value(Cgroup::new(if *what == "manager" { manager } else { "/" }));
             Arc::new(facts)
         };
         // Its parents, nearest first → those that may start it again. The caller descends from 400, 300 and 1.
-        let table: [(&[(u32, &str)], &[u32]); 9] = [
+        let table: [(&[(u32, &str)], &[u32]); 10] = [
             (&[(1, "init")], &[]),
             (&[(70, "manager"), (1, "init")], &[]),
             (&[(300, "loop"), (1, "init")], &[]),
@@ -57,7 +59,8 @@ mod tests {
             (&[(70, "loop"), (1, "init")], &[70]),
             (&[(71, "part"), (70, "sh"), (1, "init")], &[71]),
             (&[(72, "loop"), (71, "loop"), (300, "loop"), (70, "loop")], &[72, 71]),
-            (&[(72, "other"), (71, "loop"), (1, "init")], &[72]),
+            (&[(72, "other"), (71, "loop"), (1, "init")], &[72, 71]),
+            (&[(70, "script"), (1, "init")], &[70]),
             (&[], &[]),
         ];
         for (line, expected) in table {

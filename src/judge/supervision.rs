@@ -6,12 +6,12 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use crate::model::argv::{Argument, script, subcommand};
-use crate::model::runtime::is_version_of;
 use crate::model::supervisors::{Row, SUPERVISORS, ShownBy, Tie};
 use crate::model::{Ancestry, Facts, Process, Seen, Supervised};
 
 /// The supervisor of the process or of an ancestor, pair by pair from the process upwards. The supervised process has the
-/// session of `process`: what moved to a session of its own was meant to outlive. `is_instance`: of an ancestor.
+/// session of `process`: what moved to a session of its own was meant to outlive. `is_own`: the process is an instance.
+/// `is_instance`: whether an ancestor is one.
 pub(crate) fn supervised(
     process: &Process, is_own: bool, is_instance: impl Fn(&Facts, &Ancestry) -> bool,
 ) -> Option<Supervised> {
@@ -54,11 +54,10 @@ pub(crate) fn holds_ports(facts: &Facts) -> Option<&'static str> {
 }
 
 fn is_supervisor(row: &Row, facts: &Facts) -> bool {
-    let is_named = row.executables.iter().any(|name| is_version_of(facts.program(), name));
     // An ordinary user may not read the executable of root's supervisor. The arguments must do then.
     let is_hidden = facts.exe == Seen::Denied && !row.shown_by.is_empty();
     let is_shown = row.shown_by.is_empty() || row.shown_by.iter().any(|shown| is_shown_by(*shown, facts));
-    (is_named || is_hidden) && is_shown
+    (row.is_executed_by(facts) || is_hidden) && is_shown
 }
 
 fn is_shown_by(shown: ShownBy, facts: &Facts) -> bool {
@@ -73,6 +72,9 @@ fn is_shown_by(shown: ShownBy, facts: &Facts) -> bool {
         (ShownBy::Subcommand(end, word), Argument::At(path, args)) => {
             Path::new(path).ends_with(end) && subcommand(args, &[]) == Some(OsStr::new(word))
         }
+        (ShownBy::Module(name), _) => {
+            argv.windows(2).any(|pair| matches!(pair, [m, module] if m == "-m" && module == name))
+        }
         (ShownBy::Option(name), _) => argv.iter().any(|arg| is_option(arg, name)),
         (ShownBy::Script(_) | ShownBy::Subcommand(..), _) => false,
     }
@@ -86,12 +88,8 @@ fn is_option(arg: &OsStr, name: &str) -> bool {
 
 fn holds(tie: Tie, parent: &Facts, child: &Facts) -> bool {
     match tie {
+        Tie::Variable(_) | Tie::OwnSession | Tie::OwnGroup if parent.id.pid != 1 => true,
         Tie::Variable(key) => child.environ.value().is_none_or(|own| own.get(key).is_some()),
-        Tie::NewVariable(key) => match (&child.environ, &parent.environ) {
-            (Seen::Value(own), Seen::Value(above)) => own.get(key).is_some() && own.get(key) != above.get(key),
-            (Seen::Value(own), _) => own.get(key).is_some(),
-            (Seen::Denied | Seen::Gone, _) => true,
-        },
         Tie::OwnSession => child.session == child.id.pid,
         Tie::OwnGroup => child.group == child.id.pid && child.session == parent.session,
         Tie::Note(_) => match parent.charge.as_ref().map(|charge| &charge.pid) {
@@ -136,9 +134,9 @@ mod tests {
         facts
     }
 
-    /// pid 90, below its parents, nearest first: 80, 70 and so on.
-    fn of(line: &[&str]) -> Process {
-        let pids = (0..).map(|at| 90 - 10 * at);
+    /// pid 90, below its parents, nearest first: 80, 70 and so on; the last is `top`.
+    fn of(line: &[&str], top: u32) -> Process {
+        let pids = (0..).map(|at| if at + 1 == line.len() as u32 && at > 0 { top } else { 90 - 10 * at });
         let mut all = line.iter().zip(pids).map(|(text, pid)| one(pid, text));
         let holder = all.next().unwrap();
         process(holder, Ancestry { line: all.map(Arc::new).collect(), complete: true })
@@ -152,8 +150,12 @@ mod tests {
 
     /// The supervisor and its child.
     fn found(line: &[&str], instances: &[u32]) -> Option<(&'static str, u32, u32)> {
+        below(1, line, instances)
+    }
+
+    fn below(top: u32, line: &[&str], instances: &[u32]) -> Option<(&'static str, u32, u32)> {
         let is_instance = |facts: &Facts, _: &Ancestry| instances.contains(&facts.id.pid);
-        let found = supervised(&of(line), instances.contains(&90), is_instance)?;
+        let found = supervised(&of(line, top), instances.contains(&90), is_instance)?;
         Some((found.by, found.supervisor.pid, found.child.pid))
     }
 
@@ -161,7 +163,7 @@ mod tests {
     fn each_supervisor_is_told_by_all_of_its_row() {
         let runsv = "/usr/bin/runsv | runsv gw | notes:90";
         // The process and its parents → supervisor
-        let table: [(&[&str], Option<&str>); 39] = [
+        let table: [(&[&str], Option<&str>); 43] = [
             (&[APP, GOD], Some("pm2")),
             (&[APP, "/usr/bin/bun | PM2 v7.0.4: God Daemon (/root/.pm2)"], Some("pm2")),
             (&[APP, "/usr/bin/node | node /usr/bin/pm2-runtime start gw.js"], Some("pm2")),
@@ -173,11 +175,14 @@ mod tests {
             (&[APP, "/usr/bin/other | other thing | hidden"], None),
             (&["/usr/bin/node | node gw.js | pm_id=0 session:80", GOD], None),
             (&["/usr/bin/node | node gw.js | session:90", GOD], None),
-            (&[APP, "/usr/bin/node | PM2 v7.0.4: God | pm_id=0"], None),
+            (&[APP, "/usr/bin/node | PM2 v7.0.4: God | pm_id=0"], Some("pm2")),
             (&[APP, "/usr/bin/node | PM2 v7.0.4: God | zombie"], None),
             (&[APP, "/usr/bin/node | PM2 v7.0.4: God | young"], None),
             (&[PROGRAM, SUPERVISORD], Some("supervisord")),
+            (&[PROGRAM, "/usr/bin/python3.11 | python3 -u -m supervisor.supervisord -n"], Some("supervisord")),
+            (&[PROGRAM, "/usr/bin/python3.11 | python3 /x/supervisor/supervisord.py"], Some("supervisord")),
             (&[PROGRAM, "/usr/bin/python3.11 | python3 app.py"], None),
+            (&[PROGRAM, "/usr/bin/python3.11 | python3 app.py supervisor.supervisord"], None),
             (&["/usr/bin/node | node gw.js | SUPERVISOR_PROCESS_NAME=gw group:80", SUPERVISORD], None),
             (&["/usr/bin/node | node gw.js | group:90", SUPERVISORD], None),
             // setsid(1): an orphan that PID 1 has inherited.
@@ -206,6 +211,7 @@ mod tests {
                 Some("circus"),
             ),
             (&[PLAIN, "/usr/bin/python3 | python3 /usr/bin/circusd c"], None),
+            (&["/usr/bin/node | node gw.js | session:90", "/usr/bin/python3 | circusd"], Some("circus")),
             (&[PLAIN, "/usr/bin/node | node /x/forever/bin/monitor gw.js"], Some("forever")),
             (&[PLAIN, "/usr/bin/node | node /x/nodemon/bin/nodemon.js gw.js"], Some("nodemon")),
             (&[PLAIN, "/usr/bin/node | node /x/.bin/tsx watch gw.ts"], Some("tsx")),
@@ -216,12 +222,29 @@ mod tests {
             assert_eq!(found(line, &[]).map(|(by, ..)| by), expected, "{line:?}");
         }
         let watched = "/usr/bin/node | node gw.js | WATCH_REPORT_DEPENDENCIES=1";
-        assert_eq!(found(&[watched, "/usr/bin/node | node --watch gw.js"], &[]), Some(("node --watch", 80, 90)));
+        assert_eq!(found(&[watched, "/usr/bin/node | node --watch gw.js"], &[]), Some(("node --watch", 1, 90)));
         assert_eq!(
             found(&[watched, "/usr/bin/node | node --watch-path=lib gw.js"], &[]),
-            Some(("node --watch", 80, 90))
+            Some(("node --watch", 1, 90))
         );
         assert_eq!(found(&[watched, "/usr/bin/node | node gw.js"], &[]), None);
+    }
+
+    #[test]
+    fn a_supervisor_that_is_not_pid_1_has_started_each_of_its_children() {
+        let runsv = "/usr/bin/runsv | runsv gw | notes:91";
+        let table: [(&[&str], Option<&str>); 6] = [
+            (&[PLAIN, GOD], Some("pm2")),
+            (&[PLAIN, SUPERVISORD], Some("supervisord")),
+            (&[PLAIN, "/usr/bin/node | node --watch gw.js"], Some("node --watch")),
+            (&[PLAIN, "/usr/bin/python3 | python3 /usr/bin/circusd c"], Some("circus")),
+            // It starts others beside its service: what logs, and what follows its end.
+            (&[PLAIN, runsv], None),
+            (&[PLAIN, "/usr/bin/node | node app.js"], None),
+        ];
+        for (line, expected) in table {
+            assert_eq!(below(80, line, &[]).map(|(by, ..)| by), expected, "{line:?}");
+        }
     }
 
     #[test]

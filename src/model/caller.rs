@@ -21,6 +21,8 @@ pub(crate) struct Caller {
     pub(crate) ancestry_complete: bool,
     /// What keeps it from seeing other processes.
     pub(crate) blind: Option<Blind>,
+    /// PID 1 cannot be seen, and it is not systemd. It may be the init of a container, and look after its oldest child.
+    pub(crate) init_is_hidden: bool,
     /// The unit it runs in.
     pub(crate) unit: Option<Unit>,
     /// The container it runs in, as its cgroup says.

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::{Service, Signal};
 
+/// As good as for ever. No clock overflows on it.
+pub(crate) const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// What to look for, what may be ended, and how gently.
 ///
 /// ```

@@ -242,6 +242,11 @@ impl Process {
         self.facts.id
     }
 
+    /// The last of its line of parents that could be read, or the process itself.
+    pub(crate) fn topmost(&self) -> &Facts {
+        self.ancestry.parents().next_back().unwrap_or(&self.facts)
+    }
+
     pub(crate) fn holds_any_of(&self, inodes: &[u64]) -> bool {
         self.inodes.iter().any(|inode| inodes.contains(inode))
     }

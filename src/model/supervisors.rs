@@ -2,6 +2,9 @@
 
 use std::ffi::OsStr;
 
+use super::Facts;
+use super::runtime::is_version_of;
+
 /// How one supervisor is recognised, by a parent and its child. All of it must hold.
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -17,8 +20,8 @@ pub(crate) struct Row {
     /// The child's variables that the two templates below name.
     pub(crate) variables: &'static [&'static str],
     /// The name by which the supervisor knows the child. `{KEY}` is a variable of the child, `{child}` its pid, `{pid}`
-    /// the parent's pid, `{folder}` the parent's folder, and `{base}` the last part of its path. `{-c}` and `{-s}`
-    /// are supervisord's configuration, or else its socket. A part in brackets is left out where its value is not known.
+    /// the parent's pid, `{folder}` the parent's folder, and `{base}` the last part of its path. `{reach}` is what
+    /// leads supervisorctl to its supervisord.
     pub(crate) entry: &'static str,
     /// The command that stops the child for good, for a shell. Empty: there is none.
     pub(crate) stop: &'static str,
@@ -31,6 +34,8 @@ pub(crate) enum ShownBy {
     Script(&'static str),
     /// The same, with this subcommand.
     Subcommand(&'static str, &'static str),
+    /// It runs this module (`python -m`).
+    Module(&'static str),
     /// Its runtime has this option.
     Option(&'static str),
     /// Its title begins so.
@@ -38,13 +43,12 @@ pub(crate) enum ShownBy {
 }
 
 /// What ties a child to its supervisor. A supervisor that is PID 1 also inherits orphans, and an orphan keeps the
-/// variables of a supervised process. So neither the parent nor a variable is enough alone.
+/// variables of a supervised process. So neither the parent nor a variable is enough there. Any other parent has
+/// started each of its children itself: of it only a note is asked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Tie {
     /// The child has this variable.
     Variable(&'static str),
-    /// The child has this variable, and the parent does not have it with the same value.
-    NewVariable(&'static str),
     /// The child leads its session.
     OwnSession,
     /// The child leads its process group, in the session of its parent.
@@ -62,9 +66,13 @@ pub(crate) enum Note {
     S6,
     /// daemontools: `supervise/status`, the bytes 12 to 15 of 18, the lowest first.
     Daemontools,
-    /// The init of a container notes nothing. Its oldest child is the main process: with it the container ends.
+    /// The init of a container takes no notes, so the kernel's list of its children stands for one. The oldest of them is
+    /// the main process: with it the container ends.
     OldestChild,
 }
+
+/// The init of a container. It stops with its container alone.
+pub(crate) const CONTAINER_INIT: &str = "container-init";
 
 const NODE: &[&str] = &["node", "nodejs", "bun"];
 const PYTHON: &[&str] = &["python", "pypy"];
@@ -90,21 +98,25 @@ pub(crate) const SUPERVISORS: &[Row] = &[
             ShownBy::Script("pm2-runtime"),
             ShownBy::Script("pm2-docker"),
         ],
-        ties: &[Tie::NewVariable("pm_id"), Tie::OwnSession],
+        ties: &[Tie::Variable("pm_id"), Tie::OwnSession],
         holds_ports: true,
         variables: &["pm_id", "name", "PM2_HOME"],
         entry: "{name}",
-        stop: "[PM2_HOME={PM2_HOME} ]pm2 stop {pm_id}",
+        stop: "PM2_HOME={PM2_HOME} pm2 stop {pm_id}",
         ..ROW
     },
     Row {
         name: "supervisord",
         executables: PYTHON,
-        shown_by: &[ShownBy::Script("supervisord")],
-        ties: &[Tie::NewVariable("SUPERVISOR_PROCESS_NAME"), Tie::OwnGroup],
+        shown_by: &[
+            ShownBy::Script("supervisord"),
+            ShownBy::Script("supervisord.py"),
+            ShownBy::Module("supervisor.supervisord"),
+        ],
+        ties: &[Tie::Variable("SUPERVISOR_PROCESS_NAME"), Tie::OwnGroup],
         variables: &["SUPERVISOR_GROUP_NAME", "SUPERVISOR_PROCESS_NAME", "SUPERVISOR_SERVER_URL"],
         entry: "{SUPERVISOR_GROUP_NAME}:{SUPERVISOR_PROCESS_NAME}",
-        stop: "supervisorctl [-c {-c} ][-s {-s} ]stop {SUPERVISOR_GROUP_NAME}:{SUPERVISOR_PROCESS_NAME}",
+        stop: "supervisorctl {reach}stop {SUPERVISOR_GROUP_NAME}:{SUPERVISOR_PROCESS_NAME}",
         ..ROW
     },
     Row {
@@ -143,7 +155,13 @@ pub(crate) const SUPERVISORS: &[Row] = &[
     Row {
         name: "circus",
         executables: PYTHON,
-        shown_by: &[ShownBy::Script("circusd")],
+        // The module setproctitle gives it a title.
+        shown_by: &[
+            ShownBy::Title("circusd"),
+            ShownBy::Script("circusd"),
+            ShownBy::Script("circusd.py"),
+            ShownBy::Module("circus.circusd"),
+        ],
         ties: &[Tie::OwnSession],
         stop: "circusctl stop NAME",
         ..ROW
@@ -157,7 +175,7 @@ pub(crate) const SUPERVISORS: &[Row] = &[
     Row {
         name: "node --watch",
         shown_by: &[ShownBy::Option("--watch"), ShownBy::Option("--watch-path")],
-        ties: &[Tie::NewVariable("WATCH_REPORT_DEPENDENCIES")],
+        ties: &[Tie::Variable("WATCH_REPORT_DEPENDENCIES")],
         stop: "kill {pid}",
         ..ROW
     },
@@ -175,7 +193,7 @@ pub(crate) const SUPERVISORS: &[Row] = &[
         ..ROW
     },
     Row {
-        name: "container-init",
+        name: CONTAINER_INIT,
         executables: &["tini", "tini-static", "docker-init", "podman-init", "dumb-init", "catatonit"],
         ties: &[Tie::Note(Note::OldestChild)],
         ..ROW
@@ -183,10 +201,15 @@ pub(crate) const SUPERVISORS: &[Row] = &[
 ];
 
 impl Row {
+    /// The process executes what this row names, as far as that may be read.
+    pub(crate) fn is_executed_by(&self, facts: &Facts) -> bool {
+        self.executables.iter().any(|name| is_version_of(facts.program(), name))
+    }
+
     pub(crate) fn note(&self) -> Option<Note> {
         self.ties.iter().find_map(|tie| match tie {
             Tie::Note(note) => Some(*note),
-            Tie::Variable(_) | Tie::NewVariable(_) | Tie::OwnSession | Tie::OwnGroup => None,
+            Tie::Variable(_) | Tie::OwnSession | Tie::OwnGroup => None,
         })
     }
 }
@@ -194,7 +217,7 @@ impl Row {
 /// The variables by which supervisors are recognised, and those that name an entry.
 pub(crate) fn variables<'a>() -> impl Iterator<Item = &'a OsStr> {
     let of_tie = |tie: &Tie| match tie {
-        Tie::Variable(key) | Tie::NewVariable(key) => Some(*key),
+        Tie::Variable(key) => Some(*key),
         Tie::OwnSession | Tie::OwnGroup | Tie::Note(_) => None,
     };
     let of_row = move |row: &'static Row| row.ties.iter().filter_map(of_tie).chain(row.variables.iter().copied());

@@ -96,7 +96,7 @@ pub enum Liveness {
 impl Liveness {
     /// No supervisor beside systemd changes it.
     pub(crate) const fn is_final(&self) -> bool {
-        matches!(self, Self::Protected(_) | Self::Live(Supervisor::Container(_)))
+        matches!(self, Self::Protected(_) | Self::Live(Supervisor::Container(_)) | Self::Unknown)
     }
 }
 

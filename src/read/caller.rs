@@ -31,6 +31,7 @@ pub(crate) fn caller(service: &Service, lines: &mut Lines) -> Result<Caller, Err
         parents: lines.parents(&line, service)?.line,
         ancestry_complete: line.complete,
         blind: blind(),
+        init_is_hidden: init_is_hidden(),
         of_current_run: cgroup.as_ref().is_some_and(is_of_current_run),
         instance: service.is_marked(&environ).then(|| service.instance_of(&environ)),
         service_pid: service_pid(&environ, service, id)?,
@@ -61,6 +62,11 @@ fn blind() -> Option<Blind> {
         return Some(Blind::UserNamespace);
     }
     std::fs::metadata("/proc/1").is_err().then_some(Blind::HiddenProc)
+}
+
+/// systemd makes this folder first of all (sd_booted(3)).
+fn init_is_hidden() -> bool {
+    std::fs::metadata("/proc/1").is_err() && std::fs::metadata("/run/systemd/system").is_err()
 }
 
 /// The pid of the service's own process, which the service passes to the processes that it starts. If that process is

@@ -7,53 +7,47 @@ use procfs::ProcError;
 use rustix::fs::OFlags;
 
 use super::pinned::Pinned;
-use super::proc::{Miss, or_miss, read, seen};
-use crate::model::runtime::is_version_of;
-use crate::model::supervisors::{Note, SUPERVISORS};
-use crate::model::{Charge, Error, Facts, Seen};
+use super::proc::read;
+use crate::model::supervisors::{Note, Row, SUPERVISORS};
+use crate::model::{Charge, Facts, Seen};
 
 /// A note is a few bytes. What is longer is no note.
 const LIMIT: u64 = 256;
 
 /// `None`: it is no supervisor that takes notes.
-pub(super) fn charge(pinned: &Pinned, facts: &Facts) -> Result<Option<Charge>, Error> {
-    let is_called = |name: &str| is_version_of(facts.program(), name);
-    let mut rows = SUPERVISORS.iter().filter_map(|row| Some((row.note()?, row.executables)));
-    let Some((note, _)) = rows.find(|(_, names)| names.iter().any(|name| is_called(name))) else { return Ok(None) };
-    let pid = match note {
-        Note::OldestChild => return oldest_child(pinned),
-        Note::Runit => seen(note_at(pinned, "cwd/supervise/pid"))?,
-        Note::S6 | Note::Daemontools => seen(note_at(pinned, "cwd/supervise/status"))?,
+pub(super) fn charge(pinned: &Pinned, facts: &Facts) -> Option<Charge> {
+    let takes_notes = |row: &&Row| row.note().is_some() && row.is_executed_by(facts);
+    let note = SUPERVISORS.iter().find(takes_notes)?.note()?;
+    let bytes = match note {
+        Note::OldestChild if pinned.pid != 1 => return None,
+        Note::OldestChild => children(pinned),
+        // The way leads through the process's own folder: the same path may lead elsewhere for the caller.
+        Note::Runit => note_at(pinned, "cwd/supervise/pid"),
+        Note::S6 | Note::Daemontools => note_at(pinned, "cwd/supervise/status"),
     };
-    let pid = match pid {
+    let pid = match bytes {
         Seen::Value(bytes) => parse(note, &bytes).map_or(Seen::Gone, Seen::Value),
         Seen::Denied => Seen::Denied,
         Seen::Gone => Seen::Gone,
     };
-    Ok(Some(Charge { folder: pinned.root.cwd().ok(), pid }))
+    Some(Charge { folder: pinned.root.cwd().ok(), pid })
 }
 
 /// The kernel lists the children in the order in which they came: an orphan comes after the main process, however old
-/// it is (proc_tid_children(5)).
-fn oldest_child(pinned: &Pinned) -> Result<Option<Charge>, Error> {
-    if pinned.pid != 1 {
-        return Ok(None);
-    }
-    let pid = match seen(read(&pinned.root, "task/1/children", 1))? {
-        Seen::Value(list) => parse(Note::OldestChild, &list).map_or(Seen::Gone, Seen::Value),
-        // A kernel without such a list (CONFIG_PROC_CHILDREN). Any child may be the main process.
-        Seen::Denied | Seen::Gone => Seen::Denied,
-    };
-    Ok(Some(Charge { folder: None, pid }))
+/// it is (proc_tid_children(5)). Without such a list (CONFIG_PROC_CHILDREN) any child may be the main process.
+fn children(pinned: &Pinned) -> Seen<Vec<u8>> {
+    read(&pinned.root, "task/1/children", 1).map_or(Seen::Denied, Seen::Value)
 }
 
-/// The way leads through the process's own folder: the same path may lead elsewhere for the caller.
-fn note_at(pinned: &Pinned, path: &str) -> Result<Vec<u8>, Miss> {
+/// Whatever keeps it from being read, somebody else has made it so. It is no error of the call.
+fn note_at(pinned: &Pinned, path: &str) -> Seen<Vec<u8>> {
     // Do not block on a FIFO, and follow no link at the end.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = or_miss(pinned.root.open_relative_flags(path, flags), pinned.pid)?;
-    let bytes = read_limited(&file).map_err(ProcError::from);
-    or_miss(bytes, pinned.pid)
+    match pinned.root.open_relative_flags(path, flags) {
+        Ok(file) => read_limited(&file).map_or(Seen::Denied, Seen::Value),
+        Err(ProcError::NotFound(_)) => Seen::Gone,
+        Err(_) => Seen::Denied,
+    }
 }
 
 fn read_limited(file: &File) -> std::io::Result<Vec<u8>> {

@@ -71,7 +71,7 @@ fn read_facts(pinned: &Pinned, stat: &Stat, service: &Service) -> Result<Option<
         terminal: stat.tty_nr != 0,
         charge: None,
     };
-    facts.charge = charge::charge(pinned, &facts)?;
+    facts.charge = charge::charge(pinned, &facts);
     let inner_pid = status.value().and_then(|status| parse::status_inner_pid(status));
     add_own_files(&mut facts, pinned, inner_pid, service)?;
     // Read it after the environment: systemd writes the record before the run's first process starts.

@@ -1,7 +1,7 @@
 //! Who has started a process again, or may do so.
 
 use super::sentence::{has_ended, named};
-use crate::model::{Facts, Fate, Liveness, Outcome, PortReport, ProcessReport, Supervised, Supervisor};
+use crate::model::{Facts, Fate, Outcome, PortReport, ProcessReport, Supervised, Supervisor};
 
 impl PortReport {
     /// The process that has started a holder again, or may do so. `None`: there is none, or it is PID 1 or a manager.
@@ -21,13 +21,8 @@ impl PortReport {
         let Some(again) = self.new_holder() else { return "cleared, and taken again".to_owned() };
         let facts = &again.process.facts;
         let by = match (again.supervisor(), facts.unit(), starter_of(again, self)) {
-            (Some(Supervisor::Program(supervised)), _, _) => {
-                let stop = again
-                    .stop_command()
-                    .map_or_else(|| "stop that first".to_owned(), |stop| format!("`{stop}` stops it"));
-                format!(", started by {}: {stop}", supervisor(supervised))
-            }
-            (_, Some(unit), _) => format!(" in unit {unit}: stop that first"),
+            (Some(Supervisor::Program(by)), _, _) => format!(", started by {}: {}", supervisor(by), stop(again)),
+            (_, Some(unit), _) => format!(" in unit {unit}: {}", stop(again)),
             (_, None, Some(parent)) => format!(", started by {}: stop that first", named(parent)),
             // It has lost its parent: there is nothing else to stop.
             (_, None, None) if facts.ppid == 1 => String::new(),
@@ -38,28 +33,41 @@ impl PortReport {
 
     /// After a port was cleared: who may start its holder again.
     pub(super) fn may_return(&self) -> String {
-        let was_live =
-            |process: &&ProcessReport| has_ended(process) && matches!(process.judgement.liveness, Liveness::Live(_));
-        // A supervisor of the same instance may have ended with it, like `node --watch`.
-        let has_ended_too = |by: &Supervised| {
-            self.processes().any(|process| has_ended(process) && process.process.id() == by.supervisor)
+        let ended = || self.processes().filter(|process| has_ended(process));
+        if let Some(starter) = &self.starter {
+            let is_of = |process: &&ProcessReport| matches!(process.supervisor(), Some(Supervisor::Program(by)) if by.supervisor == starter.id);
+            let (who, stops) = match ended().find(is_of) {
+                Some(process) => (supervised(process), process.stops()),
+                None => (named(starter), None),
+            };
+            let stops = stops.map(|stops| format!(" ({stops})")).unwrap_or_default();
+            return format!("; {who} is still there and may start it again{stops}");
+        }
+        // Nobody has looked whether these are still there: they are no processes here, or nothing was watched.
+        let is_likely = |process: &&ProcessReport| match process.supervisor() {
+            Some(Supervisor::Unit(_) | Supervisor::Container(_)) => true,
+            Some(Supervisor::Program(by)) => {
+                self.watched.is_zero() && !ended().any(|process| process.process.id() == by.supervisor)
+            }
+            None => false,
         };
-        let lives = |process: &&ProcessReport| match process.supervisor() {
-            Some(Supervisor::Program(by)) => !has_ended_too(by),
-            _ => true,
-        };
-        let live = self.processes().filter(was_live).find(lives);
-        let who = match (live.and_then(ProcessReport::supervisor), &self.starter) {
-            (Some(Supervisor::Program(supervised)), _) => supervisor(supervised),
-            (Some(Supervisor::Unit(unit)), _) => format!("unit {unit}"),
-            (Some(Supervisor::Container(_)), _) => "the container's runtime".to_owned(),
-            (None, Some(starter)) => return format!("; {} is still there and may start it again", named(starter)),
-            (None, None) => return String::new(),
-        };
-        let stop = live.and_then(ProcessReport::stop_command);
-        let stop = stop.map(|stop| format!(" (`{stop}` stops it)")).unwrap_or_default();
-        format!("; {who} is still there and may start it again{stop}")
+        let Some(process) = ended().find(is_likely) else { return String::new() };
+        let stops = process.stops().map(|stops| format!(" ({stops})")).unwrap_or_default();
+        format!("; {} may start it again{stops}", supervised(process))
     }
+}
+
+fn supervised(process: &ProcessReport) -> String {
+    match process.supervisor() {
+        Some(Supervisor::Program(by)) => supervisor(by),
+        Some(Supervisor::Unit(unit)) => format!("unit {unit}"),
+        Some(Supervisor::Container(_)) | None => "the container's runtime".to_owned(),
+    }
+}
+
+/// The command, or that there is something to stop.
+fn stop(process: &ProcessReport) -> String {
+    process.stops().unwrap_or_else(|| "stop that first".to_owned())
 }
 
 /// The nearest of its ancestors that an ended process had, too; else its parent. What is between them has come with it.

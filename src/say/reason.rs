@@ -1,5 +1,6 @@
 //! Why a process was judged as it was, in words.
 
+use crate::model::supervisors::CONTAINER_INIT;
 use crate::model::{
     Evidence, Identity, Liveness, ProcessReport, Protection, Role, Supervised, Supervisor, Trace, Verdict, Why, WhyNot,
     escape,
@@ -52,7 +53,7 @@ impl ProcessReport {
                     Supervisor::Container(_) => String::new(),
                     Supervisor::Unit(_) | Supervisor::Program(_) => format!("; {evidence}"),
                 };
-                let stop = self.stop_command().map(|stop| format!("; `{stop}` stops it")).unwrap_or_default();
+                let stop = self.stops().map(|stops| format!("; {stops}")).unwrap_or_default();
                 format!("{}{evidence}{stop}", self.looked_after(supervisor))
             }
             Liveness::Leftover | Liveness::Unsupervised | Liveness::Unknown => {
@@ -71,11 +72,9 @@ impl ProcessReport {
                 "it runs in a pid namespace of its own, as in a container, whose runtime looks after it".to_owned()
             }
             Supervisor::Unit(unit) => format!("unit {unit} runs it now"),
-            Supervisor::Program(Supervised { by: "container-init", supervisor, child }) => format!(
-                "process {} is the main process of this container (PID {} is its init), and with it the container \
-                 ends; stop the container from outside",
-                child.pid, supervisor.pid
-            ),
+            Supervisor::Program(Supervised { by: CONTAINER_INIT, child, .. }) => {
+                format!("process {} is the main process of this container, which ends with it", child.pid)
+            }
             Supervisor::Program(Supervised { by, supervisor, child }) => {
                 let above = (*child != self.process.id()).then(|| format!(", by process {} above it", child.pid));
                 let entry = self.entry().map(|entry| format!(" as {entry}")).unwrap_or_default();

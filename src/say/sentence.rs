@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::model::supervisors::CONTAINER_INIT;
 use crate::model::{
     Blind, Error, Facts, Fate, Liveness, Memory, Outcome, PortReport, ProcessId, ProcessReport, Rival, Supervised,
     Supervisor, SweepReport, Unit, Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
@@ -101,6 +102,9 @@ impl PortReport {
                     format!("held by unit {unit}, which is running{here}")
                 }
                 None => match self.holders.iter().find_map(live_supervised) {
+                    Some(Supervised { by: CONTAINER_INIT, .. }) => {
+                        "held by the main process of this container".to_owned()
+                    }
                     Some(Supervised { by, supervisor, .. }) => {
                         format!("held by what {by} (pid {}) looks after", supervisor.pid)
                     }

@@ -3,8 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use crate::model::supervisors::{Row, SUPERVISORS};
-use crate::model::{Facts, Liveness, Manager, ProcessReport, Supervised, Supervisor, escape};
+use crate::model::supervisors::{CONTAINER_INIT, Row, SUPERVISORS};
+use crate::model::{Facts, Liveness, Manager, ProcessReport, Record, Supervised, Supervisor, escape};
 
 impl ProcessReport {
     /// The name by which its supervisor knows it, or the process above it that the supervisor looks after. `None`: no
@@ -26,6 +26,8 @@ impl ProcessReport {
     pub fn stop_command(&self) -> Option<String> {
         // A forwarder's unit forwards many ports.
         match self.supervisor().filter(|_| !self.judgement.identity.is_foreign() || self.forwards().is_none())? {
+            // A job of cron or a login of sshd is in their unit, and the unit's stop does not end it.
+            Supervisor::Unit(_) if !self.is_of_its_units_run() => None,
             Supervisor::Unit(unit) => match unit.manager {
                 Manager::System => Some(format!("systemctl stop {}", word(&unit.name)?)),
                 Manager::User(_) => Some(format!("systemctl --user stop {}", word(&unit.name)?)),
@@ -34,6 +36,42 @@ impl ProcessReport {
             Supervisor::Container(name) => stop_container(name.as_deref()?, &self.process.facts.cgroup.value()?.path),
             Supervisor::Program(supervised) => self.filled_in(supervised, |row| row.stop, word),
         }
+    }
+
+    fn is_of_its_units_run(&self) -> bool {
+        let facts = &self.process.facts;
+        match &facts.record {
+            Record::Current { run, .. } => facts.run.as_ref() == Some(run),
+            Record::Outside(_) => true,
+            Record::None | Record::Inactive | Record::Denied => false,
+        }
+    }
+
+    /// The user who can stop it, beside root. `None`: root alone, or nobody here knows.
+    #[must_use]
+    pub fn stopped_by(&self) -> Option<u32> {
+        match self.supervisor()? {
+            Supervisor::Unit(unit) => match unit.manager {
+                Manager::User(uid) => Some(uid),
+                Manager::System | Manager::Nested => None,
+            },
+            Supervisor::Program(by) => {
+                let mut above = self.process.ancestry.parents();
+                above.find(|facts| facts.id == by.supervisor)?.uid.value().copied()
+            }
+            Supervisor::Container(_) => None,
+        }
+        .filter(|uid| *uid != 0)
+    }
+
+    /// What a person can do: `` `sv down DIR` stops it``, with the user whose supervisor it is.
+    #[must_use]
+    pub fn stops(&self) -> Option<String> {
+        if let Supervisor::Program(Supervised { by: CONTAINER_INIT, .. }) = self.supervisor()? {
+            return Some("stop the container from outside".to_owned());
+        }
+        let user = self.stopped_by().map(|uid| format!(" as uid {uid}")).unwrap_or_default();
+        self.stop_command().map(|command| format!("`{command}`{user} stops it"))
     }
 
     pub(super) const fn supervisor(&self) -> Option<&Supervisor> {
@@ -50,11 +88,15 @@ impl ProcessReport {
         let line = || std::iter::once(&self.process.facts).chain(self.process.ancestry.parents());
         let child = line().find(|facts| facts.id == supervised.child)?;
         let parent = line().find(|facts| facts.id == supervised.supervisor)?;
-        let value = |key: &str| value(key, child, parent).and_then(|value| show(&value));
+        let value = |key: &str| match key {
+            "reach" => reach(child, parent),
+            key => value(key, child, parent).and_then(|value| show(&value)),
+        };
         fill_in(template(row), &value).filter(|text| !text.is_empty())
     }
 }
 
+/// The value of a key in a template (`model::supervisors`).
 fn value(key: &str, child: &Facts, parent: &Facts) -> Option<OsString> {
     let folder = || parent.charge.as_ref()?.folder.as_deref();
     let variable = |key: &str| child.environ.value()?.get(key).map(OsStr::to_owned);
@@ -63,28 +105,30 @@ fn value(key: &str, child: &Facts, parent: &Facts) -> Option<OsString> {
         "pid" => Some(parent.id.pid.to_string().into()),
         "folder" => folder().map(|folder| folder.as_os_str().to_owned()),
         "base" => folder().and_then(Path::file_name).map(OsStr::to_owned),
-        "-c" => configuration(parent),
-        // A relative path is no use: the folder that it begins in is not known.
-        "-s" if configuration(parent).is_some() => None,
-        "-s" => variable("SUPERVISOR_SERVER_URL"),
+        // pm2 takes `all`, too.
+        "pm_id" => variable(key).filter(|id| id.as_encoded_bytes().iter().all(u8::is_ascii_digit)),
         key => variable(key),
     }
 }
 
-fn configuration(parent: &Facts) -> Option<OsString> {
+/// The options that lead supervisorctl to this supervisord. `None`: nothing does. A relative path is of no use, for the
+/// folder that it begins in is not known, and a URL with a password is nobody else's.
+fn reach(child: &Facts, parent: &Facts) -> Option<String> {
     let argv = parent.argv.value()?;
-    let at = argv.iter().position(|arg| arg == "-c" || arg == "--configuration")?;
-    argv.get(at + 1).filter(|path| Path::new(path).is_absolute()).cloned()
+    let Some(at) = argv.iter().position(|arg| arg == "-c" || arg == "--configuration") else {
+        return Some(String::new());
+    };
+    let path = argv.get(at + 1).filter(|path| Path::new(path).is_absolute());
+    if let Some(path) = path.and_then(|path| word(path)) {
+        return Some(format!("-c {path} "));
+    }
+    let url = child.environ.value()?.get("SUPERVISOR_SERVER_URL");
+    let url = url.filter(|url| !url.as_encoded_bytes().contains(&b'@')).and_then(word)?;
+    Some(format!("-s {url} "))
 }
 
-/// `None`: a value outside of brackets is not known.
+/// `None`: one of the values is not known, or nobody should print it.
 fn fill_in(template: &str, value: &impl Fn(&str) -> Option<String>) -> Option<String> {
-    if let Some((before, rest)) = template.split_once('[')
-        && let Some((optional, after)) = rest.split_once(']')
-    {
-        let optional = fill_in(optional, value).unwrap_or_default();
-        return Some(fill_in(before, value)? + &optional + &fill_in(after, value)?);
-    }
     match template.split_once('{').and_then(|(before, rest)| Some((before, rest.split_once('}')?))) {
         Some((before, (key, after))) => Some(format!("{before}{}{}", value(key)?, fill_in(after, value)?)),
         None => Some(template.to_owned()),
@@ -93,13 +137,8 @@ fn fill_in(template: &str, value: &impl Fn(&str) -> Option<String>) -> Option<St
 
 /// The container's runtime is shown by the path of the cgroup: `/docker/ID`, `docker-ID.scope`, `libpod-ID.scope`.
 fn stop_container(name: &str, cgroup: &Path) -> Option<String> {
-    let commands = [
-        ("docker", "docker stop"),
-        ("libpod", "podman stop"),
-        ("cri-containerd", "crictl stop"),
-        ("crio", "crictl stop"),
-        ("kubepods", "crictl stop"),
-    ];
+    // Kubernetes starts what crictl(1) has stopped again.
+    let commands = [("docker", "docker stop"), ("libpod", "podman stop")];
     let is_of = |runtime: &str| cgroup.iter().any(|part| part.as_encoded_bytes().starts_with(runtime.as_bytes()));
     let (runtime, command) = commands.iter().find(|(runtime, _)| is_of(runtime))?;
     let id = name.strip_prefix(runtime).and_then(|name| name.strip_prefix('-')).unwrap_or(name);
