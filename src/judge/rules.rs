@@ -78,7 +78,7 @@ mod tests {
         let newer = Situation { newer: true, own_unit: true, other_instance: true };
         // the situation, what the policy allows → the table
         type Table = [[Verdict; 6]; 4];
-        let tables: [(&str, Situation, Ends, Table); 7] = [
+        let tables: [(&str, Situation, Ends, Table); 8] = [
             (
                 "plain",
                 at,
@@ -141,6 +141,17 @@ mod tests {
                 [
                     [PROTECTED, END_LIVE, END_LEFTOVER, END_INSTANCE, UNKNOWN, UNKNOWN],
                     [PROTECTED, LIVE, END_LEFTOVER, END_OFFSPRING, UNKNOWN, UNKNOWN],
+                    [PROTECTED, FOREIGN, FOREIGN, FOREIGN, UNKNOWN, UNKNOWN],
+                    [PROTECTED, LIVE, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN],
+                ],
+            ),
+            (
+                "live ones of another instance",
+                Situation { other_instance: true, ..at },
+                Ends { live: true, ..allow },
+                [
+                    [PROTECTED, LIVE, END_LEFTOVER, OTHER_INSTANCE, UNKNOWN, UNKNOWN],
+                    [PROTECTED, LIVE, END_LEFTOVER, OFFSPRING, UNKNOWN, UNKNOWN],
                     [PROTECTED, FOREIGN, FOREIGN, FOREIGN, UNKNOWN, UNKNOWN],
                     [PROTECTED, LIVE, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN],
                 ],

@@ -5,12 +5,14 @@
 mod caller;
 mod containers;
 mod newer;
+mod notes;
 mod options;
 mod profiles;
 
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let files = [caller::cases(), options::cases(), newer::cases(), containers::cases(), profiles::cases()];
+    let files =
+        [caller::cases(), options::cases(), newer::cases(), notes::cases(), containers::cases(), profiles::cases()];
     files.into_iter().flatten().collect()
 }

@@ -14,9 +14,10 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// portclear has a reason to read some of these variables, and none to read the others.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 16] = [
     "OPENCLAW_GATEWAY_TOKEN", "ANTHROPIC_API_KEY", "XOPENCLAW_SERVICE_MARKER", "OPENCLAW_SERVICE_MARKER_",
-    "CLAWDBOT_SERVICE_KIND", "MOLTBOT_SERVICE_MARKER", "INVOCATION_ID", "PWD", "_",
+    "CLAWDBOT_SERVICE_KIND", "MOLTBOT_SERVICE_MARKER", "INVOCATION_ID", "PWD", "_", "pm_id", "name", "PM2_HOME",
+    "SUPERVISOR_PROCESS_NAME", "SUPERVISOR_SERVER_URL", "RC_SVCNAME", "WATCH_REPORT_DEPENDENCIES",
 ];
 
 /// Each secret is another one, so a leak tells where it came from.

@@ -115,7 +115,7 @@ fn is_live(container: &Supervisor, pid: u32, main: u32) {
     let run = container.portclear(&JSON);
     let reason = spared(&run, 3, pid, "live");
     let says = format!(
-        "process {main} is the main process of this container (PID 1 is its init), and with it the container ends; \
+        "process {main} is the main process of this container, which ends with it; its script lies in package openclaw; \
          stop the container from outside"
     );
     assert!(reason.starts_with(&says), "{reason}");

@@ -21,7 +21,8 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(npm_start_ends_with_it, Needs::Node, Needs::Supervisor("npm")),
         case!(the_primary_of_a_cluster_ends_with_its_workers, Needs::Node),
         case!(tmux_ends_with_its_last_window, Needs::Node, Needs::Supervisor("tmux")),
-        case!(tmux_with_another_window_starts_nothing_again, Needs::Node, Needs::Supervisor("tmux")),
+        case!(tmux_with_another_window_is_said_to_be_there, Needs::Node, Needs::Supervisor("tmux")),
+        case!(a_loop_in_tmux_is_named, Needs::Node, Needs::Supervisor("tmux")),
         case!(screen_ends_with_its_last_window, Needs::Root, Needs::Node, Needs::Supervisor("screen")),
         case!(after_nohup_there_is_nobody, Needs::Node),
         case!(monit_is_not_seen, Needs::Node, Needs::Supervisor("monit")),
@@ -184,7 +185,7 @@ fn tmux_ends_with_its_last_window() {
 }
 
 /// It lives on. What it has started for a person, it starts once.
-fn tmux_with_another_window_starts_nothing_again() {
+fn tmux_with_another_window_is_said_to_be_there() {
     let tmux = started("tmux", |home| {
         let tmux = format!("tmux -f /dev/null -S {}/socket", home.path().display());
         format!("{tmux} new-session -d 'sleep 600'; exec {tmux} new-window -d {}", home.run())
@@ -192,8 +193,22 @@ fn tmux_with_another_window_starts_nothing_again() {
     let server = Proc::of(tmux.outer(tmux.pid()));
     let bystander = Bystander::start();
     let (run, port) = ended_as_stale(&tmux, &[]);
-    nobody_returns(&run, &port);
+    may_return(&run, &port, tmux.pid());
     assert!(server.is_alive(), "{run}");
+    for_a_second("nobody answers", || ask(GATEWAY).is_err());
+    bystander.answers();
+}
+
+/// A shell with a terminal of its own, in which nobody types.
+fn a_loop_in_tmux_is_named() {
+    let tmux = started("tmux", |home| {
+        let tmux = format!("tmux -f /dev/null -S {}/socket", home.path().display());
+        format!("exec {tmux} new-session -d 'while :; do {}; done'", home.run())
+    });
+    let bystander = Bystander::start();
+    let (run, port) = ended_as_stale(&tmux, &[]);
+    assert_eq!((run.status, &port["status"]), (6, &json!("respawned")), "{run}");
+    assert!(sentence(&run).contains("sh (pid "), "{run}");
     bystander.answers();
 }
 

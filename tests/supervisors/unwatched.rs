@@ -47,8 +47,14 @@ fn after_an_orphan_nothing_is_watched() {
 /// A person works in that shell. It lives on, and starts nothing by itself.
 fn below_a_shell_with_a_terminal_nothing_is_watched() {
     let terminal = started("pty.spawn", |home| {
-        let line = format!("{}; read line", home.run());
-        format!("exec /usr/bin/python3 -c 'import pty; pty.spawn([\"sh\", \"-c\", \"{line}\"])'")
+        // A person types it into a shell.
+        let text = "import os, pty, sys
+pid, terminal = pty.fork()
+pid or os.execvp('sh', ['sh'])
+os.write(terminal, sys.argv[1].encode() + b'\\n')
+while os.read(terminal, 4096): pass
+";
+        format!("exec /usr/bin/python3 {} {}", home.write("pty.spawn", text).display(), home.run())
     });
     let bystander = Bystander::start();
     let pid = answering(GATEWAY);

@@ -132,9 +132,13 @@ fn masked(line: &str) -> String {
     let mut words = line.split(' ').peekable();
     let mut masked = Vec::new();
     while let Some(word) = words.next() {
+        // A user's manager has another command than the page shows.
+        if word == "as" && words.next_if_eq(&"uid").is_some() {
+            words.next();
+            continue;
+        }
         masked.push(word);
         match word.trim_start_matches('(') {
-            // A user's manager has another command than the page shows.
             "`systemctl" => drop(words.next_if_eq(&"--user")),
             "pid" => masked.extend(words.next().map(|_| "#,")),
             "run" if words.peek().is_some_and(|run| run.len() == 33) => masked.extend(words.next().map(|_| "#,")),
