@@ -17,6 +17,7 @@ pub(crate) mod lock;
 pub(crate) mod needs;
 pub(crate) mod net;
 pub(crate) mod node;
+pub(crate) mod openclaw;
 pub(crate) mod pidns;
 pub(crate) mod process;
 pub(crate) mod run;
