@@ -17,6 +17,7 @@ mod identity;
 mod instance;
 mod library;
 mod liveness;
+mod openclaw;
 mod program;
 mod supervisors;
 mod support;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         library::cases(),
         harness::cases(),
         house::cases(),
+        openclaw::cases(),
         supervisors::cases(),
         systemd::cases(),
     ];

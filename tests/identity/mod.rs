@@ -3,8 +3,10 @@
 //! it executes, and the markers of its service.
 
 mod by_hand;
+mod false_locks;
 mod files_gone;
 mod foreign;
+mod locks;
 mod names;
 mod offspring;
 mod pid_files;
@@ -25,6 +27,8 @@ pub(crate) fn cases() -> Vec<Case> {
         scripts::cases(),
         pid_files::cases(),
         untrusted::cases(),
+        locks::cases(),
+        false_locks::cases(),
     ];
     files.into_iter().flatten().collect()
 }

@@ -49,6 +49,11 @@ impl Fixture {
         self.command(&json!({ "do": "listen", "at": address, "kind": "listen" }), COMMAND);
     }
 
+    /// Opens a file for "write", "read" or "both", and keeps it open.
+    pub(crate) fn open(&self, path: &Path, how: &str) {
+        self.command(&json!({ "do": "open", "path": path, "how": how }), COMMAND);
+    }
+
     /// Connects from this address (port 0: any) to that one, and stays connected.
     pub(crate) fn connect(&self, from: &str, to: &str) {
         self.command(&json!({ "do": "connect", "source": from, "to": to }), COMMAND);

@@ -43,6 +43,11 @@ class Fixture(Server):
     def do_listen(self, at, kind):
         self.sockets.append(bound(at, kind))
 
+    def do_open(self, path, how):
+        """Keeps the file open, with the flags of a gateway's lock."""
+        flags = {"write": os.O_WRONLY, "read": os.O_RDONLY, "both": os.O_RDWR}[how]
+        self.kept.append(os.open(path, flags | os.O_CLOEXEC))
+
     def do_connect(self, source, to):
         # As in most clients, there is no SO_REUSEADDR.
         connection = bound(source, "exclusive")

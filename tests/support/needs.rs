@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use super::node;
 use super::supervisors::installed;
+use super::{node, openclaw};
 
 /// The user nobody, who owns nothing.
 pub(crate) const NOBODY: u32 = 65534;
@@ -20,6 +20,8 @@ pub(crate) enum Needs {
     Cargo,
     /// A node binary.
     Node,
+    /// Root, and what `.ci/openclaw` installs.
+    OpenClaw,
     /// Root, and a systemd that [`super::Sd`] can boot, with a user manager.
     Systemd,
     /// A program that `.ci/supervisors` installs.
@@ -71,6 +73,8 @@ fn missing_one(need: Needs) -> Option<String> {
         Needs::Supervisor(program) => {
             installed(program).is_none().then(|| format!("needs {program} (.ci/supervisors)"))
         }
+        Needs::OpenClaw => missing_one(Needs::Root)
+            .or_else(|| openclaw::installed().is_none().then(|| "needs OpenClaw (.ci/openclaw)".to_owned())),
         Needs::Systemd => missing_one(Needs::Root).or_else(missing_systemd),
     }
 }

@@ -1,5 +1,5 @@
 'use strict';
-// A gateway that node runs. It speaks the wire of fixture.py, and knows only the commands `signals` and `spawn`.
+// A gateway that node runs. It speaks the wire of fixture.py, and knows only the commands `signals`, `spawn` and `open`.
 const fs = require('node:fs');
 const net = require('node:net');
 const readline = require('node:readline');
@@ -44,7 +44,8 @@ if (process.argv[2] === 'worker') {
   if (config.commanded ?? true) {
     const input = readline.createInterface({ input: process.stdin });
     input.on('line', (line) => {
-      const { do: word, argv, env, stdin, stdout } = JSON.parse(line);
+      const { do: word, argv, env, stdin, stdout, path } = JSON.parse(line);
+      if (word === 'open') fs.openSync(path, fs.constants.O_WRONLY);
       if (word === 'spawn') {
         const stdio = [fs.openSync(stdin, 'r'), fs.openSync(stdout, 'w'), 'inherit'];
         spawn(argv[0], argv.slice(1), { env, stdio });

@@ -22,7 +22,7 @@ pub(crate) fn binary() -> Option<PathBuf> {
 
 impl Builder {
     /// node itself runs it, from where it is installed. Of the commands of [`super::Fixture`] it knows only
-    /// `signals`. Its case needs `Needs::Node`.
+    /// `signals` and `open`. Its case needs `Needs::Node`.
     pub(crate) fn real_node(mut self) -> Self {
         self.runtime = Some(binary().expect("node"));
         self.exe_name = None;

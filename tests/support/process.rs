@@ -30,10 +30,14 @@ impl Proc {
     /// The same without the wait, for measurements.
     #[track_caller]
     pub(super) fn at_once(pid: u32) -> Self {
-        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        let pidfd = raw.map(|pid| pidfd_open(pid, PidfdFlags::empty()));
-        let pidfd = pidfd.expect("a pid").unwrap_or_else(|errno| panic!("process {pid}: {errno}"));
-        Self { pid, pidfd, kept: Cell::new(false) }
+        Self::try_of(pid).unwrap_or_else(|error| panic!("process {pid}: {error}"))
+    }
+
+    /// The same for a process that may have ended.
+    pub(super) fn try_of(pid: u32) -> std::io::Result<Self> {
+        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a pid");
+        let pidfd = pidfd_open(raw, PidfdFlags::empty())?;
+        Ok(Self { pid, pidfd, kept: Cell::new(false) })
     }
 
     /// Its pid in the test's namespace, which is the host's.

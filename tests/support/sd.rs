@@ -91,6 +91,11 @@ impl Sd {
         text(&self.booted.program())
     }
 
+    /// Where the real OpenClaw lies inside, if it is installed.
+    pub(super) fn openclaw(&self) -> PathBuf {
+        self.booted.share.with_file_name("openclaw")
+    }
+
     /// A path inside, as this process can open it.
     pub(crate) fn path(&self, inside: &str) -> PathBuf {
         self.booted.root().join(inside.trim_start_matches('/'))

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use super::process::Proc;
 use super::wait::{DEADLINE, readable};
@@ -47,12 +48,18 @@ impl Server {
     /// Its next line. `None`: it has closed its output, or has ended.
     #[track_caller]
     pub(crate) fn line(&mut self) -> Option<String> {
+        self.line_within(3 * DEADLINE)
+    }
+
+    /// The same for one that has much to do before it speaks.
+    #[track_caller]
+    pub(crate) fn line_within(&mut self, time: Duration) -> Option<String> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
                 return Some(String::from_utf8(line).unwrap().trim_end().to_owned());
             }
-            assert!(readable(&self.output, 3 * DEADLINE), "process {} says nothing", self.pid());
+            assert!(readable(&self.output, time), "process {} says nothing", self.pid());
             let mut chunk = [0; 4096];
             let length = self.output.read(&mut chunk).unwrap();
             if length == 0 {

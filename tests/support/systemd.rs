@@ -10,6 +10,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
 use super::layout::copy;
+use super::openclaw;
 use super::run::{PROGRAM, Running};
 use super::wait::{DEADLINE, until};
 
@@ -112,6 +113,7 @@ fn keep(folder: &Path) -> Result<(Child, u32), String> {
         let mut keeper = Command::new("unshare");
         keeper.args(["--mount", "--propagation", "private", "--", "sh"]).arg(&script);
         keeper.arg("keep").arg(folder).arg(USER.to_string());
+        keeper.env("OPENCLAW", openclaw::installed().unwrap_or_default());
         // A Ctrl-C is meant for the test run. The keeper has to outlive it.
         keeper.process_group(0);
         keeper.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn()

@@ -122,6 +122,12 @@ boot() {
   for link in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${link%:*}" "$root/dev/${link#*:}"; done
   mkdir -p "$root$dir/share"
   mount --bind "$dir/share" "$root$dir/share"
+  # The real OpenClaw, where it is installed.
+  if [ -n "$OPENCLAW" ]; then
+    mkdir "$root$dir/openclaw"
+    mount --bind "$OPENCLAW" "$root$dir/openclaw"
+    mount -o remount,bind,ro "$root$dir/openclaw"
+  fi
   ip link set lo up
 
   cd "$root"

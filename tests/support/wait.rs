@@ -26,10 +26,15 @@ pub(crate) fn readable(fd: impl AsFd, within: Duration) -> bool {
 }
 
 /// Waits for what the kernel has no event for: the state of a process, a link in /proc.
-pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + DEADLINE;
+pub(crate) fn until(what: &str, condition: impl FnMut() -> bool) {
+    until_within(DEADLINE, what, condition);
+}
+
+/// The same for what takes longer than anything else does.
+pub(super) fn until_within(time: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + time;
     while !condition() {
-        assert!(Instant::now() < end, "not within {DEADLINE:?}: {what}");
+        assert!(Instant::now() < end, "not within {time:?}: {what}");
         pause(Duration::from_millis(1));
     }
 }
