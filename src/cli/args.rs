@@ -11,7 +11,7 @@ use portclear::policy::{Also, Marker, PortSpecError, Runtime, Signal};
 use portclear::report::escape;
 use portclear::{Policy, PortSpec, Service};
 
-use crate::cli::dropin::unit_name;
+use crate::cli::dropin::{hook_path, unit_name};
 use crate::cli::exit::TABLE;
 
 /// Free a TCP port that a stale instance of your own service still holds.
@@ -110,6 +110,9 @@ pub(crate) enum Command {
         /// How long an earlier instance may take to end
         #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
         grace: Duration,
+        /// The file in which the service writes its pid (repeatable)
+        #[arg(long = "pid-file", value_name = "PATH", value_parser = hook_path)]
+        pid_files: Vec<String>,
         /// The port, as for portclear itself
         #[arg(value_name = "PORT", value_parser = port)]
         port: PortSpec,

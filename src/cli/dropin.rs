@@ -17,18 +17,16 @@ const BESIDE_GRACE: Duration = Duration::from_secs(2);
 const DEFAULT_START: Duration = Duration::from_secs(90);
 
 /// Prints the drop-in on standard output, and what there is to say about it on standard error. Writes nothing else.
-pub(crate) fn print(unit: &str, port: PortSpec, grace: Duration) -> anyhow::Result<()> {
+pub(crate) fn print(unit: &str, hook: &Hook<'_>) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("cannot tell this program's own path")?;
-    // systemd ignores a line with one of these characters in the path of its program, however quoted.
-    let is_bad = |c: char| c.is_control() || "'\"\\".contains(c);
-    let Some(program) = program.to_str().filter(|path| !path.contains(is_bad)) else {
+    let Some(program) = program.to_str().filter(|path| can_stand_in_a_line(path)) else {
         bail!("this program's path cannot stand in a unit file: {}", escape(program.as_os_str().as_encoded_bytes()));
     };
     let found = loaded(unit);
     let settings = settings(unit, found.as_ref());
-    let text = dropin(unit, &hook(program, port, grace), &settings);
+    let text = dropin(unit, &hook.line(program), &settings);
     io::stdout().write_all(text.as_bytes()).context("cannot write the drop-in")?;
-    let limit = found.and_then(|found| start_limit(&found.all, grace));
+    let limit = found.and_then(|found| start_limit(&found.all, hook.grace));
     for note in settings.into_iter().filter_map(|setting| setting.note).chain(limit) {
         writeln!(io::stderr(), "portclear: {unit}: {note}").context("cannot write a note")?;
     }
@@ -44,17 +42,42 @@ pub(crate) fn unit_name(text: &str) -> Result<String, &'static str> {
     }
 }
 
-/// The command line of the hook.
-fn hook(program: &str, port: PortSpec, grace: Duration) -> String {
-    // In a command line of a unit file a $ is special in arguments alone: systemd.service(5), "COMMAND LINES".
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
-    let program =
-        if program.chars().all(plain) { program.to_owned() } else { format!("\"{}\"", program.replace('%', "%%")) };
-    let grace = match humantime::format_duration(grace).to_string().as_str() {
-        "10s" => String::new(),
-        other => format!("\"--grace={other}\" "),
-    };
-    format!("{program} {grace}{port}")
+/// systemd ignores a line with one of these characters in the path of its program, however quoted.
+fn can_stand_in_a_line(path: &str) -> bool {
+    !path.contains(|c: char| c.is_control() || "'\"\\".contains(c))
+}
+
+/// The path of a pid file becomes part of a text that systemd reads.
+pub(crate) fn hook_path(text: &str) -> Result<String, &'static str> {
+    if text.starts_with('/') && can_stand_in_a_line(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("in a unit a pid file is an absolute path, without quotes and backslashes")
+    }
+}
+
+/// What the hook is to do.
+pub(crate) struct Hook<'a> {
+    pub(crate) port: PortSpec,
+    pub(crate) grace: Duration,
+    pub(crate) pid_files: &'a [String],
+}
+
+impl Hook<'_> {
+    /// Its command line.
+    fn line(&self, program: &str) -> String {
+        // In a command line of a unit file a $ is special in arguments alone: systemd.service(5), "COMMAND LINES".
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@".contains(c);
+        let program =
+            if program.chars().all(plain) { program.to_owned() } else { format!("\"{}\"", program.replace('%', "%%")) };
+        let grace = match humantime::format_duration(self.grace).to_string().as_str() {
+            "10s" => String::new(),
+            other => format!("\"--grace={other}\" "),
+        };
+        let pid_file = |path: &String| format!("\"--pid-file={}\" ", path.replace('%', "%%").replace('$', "$$"));
+        let pid_files: String = self.pid_files.iter().map(pid_file).collect();
+        format!("{program} {grace}{pid_files}{}", self.port)
+    }
 }
 
 fn dropin(unit: &str, hook: &str, settings: &[Setting]) -> String {
@@ -99,6 +122,22 @@ mod tests {
         }
         for bad in ["", "gw", ".service", "../x.service", "a b.service", "a\n.service", "gw.timer", "ä.service"] {
             assert!(unit_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pid_file_becomes_one_argument() {
+        let line = |paths: &[&str]| {
+            let pid_files: Vec<String> = paths.iter().map(|path| hook_path(path).unwrap()).collect();
+            let port = "5432".parse().unwrap();
+            Hook { port, grace: Duration::from_secs(10), pid_files: &pid_files }.line("/usr/bin/portclear")
+        };
+        assert_eq!(line(&[]), "/usr/bin/portclear 5432");
+        assert_eq!(line(&["/run/pg/x.pid"]), r#"/usr/bin/portclear "--pid-file=/run/pg/x.pid" 5432"#);
+        let both = r#"/usr/bin/portclear "--pid-file=/a b" "--pid-file=/$$x%%t" 5432"#;
+        assert_eq!(line(&["/a b", "/$x%t"]), both);
+        for bad in ["", "x.pid", "/a\nb", "/a\"b", "/a'b", "/a\\b"] {
+            assert!(hook_path(bad).is_err(), "{bad:?}");
         }
     }
 

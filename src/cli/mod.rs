@@ -25,13 +25,16 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use portclear::{Policy, Report};
 
 use crate::cli::args::{Args, Command};
+use crate::cli::dropin::Hook;
 use crate::cli::exit::Exit;
 use crate::cli::text::Section;
 
 pub(crate) fn main() -> ExitCode {
     let args = Args::parse();
     let result = match &args.command {
-        Some(Command::Unit { unit, grace, port }) => dropin::print(unit, *port, *grace).map(|()| Exit::Free),
+        Some(Command::Unit { unit, grace, pid_files, port }) => {
+            dropin::print(unit, &Hook { port: *port, grace: *grace, pid_files }).map(|()| Exit::Free)
+        }
         None => run(&args, &args.policy().unwrap_or_else(|error| error.exit())),
     };
     let exit = result.unwrap_or_else(|error| {

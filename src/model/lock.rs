@@ -38,8 +38,6 @@ pub(crate) struct StateFolder {
     /// Without that variable it is this name in the home, which this other variable or HOME names.
     pub(crate) name: String,
     pub(crate) home_key: String,
-    /// The variable of the profile, which is appended to the name.
-    pub(crate) profile_key: String,
     /// Its lock, below `tmp`.
     pub(crate) lock: LockName,
 }

@@ -61,13 +61,13 @@ fn lock(folder: &str) -> LockName {
     LockName { folder: folder.to_owned(), kind: "gateway".to_owned() }
 }
 
-/// The older brands keep their lock elsewhere, and start beside another instance.
+/// The variable of a profile does not change it: the option and the units set the variable of the folder. The older
+/// brands keep their lock elsewhere, and start beside another instance.
 fn state_folder() -> StateFolder {
     StateFolder {
         key: "OPENCLAW_STATE_DIR".to_owned(),
         name: ".openclaw".to_owned(),
         home_key: "OPENCLAW_HOME".to_owned(),
-        profile_key: "OPENCLAW_PROFILE".to_owned(),
         lock: lock("openclaw"),
     }
 }

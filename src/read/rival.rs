@@ -50,17 +50,14 @@ pub(crate) fn process(id: ProcessId, service: &Service) -> Result<Option<Process
 /// As the service itself finds it, from the caller's variables.
 fn folder(state: &StateFolder) -> Option<PathBuf> {
     let variable = |key: &str| std::env::var_os(key).filter(|value| !value.is_empty());
-    if let Some(folder) = variable(&state.key) {
-        return Some(folder.into());
+    let home = || variable(&state.home_key).or_else(|| variable("HOME")).map(PathBuf::from);
+    match variable(&state.key).map(PathBuf::from) {
+        Some(folder) => match folder.strip_prefix("~") {
+            Ok(rest) => Some(home()?.join(rest)),
+            Err(_) => Some(folder),
+        },
+        None => Some(home()?.join(&state.name)),
     }
-    let home = variable(&state.home_key).or_else(|| variable("HOME")).map(PathBuf::from)?;
-    let profile = variable(&state.profile_key).filter(|profile| profile != "default");
-    let mut name = std::ffi::OsString::from(&state.name);
-    if let Some(profile) = profile {
-        name.push("-");
-        name.push(profile);
-    }
-    Some(home.join(name))
 }
 
 fn text(file: File, uid: u32) -> Option<Vec<u8>> {

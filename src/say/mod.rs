@@ -7,6 +7,7 @@ mod command;
 pub(crate) mod event;
 mod json;
 mod reason;
+mod rival;
 mod sentence;
 mod stop;
 mod words;

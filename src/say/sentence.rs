@@ -5,8 +5,8 @@ use std::fmt;
 
 use crate::model::supervisors::CONTAINER_INIT;
 use crate::model::{
-    Blind, Error, Facts, Fate, Liveness, Memory, Outcome, PortReport, ProcessId, ProcessReport, Rival, Supervised,
-    Supervisor, SweepReport, Unit, Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
+    Blind, Error, Facts, Fate, Liveness, Memory, Outcome, PortReport, ProcessId, ProcessReport, Supervised, Supervisor,
+    SweepReport, Unit, Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
 };
 
 /// A sentence names no more holders than these.
@@ -194,16 +194,6 @@ impl SweepReport {
         let remaining = remaining(&self.remainder, "them still there");
         let cut_off = cut_off(&self.processes);
         format!("{}{runs} {done}{cut_off}{others}, with {}{remaining}", processes(swept), self.memory)
-    }
-}
-
-impl Rival {
-    /// What it keeps from starting, in one sentence.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        let port = self.port.map(|port| format!(" on port {port}")).unwrap_or_default();
-        let rival = named(&self.process.process.facts);
-        format!("{rival} uses the same state folder{port}: the next start would fail with status 78")
     }
 }
 
