@@ -15,8 +15,8 @@ pub(crate) fn cases() -> Vec<Case> {
 /// A process manager that runs on the service's own runtime. Its environment has the marker.
 fn b04_a_supervisor_that_hides_its_script_lives() {
     let bystander = Bystander::start();
-    let supervisor = Fixture::silent().package("pm2").start();
-    supervisor.set_title(b"PM2 v5.4.2: God Daemon");
+    let supervisor = Fixture::silent().package("keeper").start();
+    supervisor.set_title(b"keeper 1.2: daemon");
     let gateway = Fixture::gateway().start_below(&supervisor);
     let other = Fixture::other(SECOND).marked(false).start_below(&supervisor);
     let run = portclear(&["18789", "--json"]);
