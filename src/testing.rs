@@ -72,6 +72,7 @@ pub(crate) fn caller() -> Caller {
         container: None,
         of_current_run: true,
         instance: None,
+        state_dir: None,
         service_pid: Some(800),
     }
 }

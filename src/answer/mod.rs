@@ -151,8 +151,9 @@ impl<'a> Answers<'a> {
             matches!(answer.report.status, Ok(Outcome::Free | Outcome::Cleared | Outcome::WouldClear))
         };
         let Some(named) = read::rival(&self.policy.service) else { return Ok(None) };
-        let is_told =
-            self.ports.iter().flat_map(|answer| answer.report.processes()).any(|one| one.process.id() == named.id);
+        let of_ports = self.ports.iter().flat_map(|answer| answer.report.processes());
+        let swept = self.swept.iter().flat_map(|swept| &swept.processes);
+        let is_told = of_ports.chain(swept).any(|one| one.process.id() == named.id);
         if is_told || asked.caller.is_above_or_self(named.id.pid) || !self.ports.iter().any(is_free) {
             return Ok(None);
         }

@@ -59,7 +59,8 @@ pub(crate) struct Args {
     /// End what the ended instances have started, too, but for what has a cgroup of its own
     #[arg(long, help_heading = "What to do")]
     tree: bool,
-    /// End all that ended runs of the service left behind, too, also where the port is free
+    /// End all that ended runs of the service left behind, too, also where the port is free, and a stale instance that
+    /// uses the same state folder
     #[arg(long, help_heading = "What to do")]
     sweep: bool,
     /// End what an instance started and nobody looks after, too
@@ -137,7 +138,8 @@ impl Args {
 
     /// Whether the call is about OpenClaw: the service that portclear knows.
     pub(crate) fn is_openclaw(&self) -> bool {
-        self.executables.is_empty() && self.packages.is_empty() && self.runtimes.is_empty() && self.markers.is_empty()
+        let described = [self.executables.is_empty(), self.packages.is_empty(), self.runtimes.is_empty()];
+        described.into_iter().all(|is_empty| is_empty) && self.markers.is_empty() && self.pid_files.is_empty()
     }
 
     fn service(&self) -> Result<Service, clap::Error> {

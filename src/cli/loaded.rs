@@ -32,20 +32,28 @@ impl Settings {
 pub(crate) fn loaded(unit: &str) -> Option<Loaded> {
     let of = |folders: Vec<PathBuf>, manager| {
         let loaded = loaded_from(&folders, unit)?;
-        Some(Loaded { default_stop: default_stop(&manager_folders(), manager), ..loaded })
+        Some(Loaded { default_stop: default_stop(&manager_folders(manager == "user.conf"), manager), ..loaded })
     };
     of(user_folders(), "user.conf").or_else(|| of(system_folders(), "system.conf"))
 }
 
 fn user_folders() -> Vec<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let home = |path: &str| variable("HOME").map(|home| home.join(path));
     let fixed = |path: &str| Some(PathBuf::from(path));
-    let config = variable("XDG_CONFIG_HOME").or_else(|| home(".config"));
+    let config = user_config();
     let data = variable("XDG_DATA_HOME").or_else(|| home(".local/share"));
     let runtime = variable("XDG_RUNTIME_DIR");
     let all = [config, fixed("/etc"), runtime, fixed("/run"), data, fixed("/usr/local/lib"), fixed("/usr/lib")];
     all.into_iter().flatten().map(|folder| folder.join("systemd/user")).collect()
+}
+
+/// An empty variable counts as unset (XDG Base Directory Specification).
+fn variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+fn user_config() -> Option<PathBuf> {
+    variable("XDG_CONFIG_HOME").or_else(|| variable("HOME").map(|home| home.join(".config")))
 }
 
 fn system_folders() -> Vec<PathBuf> {
@@ -57,9 +65,11 @@ fn system_folders() -> Vec<PathBuf> {
     folders.map(PathBuf::from).to_vec()
 }
 
-/// Of systemd-system.conf(5).
-fn manager_folders() -> Vec<PathBuf> {
-    ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"].map(PathBuf::from).to_vec()
+/// Of systemd-system.conf(5). A user's manager has a file of its user's, too.
+fn manager_folders(is_user: bool) -> Vec<PathBuf> {
+    let of_user = user_config().filter(|_| is_user).map(|config| config.join("systemd"));
+    let all = ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"];
+    of_user.into_iter().chain(all.map(PathBuf::from)).collect()
 }
 
 fn default_stop(folders: &[PathBuf], file: &str) -> Option<String> {
@@ -170,10 +180,21 @@ fn read_into(settings: &mut Settings, text: &str) {
 /// A time span of systemd (systemd.time(7)): a number without a unit is seconds. `None`: no limit, or not
 /// understood.
 pub(crate) fn span(text: &str) -> Option<Duration> {
-    let with_unit = |word: &str| if word.parse::<u64>().is_ok() { format!("{word}s") } else { word.to_owned() };
-    let words: Vec<String> = text.split_whitespace().map(with_unit).collect();
-    humantime::parse_duration(&words.join(" ")).ok().filter(|span| !span.is_zero())
+    let is_number = |word: &str| word.parse::<u64>().is_ok();
+    let mut words = text.split_whitespace().peekable();
+    let mut span = String::new();
+    while let Some(word) = words.next() {
+        // The unit may stand apart from its number.
+        let unit = if !is_number(word) {
+            ""
+        } else {
+            words.next_if(|next| next.starts_with(|c: char| c.is_alphabetic())).unwrap_or("s")
+        };
+        span.push_str(&format!("{word}{unit} "));
+    }
+    humantime::parse_duration(span.trim_end()).ok().filter(|span| !span.is_zero())
 }
+
 #[cfg(test)]
 impl Settings {
     /// Those of a [Service] section with these lines.
@@ -190,7 +211,15 @@ mod tests {
 
     #[test]
     fn spans_of_systemd() {
-        let table = [("5", Some(5)), ("5s 3", Some(8)), ("1min 30s", Some(90)), ("0", None), ("infinity", None)];
+        let table = [
+            ("5", Some(5)),
+            ("5s 3", Some(8)),
+            ("1min 30s", Some(90)),
+            ("30 s", Some(30)),
+            ("1 min 5", Some(65)),
+            ("0", None),
+            ("infinity", None),
+        ];
         for (text, seconds) in table {
             assert_eq!(span(text), seconds.map(Duration::from_secs), "{text}");
         }

@@ -91,6 +91,9 @@ pub(crate) fn sweep(
     let pinned = pins.pin(found.into_iter(), Judged::id).and_then(|held| {
         (group.base, group.remainder) = (held.pinned, held.unpinned.iter().map(Judged::id).collect());
         gather(&mut group, pins, processes, asked)?;
+        if let Some(rival) = rival(holders, pins, processes, asked)? {
+            group.join(rival);
+        }
         pin_members(&mut group, pins)
     });
     match pinned {
@@ -116,23 +119,27 @@ fn leftovers(holders: &BTreeSet<ProcessId>, processes: &mut Processes, asked: &A
         Verdict::Stale(_) | Verdict::Spared(_) => false,
     };
     let others = found.into_iter().filter(|process| !holders.contains(&process.id()));
-    let mut found: Vec<Judged> = others.map(|process| asked.judge(process.into())).filter(is_left_over).collect();
-    let status = rival(asked)
-        .map(|rival| {
-            let is_new =
-                |rival: &Judged| !holders.contains(&rival.id()) && !found.iter().any(|one| one.id() == rival.id());
-            found.extend(rival.filter(is_new));
-        })
-        .and(status);
+    let found = others.map(|process| asked.judge(process.into())).filter(is_left_over).collect();
     Partly { found, status }
 }
 
-/// A stale instance that uses the caller's state folder, on whatever port. The service refuses to start beside it.
-fn rival(asked: &Asked<'_>) -> Result<Option<Judged>, Error> {
-    let Some(named) = read::rival(&asked.policy.service) else { return Ok(None) };
-    let process = read::process(named.id, &asked.policy.service)?;
-    let judged = process.map(|process| asked.judge(process.into()));
-    Ok(judged.filter(|judged| judged.judgement.identity.is_instance() && judged.judgement.verdict.is_stale()))
+/// The stale instance that uses the caller's state folder, on whatever port: the service refuses to start beside it. No
+/// run has ended for it, so a part of it that serves another port spares it, as it would a holder.
+fn rival(
+    holders: &BTreeSet<ProcessId>, pins: &mut Pins, processes: &mut Processes, asked: &Asked<'_>,
+) -> Result<Option<Group>, Error> {
+    let named = read::rival(&asked.policy.service).filter(|named| !holders.contains(&named.id));
+    let Some(named) = named else { return Ok(None) };
+    let Some(process) = read::process(named.id, &asked.policy.service)? else { return Ok(None) };
+    let rival = asked.judge(process.into());
+    if !matches!(rival.judgement.verdict, Verdict::Stale(Why::Instance | Why::Leftover | Why::OwnUnit)) {
+        return Ok(None);
+    }
+    let mut group = Group::new(Purpose::Sweep);
+    group.base = pins.pin(std::iter::once(rival), Judged::id)?.pinned;
+    gather(&mut group, pins, processes, asked)?;
+    serving(&mut group, pins)?;
+    Ok(group.serving.is_empty().then_some(group))
 }
 
 /// Pins the members of a group that is to be ended. Members for which there are too few descriptors become remainder.

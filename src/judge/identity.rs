@@ -27,7 +27,7 @@ pub(crate) fn identity(facts: &Facts, ancestry: &Ancestry, ports: &[u16], servic
         Seen::Denied | Seen::Gone => return Identity::Unknown,
     };
     let marked = service.service.is_marked(environ);
-    let own = own_lineage(facts, service).or_else(|| own_file(facts, ports));
+    let own = own_lineage(facts, service).or_else(|| own_file(facts, ports, service));
     if let Some(name) = offspring_sign(environ, facts.id.pid, service.service) {
         return if marked || own.is_some() { Identity::Offspring(Trace::Variable(name)) } else { Identity::Foreign };
     }
@@ -88,16 +88,23 @@ pub(crate) fn own_lineage(facts: &Facts, service: &Resolved<'_>) -> Option<Evide
 }
 
 /// The lock that it holds itself, if it is about these ports; or the pid file that names it.
-fn own_file(facts: &Facts, ports: &[u16]) -> Option<Evidence> {
-    let lock = facts.lock.as_ref().filter(|lock| lock.is_about(ports));
-    let pid_file = || facts.pid_file.clone().map(Evidence::PidFile);
+fn own_file(facts: &Facts, ports: &[u16], service: &Resolved<'_>) -> Option<Evidence> {
+    let Service { executables, runtimes, .. } = service.service;
+    // A title that no process of the service has acquits here, too.
+    let lock = facts.lock.as_ref().filter(|lock| lock.is_about(ports) && !service.service.is_named_otherwise(facts));
+    // Somebody may have touched an old pid file. So it tells only of what the service executes, where that is said.
+    let may_execute = || {
+        let runs = facts.exe.value().is_some_and(|exe| service.service.runtime_of(&exe.path).is_some());
+        runs || executables.is_empty() && runtimes.is_empty()
+    };
+    let pid_file = || facts.pid_file.clone().filter(|_| may_execute()).map(Evidence::PidFile);
     lock.map(|lock| Evidence::Lock(lock.path.clone())).or_else(pid_file)
 }
 
 /// A child that holds the port of an instance which is one by its lock or pid file. It was forked from there, or runs
 /// its package.
 fn worker_by_a_file(facts: &Facts, ancestry: &Ancestry, ports: &[u16], service: &Resolved<'_>) -> Option<Identity> {
-    let gateway = ancestry.line.first().filter(|parent| own_file(parent, ports).is_some())?;
+    let gateway = ancestry.line.first().filter(|parent| own_file(parent, ports, service).is_some())?;
     let is_of_package = || {
         let Script::At { package: Some(name), .. } = &facts.script else { return false };
         service.service.packages.contains(name)
@@ -270,7 +277,9 @@ mod tests {
             (locked(Some(18789), MARK), vec![18789], by_lock),
             (locked(Some(18790), ""), vec![18789], Identity::Foreign),
             (locked(Some(18789), mark), vec![18789], Identity::Offspring(Trace::Variable("OPENCLAW_SHELL".to_owned()))),
-            (pid_file("/usr/bin/postgres"), vec![5432], by_pid_file),
+            (pid_file(node), vec![5432], by_pid_file),
+            // The service says what it executes, and this is something else.
+            (pid_file("/usr/bin/postgres"), vec![5432], Identity::Foreign),
         ];
         for (facts, ports, expected) in table {
             assert_eq!(with_ports(&facts, &ancestors(&[1], true), &ports), expected, "{:?} {ports:?}", facts.lock);

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use crate::model::{
     Ancestry, Caller, Evidence, ExecMark, Executable, Facts, Identity, Judgement, Liveness, Policy, Process, ProcessId,
-    Protection, Seen, Supervisor,
+    Protection, Supervisor,
 };
 use identity::{Resolved, identity};
 use rules::Situation;
@@ -121,10 +121,13 @@ impl<'a> Asked<'a> {
     /// The process is an instance of another profile or state folder than the caller's. Only a caller with the marker
     /// has a profile of its own.
     pub(crate) fn is_another_instance(&self, facts: &Facts) -> bool {
-        match (&self.caller.instance, &facts.environ) {
-            (Some(callers), Seen::Value(environ)) => self.policy.service.instance_of(environ) != *callers,
-            _ => false,
+        let Some(callers) = &self.caller.instance else { return false };
+        // The lock names the folder, whatever the variables were, and whatever a title has overwritten.
+        if let Some(folder) = facts.lock.as_ref().and_then(|lock| lock.state_dir.as_ref()) {
+            return self.caller.state_dir.as_ref() != Some(folder);
         }
+        let instance = facts.environ.value().map(|environ| self.policy.service.instance_of(environ));
+        instance.is_some_and(|instance| instance != *callers)
     }
 
     /// Remembers a target that has ended or changed, with the listeners that it held.
@@ -168,7 +171,7 @@ fn instances<'a>(ancestry: &'a Ancestry, service: &'a Resolved<'a>) -> impl Iter
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Also, Exe, Service, Verdict, Why, WhyNot};
+    use crate::model::{Also, Exe, Seen, Service, Verdict, Why, WhyNot};
     use crate::testing::{ancestors, caller, facts, file, process};
 
     fn asked(policy: &Policy) -> Asked<'_> {

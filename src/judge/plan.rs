@@ -116,6 +116,15 @@ impl Group {
         }
     }
 
+    /// Adds another group for the same purpose. What is in both stays as it is here.
+    pub(crate) fn join(&mut self, other: Self) {
+        let is_new = |judged: &Judged| !self.base.iter().any(|known| known.id() == judged.id());
+        let base: Vec<Judged> = other.base.into_iter().filter(is_new).collect();
+        self.base.extend(base);
+        self.members.extend(other.members);
+        self.remainder.extend(other.remainder);
+    }
+
     /// Splits the family into members and remainder. Offspring is remainder, unless the policy ends the tree.
     pub(crate) fn find_members(&mut self, asked: &Asked<'_>) {
         let base = self.base.iter().map(|judged| (judged, !self.ended.contains(&judged.id()))).collect();

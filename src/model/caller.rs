@@ -1,6 +1,7 @@
 //! The process that asks, and what it may see.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Facts, ProcessId, Unit};
@@ -33,6 +34,8 @@ pub(crate) struct Caller {
     pub(crate) of_current_run: bool,
     /// The values of the instance keys, where it carries the service's marker.
     pub(crate) instance: Option<Vec<Option<OsString>>>,
+    /// The state folder that it would use.
+    pub(crate) state_dir: Option<PathBuf>,
     /// The pid of the service's own process, as the caller's environment names it.
     pub(crate) service_pid: Option<u32>,
 }

@@ -25,7 +25,7 @@ pub struct Rival {
     /// The process.
     pub process: ProcessReport,
     /// The port that its lock names.
-    pub port: Option<u16>,
+    pub port: u16,
 }
 
 impl Report {

@@ -236,15 +236,6 @@ impl Service {
         !self.locks.is_empty() && is_untold && facts.exe.value().is_some_and(|exe| self.runtime_of(&exe.path).is_some())
     }
 
-    /// The instance key that a state folder shows, and its value: `.openclaw-work` is the folder of the profile `work`.
-    pub(crate) fn profile_of(&self, state_dir: &Path) -> Option<(OsString, OsString)> {
-        let folder = state_dir.file_name()?.to_str()?;
-        self.option_keys.iter().find_map(|(package, key)| {
-            let name = folder.strip_prefix('.')?.strip_prefix(package.as_str())?.strip_prefix('-')?;
-            Some((key.clone(), name.into()))
-        })
-    }
-
     /// The process has a title that the service's processes give themselves.
     pub(crate) fn is_titled(&self, facts: &Facts) -> bool {
         let title = facts.argv.value().and_then(|argv| argv.first()).and_then(|title| title.to_str());

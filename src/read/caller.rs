@@ -4,6 +4,7 @@ use std::fs::File;
 
 use super::ancestry::{Lines, Place, line, stat};
 use super::proc::read_all;
+use super::rival::callers_folder;
 use super::{parse, run};
 use crate::model::{Blind, Caller, Cgroup, Environ, Error, ProcessId, Record, Service};
 
@@ -34,6 +35,7 @@ pub(crate) fn caller(service: &Service, lines: &mut Lines) -> Result<Caller, Err
         init_is_hidden: init_is_hidden(),
         of_current_run: cgroup.as_ref().is_some_and(is_of_current_run),
         instance: service.is_marked(&environ).then(|| service.instance_of(&environ)),
+        state_dir: callers_folder(service),
         service_pid: service_pid(&environ, service, id)?,
         unit: cgroup.as_ref().and_then(|cgroup| cgroup.unit.clone()),
         container: cgroup.and_then(|cgroup| cgroup.container),

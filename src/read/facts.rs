@@ -84,13 +84,6 @@ fn add_own_files(facts: &mut Facts, pinned: &Pinned, inner_pid: Option<u32>, ser
     facts.pid_file = lock::pid_file(facts, service);
     let Some(inner_pid) = inner_pid.filter(|_| service.may_lock(facts)) else { return Ok(()) };
     facts.lock = lock::lock(pinned, facts, inner_pid, service)?;
-    // A title has overwritten the argument that names the profile. The lock names its folder.
-    let profile = facts.lock.as_ref().and_then(|lock| service.profile_of(lock.state_dir.as_deref()?));
-    if let (Seen::Value(environ), Some((key, value))) = (&mut facts.environ, profile)
-        && service.instance_of(environ).iter().all(Option::is_none)
-    {
-        environ.set(key, value);
-    }
     Ok(())
 }
 

@@ -19,7 +19,7 @@ use super::proc::read;
 use crate::model::{Error, Facts, Lock, LockName, Seen, Service};
 
 /// A lock is a line of text. A far longer file is none.
-const LIMIT: u64 = 64 << 10;
+pub(super) const LIMIT: u64 = 64 << 10;
 
 /// The kernel rounds a start down to whole ticks, usually of 10 ms, and a file's time to its own ticks of up to 10 ms.
 const CLOCK_SLACK: Duration = Duration::from_millis(20);
@@ -105,23 +105,46 @@ struct Written<'a> {
 impl Written<'_> {
     /// `is_new`: the file is not older than the process.
     fn parse(&self, text: &[u8], is_new: bool) -> Option<Lock> {
+        let content = LockText::parse(text, self.name)?;
+        let is_of_now = content.start_ticks.map_or(is_new, |start| start == self.start_ticks);
+        let lock = Lock { path: self.path.to_owned(), port: content.port, state_dir: content.state_dir };
+        (content.pid == self.pid && is_of_now).then_some(lock)
+    }
+}
+
+/// What a lock says.
+pub(super) struct LockText {
+    pub(super) pid: u32,
+    pub(super) start_ticks: Option<u64>,
+    pub(super) port: Option<u16>,
+    pub(super) state_dir: Option<PathBuf>,
+}
+
+impl LockText {
+    /// `None`: it is no lock, or one of another role.
+    pub(super) fn parse(text: &[u8], name: &LockName) -> Option<Self> {
         let value: Value = serde_json::from_slice(text).ok()?;
-        let is_own = value.get("pid")?.as_u64()? == u64::from(self.pid);
-        let is_of_now = match value.get("startTime") {
-            Some(start) => start.as_u64()? == self.start_ticks,
-            None => is_new,
-        };
-        let is_of_kind = match value.get("role") {
-            Some(role) => role.as_str()? == self.name.kind,
-            None => true,
-        };
-        let port = match value.get("port") {
-            Some(port) => Some(u16::try_from(port.as_u64()?).ok()?),
+        if value.get("role").is_some_and(|role| *role != *name.kind) {
+            return None;
+        }
+        let number = |key: &str| value.get(key).map(|number| number.as_u64().ok_or(())).transpose().ok();
+        let port = match number("port")? {
+            Some(port) => Some(port.try_into().ok()?),
             None => None,
         };
-        let state_dir = value.get("stateDir").and_then(Value::as_str).map(Into::into);
-        (is_own && is_of_now && is_of_kind).then(|| Lock { path: self.path.to_owned(), port, state_dir })
+        let folder = value.get("stateDir").and_then(Value::as_str).map(PathBuf::from);
+        Some(Self {
+            pid: number("pid")??.try_into().ok()?,
+            start_ticks: number("startTime")?,
+            port,
+            state_dir: folder.map(real),
+        })
     }
+}
+
+/// The same folder has the same name, whatever links lead to it.
+pub(super) fn real(folder: PathBuf) -> PathBuf {
+    folder.canonicalize().unwrap_or(folder)
 }
 
 #[cfg(test)]

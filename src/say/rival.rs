@@ -7,8 +7,10 @@ impl Rival {
     /// What it keeps from starting, in one sentence.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let port = self.port.map(|port| format!(" on port {port}")).unwrap_or_default();
         let rival = named(&self.process.process.facts);
-        format!("{rival} uses the same state folder{port}: the next start would fail with status 78")
+        format!(
+            "{rival} serves port {} from the same state folder: the next start would fail with status 78",
+            self.port
+        )
     }
 }

@@ -25,6 +25,10 @@ const ELSEWHERE: &str = "127.0.0.1:19001";
 pub(crate) fn state(lock: &Value) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir_all(path(folder.path()).parent().unwrap()).unwrap();
+    let mut lock = lock.clone();
+    if lock.is_object() {
+        lock["stateDir"] = json!(folder.path());
+    }
     fs::write(path(folder.path()), format!("{lock}\t\t \n")).unwrap();
     folder
 }
@@ -47,8 +51,9 @@ fn is_told(run: &Run, gateway: &Fixture, verdict: &str) {
     assert_eq!(run.status, 0, "{run}");
     let rival = run.json()["rival"].take();
     let pid = gateway.pid();
-    let said =
-        format!("node (pid {pid}) uses the same state folder on port 19001: the next start would fail with status 78");
+    let said = format!(
+        "node (pid {pid}) serves port 19001 from the same state folder: the next start would fail with status 78"
+    );
     assert_eq!((&rival["sentence"], &rival["port"]), (&json!(said), &json!(19001)), "{run}");
     let process = &rival["process"];
     assert_eq!((&process["pid"], &process["role"]), (&json!(pid), &json!("rival")), "{run}");
@@ -128,6 +133,11 @@ fn a02_a_lock_that_names_nobody_is_no_rival() {
         let run = asked(&["18789", "--sweep"], &state(&lock));
         assert_eq!((run.status, &run.json()["rival"]), (0, &Value::Null), "{lock} {run}");
     }
+    // A copy of the folder: its lock names the original.
+    let (original, copy) = (state(&lock), tempfile::tempdir().unwrap());
+    fs::create_dir_all(path(copy.path()).parent().unwrap()).unwrap();
+    fs::copy(path(original.path()), path(copy.path())).unwrap();
+    assert_eq!(asked(&["18789", "--sweep"], &copy).json()["rival"], Value::Null);
     // A link and a FIFO in its place.
     let folder = state(&lock);
     let path = path(folder.path());

@@ -37,7 +37,9 @@ fn a12_the_profile_is_told_under_a_title() {
         home.configure(&format!(".openclaw-{profile}/openclaw.json"));
         let gateway = home.gateway().before(words).start();
         let asked = |profile: &str| {
-            let run = Portclear::new(&PATIENT).env("OPENCLAW_PROFILE", profile);
+            // As the unit of the profile has it.
+            let folder = home.word(&format!(".openclaw-{profile}"));
+            let run = Portclear::new(&PATIENT).env("OPENCLAW_PROFILE", profile).env("OPENCLAW_STATE_DIR", folder);
             MARKERS.iter().fold(run, |run, (key, value)| run.env(key, *value)).run()
         };
         spared(&asked("work"), 3, gateway.pid(), "other-instance");
