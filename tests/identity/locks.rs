@@ -11,6 +11,8 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(b06_each_kind_of_lock_tells_its_gateway),
         case!(b06_a_lock_whose_path_is_gone_or_another_file_tells_its_gateway),
         case!(b06_a_lock_names_the_pid_of_its_own_namespace),
+        case!(a12_a_gateway_of_another_state_folder_lives),
+        case!(a02_a_title_that_no_gateway_has_acquits_with_a_lock_too),
         case!(b08_a_child_that_has_executed_nothing_is_a_part_of_its_gateway),
     ]
 }
@@ -129,5 +131,36 @@ fn b08_a_child_that_has_executed_nothing_is_a_part_of_its_gateway() {
     gateway.has_ended();
     child.has_ended();
     assert!(can_bind(GATEWAY));
+    bystander.answers();
+}
+
+/// A hook of the service asks. The folder in the lock counts, whatever the variables of the gateway were.
+fn a12_a_gateway_of_another_state_folder_lives() {
+    let bystander = Bystander::start();
+    let gateway = titled(Fixture::gateway());
+    gateway.locks(&Lock::of(&gateway), STATE);
+    let folder = gateway.root().join("state");
+    let link = gateway.root().join("link");
+    std::os::unix::fs::symlink(&folder, &link).unwrap();
+    let asked = |key: &str, value: &Path| {
+        let run = Portclear::new(&JSON).env("HOME", "/").env(key, value);
+        MARKERS.iter().fold(run, |run, (key, value)| run.env(key, *value)).run()
+    };
+    for (key, value) in [("OPENCLAW_STATE_DIR", gateway.root()), ("OPENCLAW_HOME", gateway.root()), ("X", &folder)] {
+        spared(&asked(key, value), 3, gateway.pid(), "other-instance");
+        untouched(&gateway);
+    }
+    // By another name it is the same folder.
+    cleared(&asked("OPENCLAW_STATE_DIR", &link), gateway.pid(), "stale-instance", &["SIGTERM"]);
+    bystander.answers();
+}
+
+fn a02_a_title_that_no_gateway_has_acquits_with_a_lock_too() {
+    let bystander = Bystander::start();
+    let other = Fixture::gateway().marked(false).start();
+    other.set_title(b"my-dashboard");
+    other.locks(&Lock::of(&other), STATE);
+    left_alone(&portclear(&JSON), &[(other.process(), "foreign")]);
+    untouched(&other);
     bystander.answers();
 }
