@@ -56,8 +56,8 @@ pub(crate) fn holds_ports(facts: &Facts) -> Option<&'static str> {
 fn is_supervisor(row: &Row, facts: &Facts) -> bool {
     // An ordinary user may not read the executable of root's supervisor. The arguments must do then.
     let is_hidden = facts.exe == Seen::Denied && !row.shown_by.is_empty();
-    let is_shown = row.shown_by.is_empty() || row.shown_by.iter().any(|shown| is_shown_by(*shown, facts));
-    (row.is_executed_by(facts) || is_hidden) && is_shown
+    (row.is_executed_by(facts) || is_hidden)
+        && (row.shown_by.is_empty() || row.shown_by.iter().any(|shown| is_shown_by(*shown, facts)))
 }
 
 fn is_shown_by(shown: ShownBy, facts: &Facts) -> bool {
