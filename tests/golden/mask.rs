@@ -92,7 +92,7 @@ impl Names {
             Some("inode") | None if digits => Some(named(&self.inodes, 'I', value)),
             Some("start_ticks" | "age_ms" | "ms" | "after_ms" | "rss") if digits => Some("#".to_owned()),
             Some("unreadable") if digits && !self.inside => Some("#".to_owned()),
-            Some("bytes") if digits && value != "0" => Some("#".to_owned()),
+            Some("bytes" | "watched_ms") if digits && value != "0" => Some("#".to_owned()),
             Some("started") if value.len() == r#""2026-01-01T00:00:00Z""#.len() => Some("#".to_owned()),
             Some("run") if value.starts_with('"') => Some(self.run(value.trim_matches('"'))),
             Some("state") if matches!(value, r#""R""# | r#""D""#) => Some("S".to_owned()),

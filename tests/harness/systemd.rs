@@ -25,7 +25,8 @@ pub(crate) fn cases() -> Vec<Case> {
 
 fn a_manager_runs(sd: &Sd) {
     let run = sd.systemctl(&["is-system-running"]);
-    assert_eq!(run.stdout, "running\n", "{run}");
+    // Degraded: the unit of another test has failed meanwhile.
+    assert!(["running\n", "degraded\n"].contains(&&*run.stdout), "{run}");
     assert_ne!(sd.outer(1), 1);
     let exe = sd.process(1).exe().unwrap();
     assert!(exe.ends_with("systemd/systemd"), "{exe:?}");
