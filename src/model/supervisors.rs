@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use super::Facts;
 use super::runtime::is_version_of;
 
-/// How one supervisor is recognised, by a parent and its child. All of it must hold.
+/// How one supervisor is recognised, by a parent and its child.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) name: &'static str,
@@ -13,7 +13,7 @@ pub(crate) struct Row {
     pub(crate) executables: &'static [&'static str],
     /// One of these holds for the parent's arguments. Empty: the executable alone shows the supervisor.
     pub(crate) shown_by: &'static [ShownBy],
-    /// All of these hold for the child.
+    /// All of these hold for the child, as far as they are asked ([`Tie`]).
     pub(crate) ties: &'static [Tie],
     /// The supervisor may hold the ports of its processes itself. Then it is protected.
     pub(crate) holds_ports: bool,
