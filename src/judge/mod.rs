@@ -171,7 +171,7 @@ fn instances<'a>(ancestry: &'a Ancestry, service: &'a Resolved<'a>) -> impl Iter
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Also, Exe, Seen, Service, Verdict, Why, WhyNot};
+    use crate::model::{Also, Cgroup, Exe, Record, Seen, Service, Verdict, Why, WhyNot};
     use crate::testing::{ancestors, caller, facts, file, process};
 
     fn asked(policy: &Policy) -> Asked<'_> {
@@ -181,6 +181,10 @@ mod tests {
         let mut asked = Asked::new(policy, vec![Executable { path: "/opt/gw".into(), file: Some(file(9)) }], caller);
         asked.past.inherited.push((7, ExecMark { stack: 7, environ_end: 0x7ffc_0000_0000 }));
         asked
+    }
+
+    fn asked_of(policy: &Policy, caller: Caller) -> Asked<'_> {
+        Asked::new(policy, Vec::new(), caller)
     }
 
     fn policy() -> Policy {
@@ -231,6 +235,34 @@ mod tests {
         for (line, since) in table {
             let parents = line.iter().cloned().map(Arc::new).collect();
             assert_eq!(super::since(&Caller { parents, ..caller() }, &asked.service), since, "{line:?}");
+        }
+    }
+
+    /// pm2's daemon, in this unit, whose run has ended.
+    fn god(unit: &str) -> Process {
+        let mut facts = facts(600, 10);
+        facts.exe = Seen::Value(Exe { path: "/usr/bin/node".into(), replaced: false, file: file(1) });
+        facts.argv = Seen::Value(vec!["PM2 v7.0.4: God Daemon (/root/.pm2)".into()]);
+        facts.cgroup = Seen::Value(Cgroup::new(format!("/system.slice/{unit}")));
+        facts.record = Record::Inactive;
+        process(facts, ancestors(&[1], true))
+    }
+
+    #[test]
+    fn a_supervisor_that_holds_a_port_is_protected_but_not_in_the_callers_own_ended_run() {
+        let policy = policy();
+        let asked = asked_of(&policy, caller());
+        assert_eq!(asked.judgement(&god("other.service")).liveness, Liveness::Protected(Protection::Supervisor("pm2")));
+        assert_eq!(asked.judgement(&god("own.service")).verdict, Verdict::Stale(Why::OwnUnit));
+    }
+
+    #[test]
+    fn below_a_hidden_pid_1_that_is_not_systemd_it_may_be_a_containers_main_process() {
+        let policy = policy();
+        let orphan = || process(facts(600, 10), ancestors(&[], true));
+        for (init_is_hidden, expected) in [(true, Liveness::Unknown), (false, Liveness::Unsupervised)] {
+            let asked = asked_of(&policy, Caller { init_is_hidden, ..caller() });
+            assert_eq!(asked.judgement(&orphan()).liveness, expected);
         }
     }
 
