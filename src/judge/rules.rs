@@ -177,4 +177,49 @@ mod tests {
             }
         }
     }
+    /// A cell says which verdict a process gets without an option, which option or situation makes it stale or spared,
+    /// and in brackets the exit status of a process whose facts may not be read.
+    #[test]
+    fn the_page_shows_this_table() {
+        let page = include_str!("../../docs/decisions.md");
+        let rows = [
+            ("instance", Identity::Instance(Evidence::Executable)),
+            ("offspring", Identity::Offspring(Trace::OtherExecutable)),
+            ("foreign", Identity::Foreign),
+            ("unknown", Identity::Unknown),
+        ];
+        let columns = [
+            ("protected", Liveness::Protected(Protection::Ancestor)),
+            ("live", Liveness::Live(Supervisor::Container(None))),
+            ("left over", Liveness::Leftover),
+            ("unsupervised", Liveness::Unsupervised),
+            ("unknown", Liveness::Unknown),
+        ];
+        let names = columns.each_ref().map(|(name, _)| *name).join(" | ");
+        assert!(page.contains(&format!("\n| | {names} |\n|")), "{names}");
+        let plain = Situation { newer: false, own_unit: false, other_instance: false };
+        let none = Ends::default();
+        for (row, identity) in &rows {
+            let line = page.lines().find_map(|line| line.strip_prefix(&format!("| {row} | "))).unwrap();
+            for (cell, (column, liveness)) in line.trim_end_matches(" |").split(" | ").zip(&columns) {
+                let verdict = |at, ends| decide(identity, liveness, at, ends);
+                let is_stale = |at, ends| verdict(at, ends).is_stale();
+                let own = is_stale(Situation { own_unit: true, ..plain }, none);
+                let other = is_stale(Situation { other_instance: true, ..plain }, none);
+                let stale = is_stale(plain, none);
+                assert_eq!(cell.starts_with("**stale**"), stale, "{row} × {column}: {cell}");
+                let claims = [
+                    ("`--live`", is_stale(plain, Ends { live: true, ..none }) != stale),
+                    ("`--offspring`", is_stale(plain, Ends { offspring: true, ..none }) != stale),
+                    ("`--any-owner`", is_stale(plain, Ends { any_owner: true, ..none }) != stale),
+                    ("in the caller's own unit: **stale**", own != stale),
+                    ("of another profile: spared", other != stale),
+                    ("(4)", verdict(plain, none) == Verdict::Spared(WhyNot::Unknown)),
+                ];
+                for (words, holds) in claims {
+                    assert_eq!(cell.contains(words), holds, "{row} × {column}: {words}: {cell}");
+                }
+            }
+        }
+    }
 }
