@@ -5,8 +5,8 @@
 //! an instance of the service by what it executes and by the marker variables it was started with, never by its name.
 //! It ends stale instances gracefully, and it says "free" only after a bind.
 //!
-//! A server makes one call before it serves. It is `TcpListener::bind`, but if the address is in use, it first ends
-//! stale instances. [`bind`] says which copies of the server that includes:
+//! A server makes one call before it serves. The call is `TcpListener::bind`, but if the address is in use, it first ends
+//! stale instances. [`bind`] says which copies of the server count as stale:
 //!
 //! ```no_run
 //! use portclear::{Policy, Service};
@@ -34,7 +34,7 @@
 //! # Ok::<(), portclear::policy::PortSpecError>(())
 //! ```
 //!
-//! [`report`] has the types that explain a verdict, [`policy`] those that a [`Policy`] and a [`Service`] are made of.
+//! [`report`] has the types that explain a verdict. [`policy`] has the parts of a [`Policy`] and a [`Service`].
 //!
 //! # Features
 //!
@@ -46,7 +46,7 @@
 //!
 //! Linux, kernel 5.4 or later: it needs pidfds (pidfd_open(2)) and /proc (proc(5)).
 //!
-//! On other systems (macOS, Windows, the BSDs) the crate compiles, so a server that embeds it compiles, too. There
+//! On other systems (macOS, Windows, the BSDs) the crate compiles, so a server that embeds it also compiles. There
 //! [`bind`] is `TcpListener::bind`, and [`inspect`] and [`clear`] answer with an [`Error`] of the kind
 //! [`Unsupported`](std::io::ErrorKind::Unsupported). That branch is tested on Linux, and has not been run elsewhere.
 
@@ -137,8 +137,8 @@ pub fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
 
 /// Ends the stale instances that hold the ports, and proves by a bind that each port is free.
 ///
-/// Per port it is all or nothing: where one holder is spared, none is signalled. All instances are ended side by side,
-/// with one deadline. The call waits for the policy's grace and two seconds at most.
+/// Per port it is all or nothing: if one holder is spared, none is signalled. All instances are ended side by side, with
+/// one deadline. The call waits for the policy's grace and two seconds at most.
 ///
 /// ```no_run
 /// use portclear::{Policy, PortSpec, Service};
@@ -176,10 +176,10 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Obse
 
 /// Does what [`TcpListener::bind`] does, and ends an earlier copy of this program that holds the address.
 ///
-/// **It ends a healthy copy, too.** `bind` ends a copy of this program that holds the address, started before the
-/// caller, and has no supervisor: it is in no current run of a systemd unit and in no other container than the caller.
-/// `bind` does not ask whether it still serves well. Other supervisors (pm2, supervisord, runit) do not count. `bind`
-/// leaves everything else alone, and the error names it.
+/// **It also ends a healthy copy.** `bind` ends a copy of this program if the copy holds the address, started before the
+/// caller, and nobody looks after it: it is in no current run of a systemd unit and in no other container than the
+/// caller, and no other supervisor (pm2, supervisord, runit, …) runs it. `bind` does not ask whether the copy still serves
+/// well. It leaves everything else alone, and the error names it.
 ///
 /// ```
 /// use portclear::{Policy, Service};
@@ -191,7 +191,7 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Obse
 ///
 /// # What counts as a copy
 ///
-/// The policy's [`Service`] says it, and [`Service::of_current_exe`] means this program. A service that nothing
+/// The policy's [`Service`] says what a copy is. [`Service::of_current_exe`] means this program. A service that nothing
 /// identifies ([`Service::new`] alone) has no copies: `bind` then ends only the processes that an ended run left in
 /// the caller's own systemd unit.
 ///
@@ -204,22 +204,22 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Obse
 /// fails with EADDRINUSE, it finds and judges the holders of the port as [`clear`] does, ends stale ones, and binds
 /// again.
 ///
-/// The listener that comes back is the proof, so nobody can take the port in between. Where another server is faster,
+/// The listener that comes back is the proof, so nobody can take the port in between. If another server is faster,
 /// `bind` looks again, and the new verdict decides.
 ///
 /// Two servers may call this at once while no unit looks after them. The one that started later keeps the port, and the
-/// other one's error names it. Where both started in the same clock tick (proc_pid_stat(5), field 22; usually 10 ms),
-/// the one that bound first keeps it.
+/// other one's error names it. If both started in the same clock tick (proc_pid_stat(5), field 22; usually 10 ms), the
+/// one that bound first keeps it.
 ///
-/// `bind` tries several addresses in turn, as `TcpListener::bind` does, each with all its holders. Where none can be
-/// bound, the error is that of the first address at which a process was signalled, or else of the first that is in use.
+/// `bind` tries several addresses in turn, as `TcpListener::bind` does, each with all its holders. If none can be bound,
+/// the error is that of the first address at which a process was signalled, or else of the first that is in use.
 ///
 /// A `[::]` means both families, or IPv6 alone where `net.ipv6.bindv6only` is set (ipv6(7)). Port 0 clears nothing.
 /// SO_REUSEADDR is set (socket(7)), so connections of the last run in TIME_WAIT are in nobody's way.
 ///
-/// It blocks for a few milliseconds where the port is held, and up to the policy's grace and two seconds where an
-/// instance does not end. Where other servers keep taking the port, it blocks up to twice that. Each address takes its
-/// own time. `bind` starts no thread that outlives the call, installs no signal handler and prints nothing.
+/// It blocks for a few milliseconds if the port is held, and up to the policy's grace and two seconds if an instance
+/// does not end. If other servers keep taking the port, it blocks up to twice that. Each address takes its own time.
+/// `bind` starts no thread that outlives the call, installs no signal handler and prints nothing.
 ///
 /// # In async code
 ///
@@ -237,7 +237,7 @@ pub fn clear_observed(ports: &[PortSpec], policy: &Policy, observe: report::Obse
 /// ```
 ///
 /// # Errors
-/// - The address is in use and stays so. Its holder is no stale instance, or did not end, or cannot be seen.
+/// - The address is in use and stays in use. Its holder is no stale instance, or did not end, or cannot be seen.
 ///   [`BindError::report`] says who holds it and why, and the error's text is a sentence for the log.
 /// - The address does not resolve, or the system refuses it for another reason: EACCES (a port below
 ///   `net.ipv4.ip_unprivileged_port_start`, ip(7)), EADDRNOTAVAIL, and so on. `bind` has looked at nothing then.
@@ -270,7 +270,7 @@ impl Service {
     ///   service is with [`package`](Self::package) or [`markers`](Self::markers).
     /// - The system's error, if /proc/self/exe (proc_pid_exe(5)) cannot be read.
     ///
-    /// On systems other than Linux it is the path of [`std::env::current_exe`], and nothing else is refused: nobody is
+    /// On systems other than Linux this is the path of [`std::env::current_exe`], and nothing else is refused. Nobody is
     /// judged by it there.
     pub fn of_current_exe() -> std::io::Result<Self> {
         system::service_of_current_exe()

@@ -26,7 +26,7 @@
 //! | supervisor | a program that starts an instance again when it ends |
 //! | charge | the process that a supervisor's own record names |
 //! | starter | an ancestor of an ended process that lives on, and may start it again |
-//! | watched | after the proof, somebody looked whether the port is taken again |
+//! | watched | after the proof, portclear asked for a while whether the port is taken again |
 //! | live | the supervisor of the process runs it now |
 //! | left over | an ended run of a unit left the process behind |
 //! | unsupervised | nobody looks after the process |

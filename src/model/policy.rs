@@ -41,7 +41,7 @@ pub enum Also {
     /// Instances that their supervisor (a systemd unit, a container, a program like pm2) runs now. It may start them
     /// again.
     Live,
-    /// Holders that an instance started, that are no instances themselves, and that nobody looks after.
+    /// Holders that an instance started, if they are no instances themselves and nobody looks after them.
     Offspring,
     /// Processes that the ended instances have started: their descendants in any session or process group, and
     /// processes that lost their parent and carry the same marker and run. A process in a cgroup of its own, as
@@ -50,9 +50,9 @@ pub enum Also {
     /// Each of them takes two file descriptors while it is ended. If RLIMIT_NOFILE (getrlimit(2)) is too low for all,
     /// the others are spared.
     Tree,
-    /// Processes that ended runs of the service left behind anywhere, whether or not they hold a port, and a stale
-    /// instance that uses the caller's state folder ([`Report::rival`](crate::Report::rival)). They are ended
-    /// even if all ports are free. [`Report::swept`](crate::Report::swept) lists them.
+    /// Processes that ended runs of the service left behind anywhere, whether or not they hold a port. Also a stale
+    /// instance that uses the caller's state folder ([`Report::rival`](crate::Report::rival)). They are ended even if all
+    /// ports are free. [`Report::swept`](crate::Report::swept) lists them.
     ///
     /// [`bind`](crate::bind) refuses such a policy with [`InvalidInput`](std::io::ErrorKind::InvalidInput).
     Sweep,
@@ -96,11 +96,11 @@ impl Policy {
         self
     }
 
-    /// How long [`clear`](crate::clear) watches a port that it has cleared, where the ended process had a parent that
-    /// may start it again: a shell loop, an unknown supervisor. The default is 1 s; zero never watches. Where a known
-    /// supervisor looked after it ([`Also::Live`]), it is watched twice as long. If somebody
-    /// listens, the outcome is [`Respawned`](crate::report::Outcome::Respawned). [`bind`](crate::bind) never watches: it
-    /// takes the port itself.
+    /// How long [`clear`](crate::clear) watches a port that it has cleared. It watches if the ended process had a parent
+    /// that may start it again: a shell loop, an unknown supervisor. The default is 1 s, and zero never watches. If a
+    /// known supervisor looked after the process ([`Also::Live`]), it watches twice as long. If somebody listens, the
+    /// outcome is [`Respawned`](crate::report::Outcome::Respawned). [`bind`](crate::bind) never watches, because it takes
+    /// the port itself.
     pub const fn settle(mut self, settle: Duration) -> Self {
         self.settle = settle;
         self

@@ -104,10 +104,10 @@ impl Liveness {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Supervisor {
-    /// A container: the process lives in a pid namespace of its own, or in a container's cgroup that is not the
+    /// A container. The process is in a pid namespace of its own, or in the cgroup of a container that is not the
     /// caller's. The name is that of its cgroup.
     Container(Option<String>),
-    /// A systemd unit, whose current run it belongs to.
+    /// The systemd unit whose current run it belongs to.
     Unit(Unit),
     /// A program beside systemd: pm2, supervisord, runit and others. docs/supervisors.md lists them.
     Program(Supervised),
