@@ -5,6 +5,7 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(b04_a_launcher_with_a_server_on_another_port_is_spared),
+        case!(b04_a_worker_at_another_address_of_the_port_is_spared),
         case!(b04_workers_whose_ports_are_all_asked_for_are_ended),
         case!(b04_a_launcher_that_serves_the_other_port_is_spared),
         case!(b04_a_worker_on_a_port_that_is_left_alone_spares_the_other),
@@ -33,6 +34,28 @@ fn b04_a_launcher_with_a_server_on_another_port_is_spared() {
     let run = portclear(&["18789", "--json", "--tree"]);
     assert_eq!(run.status, 0, "{run}");
     for (fixture, role) in [(&launcher, "launcher"), (&server, "holder"), (&other, "worker")] {
+        ended(&run, fixture, role, "stale-instance");
+    }
+    bystander.answers();
+}
+
+/// The call names one address. Somebody may use the other one.
+fn b04_a_worker_at_another_address_of_the_port_is_spared() {
+    let bystander = Bystander::start();
+    let launcher = Fixture::silent().start();
+    let server = Fixture::gateway().start_below(&launcher);
+    let other = Fixture::gateway_on("127.0.0.2:18789").start_below(&launcher);
+    let run = portclear(&[GATEWAY, "--json"]);
+    assert_eq!(run.status, 3, "{run}");
+    said(&run, server.pid(), ["holder", "stale-instance", "untouched"], &[]);
+    said(&run, other.pid(), ["worker", "elsewhere", "untouched"], &[]);
+    for fixture in [&launcher, &server, &other] {
+        lives(&run, fixture);
+    }
+    // Without an address the call asks for both.
+    let run = portclear(&["18789", "--json"]);
+    assert_eq!(run.status, 0, "{run}");
+    for (fixture, role) in [(&launcher, "launcher"), (&server, "holder"), (&other, "holder")] {
         ended(&run, fixture, role, "stale-instance");
     }
     bystander.answers();

@@ -9,6 +9,7 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         case!(c06_a_gateway_that_started_after_the_call_is_newer),
+        case!(c06_another_command_of_the_service_is_no_server_that_asks),
         case!(e02_an_older_one_of_the_same_second_is_ended),
         case!(e02_a_younger_one_of_the_same_second_is_spared),
         case!(e04_a_server_that_starts_during_the_second_look_is_seen),
@@ -37,6 +38,35 @@ fn c06_a_gateway_that_started_after_the_call_is_newer() {
         let reason = spared(&late.finish(), 3, server.pid(), "newer");
         assert!(reason.starts_with("it did not start before the caller, or what called it, or is another"), "{reason}");
         untouched(&server);
+    }
+    bystander.answers();
+}
+
+/// A server may start the program that asks for it, and its start is that of the call. Another command of its package
+/// waits for no port.
+fn c06_another_command_of_the_service_is_no_server_that_asks() {
+    let bystander = Bystander::start();
+    let rounds = [
+        (Fixture::silent(), true),
+        // Its marker alone shows what it is.
+        (Fixture::silent().no_package(), true),
+        (Fixture::silent().args(&["agent"]), false),
+        (Fixture::silent().args(&["agent"]).marked(false), false),
+    ];
+    for (asker, is_server) in rounds {
+        let asker = asker.start();
+        crate::support::wait::tick_after(asker.process().stat().starttime);
+        let gateway = Fixture::gateway().start();
+        crate::support::wait::tick_after(gateway.process().stat().starttime);
+        let run = asker.portclear(&JSON, &[]);
+        if is_server {
+            spared(&run, 3, gateway.pid(), "newer");
+            untouched(&gateway);
+        } else {
+            cleared(&run, gateway.pid(), "stale-instance", &["SIGTERM"]);
+            gateway.has_ended();
+        }
+        assert!(asker.is_alive() && asker.signals().is_empty(), "{run}");
     }
     bystander.answers();
 }
