@@ -34,12 +34,18 @@ pub(crate) fn caller(service: &Service, lines: &mut Lines) -> Result<Caller, Err
         blind: blind(),
         init_is_hidden: init_is_hidden(),
         of_current_run: cgroup.as_ref().is_some_and(is_of_current_run),
-        instance: service.is_marked(&environ).then(|| service.instance_of(&environ)),
+        instance: is_of_the_service(service, &environ).then(|| service.instance_of(&environ)),
         state_dir: callers_folder(service),
         service_pid: service_pid(&environ, service, id)?,
         unit: cgroup.as_ref().and_then(|cgroup| cgroup.unit.clone()),
         container: cgroup.and_then(|cgroup| cgroup.container),
     })
+}
+
+/// Whether the caller's environment tells which instance it belongs to. A service without markers is described by its own
+/// server, which calls `bind`. A person at a shell, or another program, has no marker, and its variables are its own.
+fn is_of_the_service(service: &Service, environ: &Environ) -> bool {
+    service.markers.is_empty() || service.is_marked(environ)
 }
 
 /// Whether this process belongs to the current run of its unit.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::bind_server::{Program, said, serve, start};
+use super::bind_server::{Program, said, serve, start, start_for};
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -20,6 +20,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(a_stubborn_instance_is_waited_for_and_killed),
         case!(nothing_is_left_behind_by_any_call),
         case!(d10_who_binds_does_not_watch_for_a_respawn),
+        case!(a12_a_server_of_another_tenant_is_spared),
     ]
 }
 
@@ -261,5 +262,21 @@ fn d10_who_binds_does_not_watch_for_a_respawn() {
     old.has_ended();
     assert!(session.process().is_alive());
     next.process().kill();
+    bystander.answers();
+}
+
+fn a12_a_server_of_another_tenant_is_spared() {
+    let bystander = Bystander::start();
+    let program = Program::new("gateway");
+    let mut first = start_for(&program, "a", GATEWAY);
+    assert_eq!(said(&mut first)["serves"], first.pid());
+    tick_after(first.start_ticks());
+    let mut stranger = start_for(&program, "b", GATEWAY);
+    let refused = said(&mut stranger);
+    assert_eq!(refused["holders"], json!([[first.pid(), 0, "Spared(OtherInstance)"]]), "{refused}");
+    assert_eq!(ask(GATEWAY).unwrap(), format!("{} bind", first.pid()));
+    // A later server of the same tenant takes its place.
+    let mut next = start_for(&program, "a", GATEWAY);
+    is_succeeded(&mut first, &mut next, GATEWAY);
     bystander.answers();
 }

@@ -73,6 +73,13 @@ pub(crate) fn start(path: &Path, task: &Value) -> Server {
     Server::start(&[path.to_str().unwrap()], &[(SERVER, &task.to_string())])
 }
 
+/// Starts it for one tenant. Each tenant has a server of its own, of the same program.
+#[track_caller]
+pub(crate) fn start_for(program: &Program, tenant: &str, address: &str) -> Server {
+    let task = json!({ "bind": address, "instance_key": "MY_APP_TENANT" }).to_string();
+    Server::start(&[program.path.to_str().unwrap()], &[(SERVER, &task), ("MY_APP_TENANT", tenant)])
+}
+
 /// The task to bind an address and serve there.
 pub(crate) fn serve(address: &str) -> Value {
     json!({ "bind": address })
@@ -112,6 +119,10 @@ pub(crate) fn server() -> Option<ExitCode> {
             say(&json!({ "unsupported": error.kind() == std::io::ErrorKind::Unsupported, "why": error.to_string() }));
             return Some(ExitCode::FAILURE);
         }
+    };
+    let service = match task["instance_key"].as_str() {
+        Some(key) => service.instance_key(key),
+        None => service,
     };
     let grace = Duration::from_millis(task["grace_ms"].as_u64().unwrap_or(5_000));
     let policy = if task["no_kill"] == true {
