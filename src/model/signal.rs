@@ -25,6 +25,9 @@ const ENDING: [&str; 23] = [
 /// Signals that do not end such a process.
 const OTHERS: [&str; 8] = ["SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH"];
 
+/// For whoever gave another one.
+const USUAL: &str = "TERM, INT, HUP, QUIT and KILL";
+
 impl Signal {
     /// SIGTERM: asks a process to end. It is the default of a [`Policy`](crate::Policy).
     pub const TERM: Self = Self("SIGTERM");
@@ -74,10 +77,10 @@ impl FromStr for Signal {
             return Ok(Self(name));
         }
         Err(SignalError(match OTHERS.into_iter().find(|known| *known == name) {
-            Some(name) => format!("{name} does not end a process"),
+            Some(name) => format!("{name} does not end a process; {USUAL} do"),
             None => {
                 let shown = super::escape(text.as_bytes());
-                format!("'{shown}' is no signal; a name like TERM, INT or KILL is")
+                format!("'{shown}' is no name of a signal; {USUAL} are")
             }
         }))
     }
