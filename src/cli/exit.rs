@@ -15,13 +15,13 @@ pub(crate) enum Exit {
 
 /// The table, as help and README print it.
 pub(crate) const TABLE: [(Exit, &str); 7] = [
-    (Exit::Free, "the port is free: it was, or it was cleared"),
-    (Exit::Error, "could not find out: an internal or system error"),
-    (Exit::Usage, "bad arguments; nothing was touched"),
-    (Exit::Held, "held, and left alone by rule: foreign, live, protected, offspring, newer"),
-    (Exit::Unseen, "held by someone who cannot be seen, read or signalled from here"),
-    (Exit::Survived, "stale, signalled, and still there"),
-    (Exit::Respawned, "cleared, and taken again by a respawn"),
+    (Exit::Free, "the port is free: it was free, or portclear cleared it"),
+    (Exit::Error, "portclear could not find out: the system refused something"),
+    (Exit::Usage, "the arguments are wrong; portclear touched nothing"),
+    (Exit::Held, "the port is held, and portclear leaves the holder alone by rule"),
+    (Exit::Unseen, "the port is held, and portclear may not see, read or signal the holder"),
+    (Exit::Survived, "a stale process was signalled, and the port is still held"),
+    (Exit::Respawned, "the port was cleared, and a restarted process took it again"),
 ];
 
 impl Exit {

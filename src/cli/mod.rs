@@ -5,37 +5,41 @@
 
 mod advice;
 mod args;
+mod call;
+mod check;
 mod dropin;
 mod exit;
 mod group;
+mod help;
+mod hint;
+mod hook;
 mod interrupt;
 mod journal;
 mod live;
 mod loaded;
+mod service;
 mod stop;
 mod text;
+mod texts;
+mod values;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use anstream::AutoStream;
 use anyhow::Context;
-use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use portclear::{Policy, Report};
 
-use crate::cli::args::{Args, Command};
-use crate::cli::dropin::Hook;
+use crate::cli::args::Args;
+use crate::cli::call::Call;
 use crate::cli::exit::Exit;
 use crate::cli::text::Section;
 
 pub(crate) fn main() -> ExitCode {
-    let args = Args::parse();
-    let result = match &args.command {
-        Some(Command::Unit { unit, grace, pid_files, port }) => {
-            dropin::print(unit, &Hook { port: *port, grace: *grace, pid_files }).map(|()| Exit::Free)
-        }
-        None => run(&args, &args.policy().unwrap_or_else(|error| error.exit())),
+    let result = match call::read() {
+        Call::Clear(args, policy) => run(&args, &policy),
+        Call::Unit(args, hook) => dropin::print(&args, &hook).map(|()| Exit::Free),
     };
     let exit = result.unwrap_or_else(|error| {
         // If standard error is closed, only the exit status can tell.
@@ -47,7 +51,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(args: &Args, policy: &Policy) -> anyhow::Result<Exit> {
     raise_descriptor_limit();
-    let report = if args.dry_run {
+    let report = if args.looks() {
         portclear::inspect(&args.ports, policy)
     } else if io::stderr().is_terminal() {
         live::clear(&args.ports, policy, !args.quiet && !args.json)
@@ -59,7 +63,7 @@ fn run(args: &Args, policy: &Policy) -> anyhow::Result<Exit> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         other => other.context("cannot write the report")?,
     }
-    Ok(Exit::of(report.exit_status()))
+    Ok(Exit::of_report(&report, args.check))
 }
 
 /// Each target takes two descriptors, and there may be hundreds. The soft limit is often 1024 for the sake of
@@ -75,7 +79,7 @@ fn raise_descriptor_limit() {
 fn show(args: &Args, report: &Report) -> io::Result<()> {
     if args.json {
         // The end of the line flushes it.
-        return writeln!(io::stdout(), "{}", report.to_json());
+        return writeln!(io::stdout(), "{}", check::document(report, args.check));
     }
     let mut out = AutoStream::new(io::stdout(), args.color).lock();
     let ports = report.ports.iter().map(|port| Section::of_port(port, args));

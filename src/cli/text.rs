@@ -9,6 +9,7 @@ use portclear::report::{Listener, Outcome, PortReport, ProcessReport, Rival, Rol
 
 use crate::cli::advice::{advice, advice_of_sweep};
 use crate::cli::args::Args;
+use crate::cli::check;
 use crate::cli::exit::Exit;
 use crate::cli::group::{age, ending, exe, groups, name, pids, user, what};
 
@@ -35,7 +36,7 @@ pub(crate) struct Section<'a> {
 
 impl<'a> Section<'a> {
     pub(crate) fn of_port(port: &'a PortReport, args: &Args) -> Self {
-        let exit = Exit::of(port.exit_status());
+        let exit = Exit::of_port(port, args.check);
         let color = match exit {
             Exit::Free => AnsiColor::Green,
             Exit::Held | Exit::Unseen => AnsiColor::Yellow,
@@ -45,7 +46,7 @@ impl<'a> Section<'a> {
         let alone = port.holders.len() == 1 && port.members.is_empty() && port.remainder.processes == 0;
         Self {
             title: format!("port {}", port.spec),
-            sentence: port.sentence(),
+            sentence: check::sentence(port, args.check),
             advice: advice(port, args.is_openclaw()),
             exit,
             silent: matches!(port.status, Ok(Outcome::Free)) && !args.verbose,

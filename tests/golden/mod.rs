@@ -4,6 +4,7 @@
 //! A change of what is said is meant or it is not. Where it is meant, `PORTCLEAR_GOLDEN=write cargo test --test main
 //! -- golden` writes the files anew, and the difference is for the reader of the change.
 
+mod arguments;
 mod book;
 mod document;
 mod inside;
@@ -14,6 +15,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use self::arguments::a_wrong_command_line_says_what_is_wrong;
 use self::book::{folder, holds, holds_traced};
 use crate::support::*;
 
@@ -44,6 +46,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(error),
         case!(changed),
         case!(each_file_is_a_scene),
+        case!(a_wrong_command_line_says_what_is_wrong),
     ];
     cases.extend(inside::cases());
     cases.extend(units::cases());

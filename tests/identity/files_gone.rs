@@ -1,6 +1,7 @@
 //! A gateway is found although an upgrade has replaced or removed its files.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::support::*;
@@ -53,6 +54,14 @@ fn b03_a_replaced_executable_is_still_the_services_own() {
         let [app, rival] = [start(), Fixture::other("[::1]:18789").exe_name("my-app").start()];
         replace(app.exe(), delete);
         replace(rival.exe(), delete);
+        // A path that leads nowhere is taken for a mistake, until the upgrade is complete.
+        if delete {
+            let run = portclear(&["--exe", app.exe().to_str().unwrap(), "--json", GATEWAY]);
+            assert_eq!((run.status, run.stdout.as_str()), (2, ""), "{run}");
+            assert!(run.stderr.contains("there is no such file"), "{run}");
+            fs::write(app.exe(), "another version").unwrap();
+        }
+        fs::set_permissions(app.exe(), fs::Permissions::from_mode(0o755)).unwrap();
         let path = app.exe().to_str().unwrap();
         left_alone(&portclear(&["--exe", path, "--json", "[::1]:18789"]), &[(rival.process(), "foreign")]);
         let run = portclear(&["--exe", path, "--json", GATEWAY]);

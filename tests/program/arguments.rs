@@ -10,6 +10,8 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(a_port_given_twice_is_one),
         case!(several_ports_are_told_in_order_with_the_highest_status),
         case!(help_and_version_are_no_errors),
+        case!(the_whole_help_has_the_table_of_statuses),
+        case!(values_have_several_forms),
     ]
 }
 
@@ -21,7 +23,7 @@ fn bad_arguments_are_one_sentence_and_touch_nothing() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     // arguments after a good port, and what the sentence must name
-    let table: [(&[&str], &str); 24] = [
+    let table: [(&[&str], &str); 30] = [
         (&["0"], "'0' for '<PORT>"),
         (&["65536"], "'65536' for '<PORT>"),
         (&["+1"], "'+1' for '<PORT>"),
@@ -32,29 +34,42 @@ fn bad_arguments_are_one_sentence_and_touch_nothing() {
         (&["::1:80"], "'::1:80' for '<PORT>"),
         (&["127.0.0.1:0"], "'127.0.0.1:0' for '<PORT>"),
         (&["--no-such-option"], "'--no-such-option'"),
-        (&["--grace", "10"], "'10' for '--grace"),
+        (&["--grace", "1.5"], "'1.5' for '--grace"),
+        (&["--settle", "soon"], "'soon' for '--settle"),
         (&["--grace", "-1s"], "'-1' found"),
         (&["--signal", "STOP"], "'STOP' for '--signal"),
         (&["--signal", "FOO"], "'FOO' for '--signal"),
-        (&["--signal", "9"], "'9' for '--signal"),
+        (&["--signal", "10"], "'10' for '--signal"),
         (&["--protect", "0"], "'0' for '--protect"),
         (&["--protect", "x"], "'x' for '--protect"),
-        (&["--marker", "A=b"], "--marker alone"),
+        (&["--marker", "A=b"], "--marker needs"),
         (&["--marker", "A", "--package", "x"], "'A' for '--marker"),
         (&["--service", "nope"], "'nope' for '--service"),
         (&["--service", "openclaw", "--package", "x"], "'--service <NAME>' cannot be used with '--package"),
         (&["--quiet", "--json"], "'--quiet' cannot be used with '--json'"),
         (&["--exe", "/usr/bin/env"], "'/usr/bin/env'"),
+        (&["--exe", "/no/such"], "there is no such file"),
+        (&["--exe", "/usr/bin"], "that is no file"),
+        (&["--exe", "/etc/passwd"], "not executable"),
+        (&["--check", "-n"], "'--check' cannot be used with '--dry-run'"),
+        (&["--profile", "work"], "'--profile' found"),
         (&["--color", "green"], "'green' for '--color"),
     ];
     let lines = table.iter().map(|(wrong, named)| ([&["18789"], *wrong].concat(), *named));
-    for (line, named) in lines.chain([(vec![], "<PORT>...")]) {
+    for (line, named) in lines.chain([(vec![], "name the port")]) {
         let run = portclear(&line);
         assert_eq!(run.status, 2, "{line:?}: {run}");
         assert_eq!(run.stdout, "", "{line:?}");
         let sentence = run.stderr.split("\n\n").next().unwrap();
         assert!(sentence.starts_with("error: ") && sentence.contains(named), "{line:?}: {run}");
         assert_eq!(run.stderr.matches("error:").count(), 1, "{line:?}: {run}");
+    }
+    // A terminal shows an argument as text, and does not obey it.
+    for hostile in ["\x1b[2J", "--\x1b[2J", "--grace=\x1b[2J", "--exe=/\x1b[2J", "--protect=\u{202e}1", "\x1b@x:80"] {
+        let run = portclear(&["18789", hostile]);
+        assert_eq!((run.status, &run.stdout[..]), (2, ""), "{hostile:?}: {run}");
+        let invisible = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        assert!(!run.stderr.contains(invisible), "{hostile:?}: {run:?}", run = run.stderr);
     }
     let run = Portclear::new(&["18789"]).arg(bytes(b"\xff")).run();
     assert_eq!((run.status, &run.stdout[..]), (2, ""), "{run}");
@@ -113,23 +128,54 @@ fn several_ports_are_told_in_order_with_the_highest_status() {
 }
 
 fn help_and_version_are_no_errors() {
-    for (flag, groups) in [("-h", true), ("--help", true), ("--version", false), ("-V", false)] {
+    for flag in ["-h", "--help", "help"] {
         let run = portclear(&[flag]);
         assert_eq!((run.status, &run.stderr[..]), (0, ""), "{flag}: {run}");
-        assert_eq!(run.stdout.starts_with("Free a TCP port"), groups, "{flag}: {run}");
-        let version = format!("portclear {}\n", env!("CARGO_PKG_VERSION"));
-        assert_eq!(run.stdout == version, !groups, "{flag}: {run}");
-        let statuses = include_str!("../../README.md").lines().filter_map(|line| {
-            let (status, meaning) = line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | ")?;
-            status.parse::<u8>().ok().map(|status| format!("\n  {status}  {meaning}\n"))
-        });
-        let all: Vec<String> = statuses.collect();
-        assert_eq!(all.len(), 7);
-        for text in all.iter().map(String::as_str) {
-            assert_eq!(run.stdout.contains(text), groups, "{flag}, {text}: {run}");
-        }
-        for group in ["\nWhat to do:\n", "\nWhich service:\n", "\nWhat to say:\n", "\nUsage: portclear "] {
-            assert_eq!(run.stdout.contains(group), groups, "{flag}, {group}: {run}");
+        assert!(run.stdout.starts_with("Free a TCP port"), "{flag}: {run}");
+        for group in ["\nEnding:\n", "\nEnding more", "\nWhich service", "\nOutput:\n", "\nUsage: portclear "] {
+            assert!(run.stdout.contains(group), "{flag}, {group}: {run}");
         }
     }
+    assert_eq!(portclear(&["help"]).stdout, portclear(&["-h"]).stdout);
+    for line in [["unit", "-h"], ["unit", "--help"], ["help", "unit"]] {
+        let run = portclear(&line);
+        assert_eq!((run.status, &run.stderr[..]), (0, ""), "{line:?}: {run}");
+        assert!(run.stdout.contains("\nUsage: portclear unit "), "{line:?}: {run}");
+    }
+    for line in [&["--version"][..], &["-V"], &["unit", "-V"]] {
+        let run = portclear(line);
+        assert_eq!((run.status, &run.stderr[..]), (0, ""), "{line:?}: {run}");
+        assert!(run.stdout.ends_with(&format!(" {}\n", env!("CARGO_PKG_VERSION"))), "{line:?}: {run}");
+    }
+}
+
+/// README, the whole help and the program have one table.
+fn the_whole_help_has_the_table_of_statuses() {
+    let statuses = include_str!("../../README.md").lines().filter_map(|line| {
+        let (status, meaning) = line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | ")?;
+        status.parse::<u8>().ok().map(|status| format!("\n  {status}  {meaning}\n"))
+    });
+    let all: Vec<String> = statuses.collect();
+    assert_eq!(all.len(), 7);
+    let run = portclear(&["--help"]);
+    for text in all {
+        assert!(run.stdout.contains(&text), "{text}: {run}");
+    }
+}
+
+/// A number alone is seconds, and a signal may be a number.
+fn values_have_several_forms() {
+    let bystander = Bystander::start();
+    for signal in ["2", "int", "SIGINT"] {
+        let gateway = Fixture::gateway().start();
+        let run = portclear(&["18789", "--grace", "10", "--signal", signal, "--json"]);
+        assert_eq!(run.status, 0, "{signal}: {run}");
+        assert_eq!(run.sent(gateway.pid()), ["SIGINT"], "{signal}: {run}");
+        gateway.has_ended();
+    }
+    let stubborn = Fixture::gateway().on_term(OnTerm::Ignore).start();
+    let run = portclear(&["18789", "--grace", "1", "--json"]);
+    assert_eq!(run.sent(stubborn.pid()), ["SIGTERM", "SIGKILL"], "{run}");
+    assert!(run.elapsed.as_millis() >= 1000 && run.elapsed < SLACK, "{run}");
+    bystander.answers();
 }

@@ -2,6 +2,7 @@
 //! line, and no secret is shown. A free port costs one bind and not a word.
 
 mod arguments;
+mod check;
 mod ctrl_c;
 mod dry_run;
 mod free_port;
@@ -20,6 +21,7 @@ use crate::support::*;
 pub(crate) fn cases() -> Vec<Case> {
     let files = [
         arguments::cases(),
+        check::cases(),
         free_port::cases(),
         dry_run::cases(),
         json::cases(),

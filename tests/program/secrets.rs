@@ -54,10 +54,11 @@ impl Secrets {
             let program = program(line);
             own.iter().fold(program, |program, (name, secret)| program.env(name, secret))
         };
-        let ways: [&[&str]; 6] = [&[], &["-v"], &["--json"], &["-q"], &["-v", "--color", "always"], &["--signal", "9"]];
+        let ways: [&[&str]; 6] =
+            [&[], &["-v"], &["--json"], &["-q"], &["-v", "--color", "always"], &["--signal", "10"]];
         let mut said = String::new();
         for way in ways {
-            let wanted = if way == ["--signal", "9"] { 2 } else { status };
+            let wanted = if way == ["--signal", "10"] { 2 } else { status };
             let line = [&["18789"], way, &["--dry-run"]].concat();
             let run = with(&line).run();
             assert_eq!(run.status, wanted, "{line:?}: {run}");

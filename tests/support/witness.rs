@@ -143,7 +143,7 @@ fn agree(arguments: &[OsString], look: impl Fn(&Path, &[OsString]) -> Said) {
     let is_look = arguments.first().is_some_and(|first| first != "unit");
     let Some(other) = other().filter(|_| is_look) else { return };
     // First, and once: what is asked twice is refused. A document goes without -q.
-    let given = ["-n", "--dry-run", "--json", "-q", "--quiet"];
+    let given = ["-n", "--dry-run", "--check", "--json", "-q", "--quiet"];
     let rest = arguments.iter().filter(|argument| given.iter().all(|given| argument != given));
     let line: Vec<OsString> = ["-n", "--json"].map(OsString::from).iter().chain(rest).cloned().collect();
     let mut differences = Vec::new();

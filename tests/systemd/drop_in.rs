@@ -25,7 +25,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 /// The manager that it is for accepts it without a word.
 #[track_caller]
-fn verify(sd: &Sd, unit: &Unit<'_>) {
+pub(super) fn verify(sd: &Sd, unit: &Unit<'_>) {
     let which = if sd.manager() == Manager::User { "--user" } else { "--system" };
     let run = sd.enter(&["systemd-analyze", which, "--man=no", "verify", unit.name()]);
     assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{run}");
@@ -52,6 +52,10 @@ fn b13_the_drop_in_says_all() {
     let run = portclear(&["unit", "--unit", "gw@work.service", "--grace", "5s", "18789"]);
     run.succeeded();
     assert!(run.stdout.contains("gw@work.service") && run.stdout.contains("--grace=5s"), "{run}");
+    // A name without an ending is a service's.
+    let whole = portclear(&["unit", "--unit", "my-app.service", "--package", "my-app", "8080"]);
+    whole.succeeded();
+    assert_eq!(portclear(&["unit", "--unit", "my-app", "--package", "my-app", "8080"]).stdout, whole.stdout);
 }
 
 fn b13_printing_a_drop_in_writes_nothing() {
@@ -73,10 +77,10 @@ fn b13_printing_a_drop_in_writes_nothing() {
 }
 
 fn b13_a_bad_name_is_refused() {
-    for name in ["", "gw", "../gw.service", "gw.timer", "a b.service"] {
+    for name in ["", "../gw.service", "gw.timer", "a b.service"] {
         let run = portclear(&["unit", "--unit", name, "18789"]);
         assert_eq!((run.status, run.stdout.as_str()), (2, ""), "{name:?}: {run}");
-        let sentence = run.stderr.lines().filter(|line| line.contains("a unit is a name like")).count();
+        let sentence = run.stderr.lines().filter(|line| line.contains("a service's unit has a name like")).count();
         assert_eq!(sentence, 1, "{name:?}: {run}");
         assert!(run.stderr.trim_end().lines().count() <= 3, "{name:?}: {run}");
     }

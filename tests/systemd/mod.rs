@@ -3,6 +3,7 @@
 
 mod claims;
 mod drop_in;
+mod drop_in_options;
 mod hardened;
 mod inherited;
 mod journal;
@@ -43,6 +44,7 @@ pub(crate) fn cases() -> Vec<Case> {
         sockets::cases(),
         hardened::cases(),
         drop_in::cases(),
+        drop_in_options::cases(),
         recipes::cases(),
         journal::cases(),
         sweep::cases(),
