@@ -14,8 +14,8 @@ const DEFAULT_STOP: Duration = Duration::from_secs(90);
 const GATEWAYS: [&str; 3] = ["openclaw-gateway", "clawdbot-gateway", "moltbot-gateway"];
 
 const MIXED: &str = "\
-At stop, SIGTERM to the main process alone, so that it can drain; then SIGKILL to all that is left of the run.
-# KillMode=process leaves it behind: orphans that hold the port, and their memory.";
+At a stop, systemd sends SIGTERM to the main process alone, so that it can finish its work. Then it sends SIGKILL
+# to the rest of the run. KillMode=process leaves that rest behind: orphans that hold the port, and their memory.";
 
 const TIMEOUT: &str = "TimeoutStopSec";
 
@@ -63,9 +63,7 @@ fn kill_mode(loaded: &Loaded) -> Setting {
             value: Some("mixed".to_owned()),
             comment: MIXED.to_owned(),
             note: all.filter(|_| leaves_behind(all)).map(|mode| {
-                format!(
-                    "it is loaded with KillMode={mode}, which leaves what it started behind: the drop-in sets mixed"
-                )
+                format!("it is loaded with KillMode={mode}, which leaves orphans behind; the drop-in sets mixed")
             }),
         },
     }
@@ -119,12 +117,13 @@ impl<'a> Times<'a> {
 
     fn written(&self, value: String, is_gateway: bool, found: bool) -> Setting {
         let busy = if is_gateway { ": a busy gateway needs up to 315 s" } else { "" };
-        let unknown = "\n# No file of the unit was found here. If it has a longer one, leave this line out.";
-        let comment = format!("How long it may drain{busy}.{}", if found { "" } else { unknown });
+        let unknown =
+            "\n# portclear found no file of the unit here. If the unit has a longer time, leave this line out.";
+        let comment = format!("How long a stop may take{busy}.{}", if found { "" } else { unknown });
         let shorter = self.all.filter(|_| is_gateway && self.length(self.all) < OPENCLAW_DRAIN);
         let note = shorter.map(|text| {
             let text = escape(text.as_bytes());
-            format!("it is loaded with {TIMEOUT}={text}, too short to drain: the drop-in sets {value}")
+            format!("it is loaded with {TIMEOUT}={text}, too short for a busy gateway; the drop-in sets {value}")
         });
         Setting { key: TIMEOUT, value: Some(value), comment, note }
     }
@@ -133,7 +132,7 @@ impl<'a> Times<'a> {
         let text = self.all.filter(|_| self.length(self.all) < self.length(self.own))?;
         let text = escape(text.as_bytes());
         Some(format!(
-            "an earlier drop-in for portclear sets {TIMEOUT}={text}, which is shorter: put this one in its place"
+            "an earlier drop-in for portclear sets {TIMEOUT}={text}, which is shorter; replace that drop-in with this one"
         ))
     }
 }
@@ -143,11 +142,11 @@ fn success(loaded: &Loaded) -> Setting {
     let [own, all] = [&loaded.own, &loaded.all].map(|settings| settings.get(key).unwrap_or_default());
     let has = |list: &str| list.split_whitespace().any(|status| status == "143");
     if has(own) && has(all) {
-        return Setting::kept(key, own, "it has 143, which is how a stop ends it");
+        return Setting::kept(key, own, "it has 143, the status of a process that SIGTERM ended");
     }
     let others =
         if own.is_empty() { String::new() } else { format!(" {} stays: the list adds up.", escape(own.as_bytes())) };
-    let comment = format!("143: ended by SIGTERM, which is how a stop ends it.{others}");
+    let comment = format!("143: SIGTERM ended the process. After a stop that is no failure.{others}");
     Setting { key, value: Some("143".to_owned()), comment, note: None }
 }
 
@@ -230,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_unit_that_was_not_found_is_said_to_be() {
-        let told = |unit| settings(unit, None).iter().any(|one| one.lines().contains("No file of the unit was found"));
+        let told = |unit| settings(unit, None).iter().any(|one| one.lines().contains("found no file of the unit"));
         assert_eq!(["openclaw-gateway.service", "gw.service"].map(told), [true, false]);
         assert!(settings("openclaw-gateway.service", None).iter().all(|setting| setting.note.is_none()));
     }
