@@ -22,12 +22,13 @@ enum Then {
 }
 
 pub(crate) fn run(specs: &[PortSpec], policy: &Policy, mode: Mode<'_>) -> Report {
-    work(specs, policy, mode, Then::Report).report()
+    let dry_run = matches!(mode, Mode::Look);
+    work(specs, policy, mode, Then::Report).report(dry_run)
 }
 
 /// For a caller that binds next.
 pub(crate) fn before_a_bind(spec: PortSpec, policy: &Policy) -> Option<PortReport> {
-    work(&[spec], policy, Mode::Act(None), Then::Bind).report().ports.pop()
+    work(&[spec], policy, Mode::Act(None), Then::Bind).report(false).ports.pop()
 }
 
 fn work<'a>(specs: &[PortSpec], policy: &'a Policy, mode: Mode<'_>, then: Then) -> Answers<'a> {

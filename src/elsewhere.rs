@@ -2,12 +2,16 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::BindError;
 use crate::model::{Error, Observer, Policy, PortReport, PortSpec, Report, Service, SweepReport};
 
 pub(crate) fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
+    refused(ports, policy, true)
+}
+
+fn refused(ports: &[PortSpec], policy: &Policy, dry_run: bool) -> Report {
     let mut reports: Vec<PortReport> = Vec::with_capacity(ports.len());
     for spec in ports {
         if !reports.iter().any(|report| report.spec == *spec) {
@@ -15,11 +19,11 @@ pub(crate) fn inspect(ports: &[PortSpec], policy: &Policy) -> Report {
         }
     }
     let swept = || SweepReport { status: Err(unsupported()), ..SweepReport::default() };
-    Report { ports: reports, swept: policy.ends.sweep.then(swept), rival: None }
+    Report { dry_run, ports: reports, swept: policy.ends.sweep.then(swept), rival: None, elapsed: Duration::ZERO }
 }
 
 pub(crate) fn clear(ports: &[PortSpec], policy: &Policy, _: Option<Observer<'_>>) -> Report {
-    inspect(ports, policy)
+    refused(ports, policy, false)
 }
 
 /// Binds without a look, so an address in use is an error without a report.

@@ -21,6 +21,7 @@ use processes::{add, write_endings};
 
 pub(crate) struct Answers<'a> {
     policy: &'a Policy,
+    start: Instant,
     ports: Vec<Answer>,
     /// `None`: the policy does not sweep, or has not swept yet.
     swept: Option<SweepReport>,
@@ -39,7 +40,7 @@ impl<'a> Answers<'a> {
                 ports.push(Answer::probe(*spec, start));
             }
         }
-        Self { policy, ports, swept: None, rival: None, remainders: BTreeMap::new() }
+        Self { policy, start, ports, swept: None, rival: None, remainders: BTreeMap::new() }
     }
 
     pub(crate) fn are_complete(&self) -> bool {
@@ -202,8 +203,9 @@ impl<'a> Answers<'a> {
         }
     }
 
-    pub(crate) fn report(self) -> Report {
+    pub(crate) fn report(self, dry_run: bool) -> Report {
+        let elapsed = self.start.elapsed();
         let ports = self.ports.into_iter().map(|answer| answer.report).collect();
-        Report { ports, swept: self.swept, rival: self.rival }
+        Report { dry_run, ports, swept: self.swept, rival: self.rival, elapsed }
     }
 }

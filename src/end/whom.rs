@@ -150,6 +150,15 @@ pub(crate) fn pin_members(group: &mut Group, pins: &mut Pins) -> Result<(), Erro
     Ok(())
 }
 
+/// A sweep takes what ended runs left behind, and a rival. No run has left that one behind.
+const fn role(judged: &Judged, swept: bool) -> Role {
+    match judged.judgement.verdict {
+        _ if !swept => Role::Holder,
+        Verdict::Stale(Why::Instance) => Role::Rival,
+        Verdict::Stale(_) | Verdict::Spared(_) => Role::Leftover,
+    }
+}
+
 /// All targets, each once, and for each the target that is asked before it. A process with several roles is first a
 /// holder, then a member of a port, then swept.
 pub(crate) fn targets(groups: &[Group], pins: &Pins) -> Result<Vec<Target>, Error> {
@@ -159,10 +168,10 @@ pub(crate) fn targets(groups: &[Group], pins: &Pins) -> Result<Vec<Target>, Erro
     };
     for swept in [false, true] {
         let is_of_now = |group: &&Group| group.refused.is_none() && (group.purpose == Purpose::Sweep) == swept;
-        let role = if swept { Role::Leftover } else { Role::Holder };
         for group in groups.iter().filter(is_of_now) {
             for judged in &group.base {
-                add(Target::new(pins.get(judged.id())?.clone(), group.purpose, role, judged.clone()));
+                let pinned = pins.get(judged.id())?.clone();
+                add(Target::new(pinned, group.purpose, role(judged, swept), judged.clone()));
             }
         }
         for group in groups.iter().filter(is_of_now) {

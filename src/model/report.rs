@@ -9,6 +9,8 @@ use super::{Blind, Error, Facts, Judgement, Listener, Marker, Outcome, PortSpec,
 #[non_exhaustive]
 #[must_use]
 pub struct Report {
+    /// The call only looked, as asked ([`inspect`](crate::inspect)): it signalled nobody.
+    pub dry_run: bool,
     /// One for each port.
     pub ports: Vec<PortReport>,
     /// The processes that ended runs of the service left behind, if the policy sweeps.
@@ -16,6 +18,8 @@ pub struct Report {
     /// A living instance that uses the caller's state folder, and serves none of the ports. The service refuses to start
     /// beside it.
     pub rival: Option<Rival>,
+    /// Time from the call to the report.
+    pub elapsed: Duration,
 }
 
 /// An instance that uses the caller's state folder.
@@ -148,9 +152,9 @@ pub enum Role {
     Worker,
     /// The instance started it.
     Offspring,
-    /// An ended run left it behind, or it uses the caller's state folder and is swept for that.
+    /// An ended run left it behind.
     Leftover,
-    /// It uses the caller's state folder.
+    /// It uses the caller's state folder. A sweep ends it if it is stale.
     Rival,
 }
 

@@ -74,6 +74,9 @@ pub(crate) enum Note {
 /// The init of a container. It stops with its container alone.
 pub(crate) const CONTAINER_INIT: &str = "container-init";
 
+/// Node starts its script again when a file changes.
+pub(crate) const NODE_WATCH: &str = "node --watch";
+
 const NODE: &[&str] = &["node", "nodejs", "bun"];
 const PYTHON: &[&str] = &["python", "pypy"];
 
@@ -173,7 +176,7 @@ pub(crate) const SUPERVISORS: &[Row] = &[
         ..ROW
     },
     Row {
-        name: "node --watch",
+        name: NODE_WATCH,
         shown_by: &[ShownBy::Option("--watch"), ShownBy::Option("--watch-path")],
         ties: &[Tie::Variable("WATCH_REPORT_DEPENDENCIES")],
         stop: "kill {pid}",

@@ -1,15 +1,16 @@
-//! The report as one JSON document. docs/json.md describes it, and a test keeps both the same.
+//! The report as one JSON document. docs/portclear.schema.json is its schema. The tests hold every document against it.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::words;
 use crate::model::{
-    Facts, Fate, Marker, Memory, PortReport, ProcessReport, Report, Rival, Supervisor, SweepReport, escape,
+    Error, Facts, Fate, Marker, Memory, PortReport, ProcessReport, Report, Rival, Supervisor, SweepReport, Unit, escape,
 };
 
-/// Grows when a field changes its meaning or is removed. New fields do not count.
+/// Grows when a field changes its meaning or is removed. New fields and new words do not count.
 const SCHEMA: u32 = 1;
 
 impl Report {
@@ -18,9 +19,12 @@ impl Report {
     pub fn to_json(&self) -> String {
         json!({
             "schema": SCHEMA,
+            "version": env!("CARGO_PKG_VERSION"),
+            "dry_run": self.dry_run,
             "exit": self.exit_status(),
+            "elapsed_ms": millis(self.elapsed),
             "ports": self.ports.iter().map(port).collect::<Vec<_>>(),
-            "swept": self.swept.as_ref().map(swept),
+            "swept": self.swept.as_ref().map(|report| swept(report, self.dry_run)),
             "rival": self.rival.as_ref().map(rival),
         })
         .to_string()
@@ -34,28 +38,29 @@ fn port(port: &PortReport) -> Value {
         "status": words::status(port),
         "exit": port.exit_status(),
         "sentence": port.sentence(),
-        "ms": millis(port.elapsed),
+        "error": port.status.as_ref().err().map(error),
+        "elapsed_ms": millis(port.elapsed),
         "listeners": port.listeners.iter().map(|listener| json!({
             "address": listener.local.ip().to_string(),
             "port": listener.local.port(),
             "inode": listener.inode,
             "uid": listener.uid,
         })).collect::<Vec<_>>(),
-        "connected": port.connections.connected,
-        "time_wait": port.connections.time_wait,
-        "unreadable": port.unreadable,
+        "connections": { "connected": port.connections.connected, "time_wait": port.connections.time_wait },
+        "unreadable_processes": port.unreadable,
         "holders": port.holders.iter().map(process).collect::<Vec<_>>(),
         "members": port.members.iter().map(process).collect::<Vec<_>>(),
         "remainder": memory(&port.remainder),
         "watched_ms": millis(port.watched),
-        "starter": port.starter().map(|facts| json!({ "pid": facts.id.pid, "name": facts.name() })),
+        "starter": port.starter().map(relative),
     })
 }
 
-fn swept(report: &SweepReport) -> Value {
+fn swept(report: &SweepReport, dry_run: bool) -> Value {
     json!({
-        "status": if report.status.is_ok() { "swept" } else { "error" },
+        "status": words::sweep(report, dry_run),
         "sentence": report.sentence(),
+        "error": report.status.as_ref().err().map(error),
         "memory": memory(&report.memory),
         "processes": report.processes.iter().map(process).collect::<Vec<_>>(),
         "remainder": memory(&report.remainder),
@@ -67,14 +72,21 @@ fn rival(rival: &Rival) -> Value {
 }
 
 fn memory(memory: &Memory) -> Value {
-    json!({ "processes": memory.processes, "bytes": memory.bytes, "resident": memory.resident })
+    json!({ "count": memory.processes, "bytes": memory.bytes, "kind": words::memory(memory) })
+}
+
+/// The parts of the sentence. A program may act by the number.
+fn error(error: &Error) -> Value {
+    json!({
+        "attempt": error.to_string(),
+        "cause": std::error::Error::source(error).map(ToString::to_string),
+        "os_error": error.raw_os_error(),
+    })
 }
 
 fn process(report: &ProcessReport) -> Value {
     let facts = &report.process.facts;
     let exe = facts.exe.value();
-    let (verdict, rule) = words::verdict(report.judgement.verdict);
-    let shown = |text: &std::ffi::OsStr| escape(text.as_encoded_bytes());
     let marker = |marker: &Marker| (shown(&marker.key), Value::from(shown(&marker.value)));
     let state = if let Fate::Survived(state) = report.ending.fate { Some(state.to_string()) } else { None };
     json!({
@@ -85,22 +97,21 @@ fn process(report: &ProcessReport) -> Value {
         "age_ms": millis(facts.age),
         "comm": shown(&facts.comm),
         "exe": exe.map(|exe| shown(exe.path.as_os_str())),
-        "replaced": exe.map(|exe| exe.replaced),
+        "exe_replaced": exe.map(|exe| exe.replaced),
         "command": report.command(),
         "uid": facts.uid.value(),
         "user": report.user.as_ref().map(|user| escape(user.as_bytes())),
         "ppid": facts.ppid,
-        "lineage": report.process.ancestry.parents().map(ancestor).collect::<Vec<_>>(),
-        "unit": facts.unit().map(|unit| shown(&unit.name)),
-        "manager": facts.unit().map(words::manager),
+        "lineage": report.process.ancestry.parents().map(relative).collect::<Vec<_>>(),
+        "unit": facts.unit().map(unit),
         "run": facts.run,
-        "rss": facts.rss,
-        "inodes": report.process.inodes,
+        "rss_bytes": facts.rss,
+        "listener_inodes": report.process.inodes,
         "markers": report.markers.iter().map(marker).collect::<Map<_, _>>(),
         "identity": words::identity(&report.judgement.identity),
         "liveness": words::liveness(&report.judgement.liveness),
-        "verdict": verdict,
-        "rule": rule,
+        "verdict": words::verdict(report.judgement.verdict),
+        "rule": words::rule(report.judgement.verdict),
         "supervisor": report.supervisor().map(|supervisor| looked_after(report, supervisor)),
         "reason": report.reason(),
         "signals": report.ending.signals.iter().map(|sent| json!({
@@ -110,8 +121,13 @@ fn process(report: &ProcessReport) -> Value {
         "cut_off": report.ending.was_cut_off(),
         "outcome": words::fate(report.ending.fate),
         "state": state,
-        "ms": report.ending.ended_after().map(millis),
+        "ended_after_ms": report.ending.ended_after().map(millis),
     })
+}
+
+fn unit(unit: &Unit) -> Value {
+    let (manager, uid) = words::manager(unit);
+    json!({ "name": shown(&unit.name), "manager": manager, "uid": uid })
 }
 
 fn looked_after(report: &ProcessReport, supervisor: &Supervisor) -> Value {
@@ -119,16 +135,21 @@ fn looked_after(report: &ProcessReport, supervisor: &Supervisor) -> Value {
         "kind": words::supervisor(supervisor),
         "pid": if let Supervisor::Program(supervised) = supervisor { Some(supervised.supervisor.pid) } else { None },
         "entry": report.entry(),
-        "stop": report.stop_command(),
+        "stop_command": report.stop_command(),
     })
 }
 
-fn ancestor(facts: &Facts) -> Value {
+/// A process that stands in the report for another one's sake.
+fn relative(facts: &Facts) -> Value {
     json!({
         "pid": facts.id.pid,
-        "comm": escape(facts.comm.as_encoded_bytes()),
-        "exe": facts.exe.value().map(|exe| escape(exe.path.as_os_str().as_encoded_bytes())),
+        "comm": shown(&facts.comm),
+        "exe": facts.exe.value().map(|exe| shown(exe.path.as_os_str())),
     })
+}
+
+fn shown(text: &OsStr) -> String {
+    escape(text.as_encoded_bytes())
 }
 
 fn millis(duration: Duration) -> u64 {

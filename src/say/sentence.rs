@@ -177,12 +177,16 @@ impl SweepReport {
         if let Err(error) = &self.status {
             return format!("could not find out what is left over: {}", cause(error));
         }
-        if self.processes.is_empty() {
+        if self.processes.is_empty() && self.is_whole() {
             return "nothing is left over".to_owned();
         }
         let is_untouched = |process: &ProcessReport| process.ending.fate == Fate::Untouched;
-        let (ended, untouched) = (count(&self.processes, has_ended), count(&self.processes, is_untouched));
-        let others = also(self.processes.len() - ended - untouched, "still there");
+        let all = self.processes.len();
+        // Only a dry run leaves each of them alone. A sweep may spare the children of a server that executed itself.
+        let is_dry_run = all > 0 && self.processes.iter().all(is_untouched);
+        let (swept, done) =
+            if is_dry_run { (all, "would be ended") } else { (count(&self.processes, has_ended), "ended") };
+        let others = also(all - swept, "still there");
         let runs: BTreeSet<_> =
             self.processes.iter().filter_map(|process| process.process.facts.run.as_ref()).collect();
         let runs = match runs.len() {
@@ -190,8 +194,7 @@ impl SweepReport {
             1 => " of an ended run".to_owned(),
             runs => format!(" of {runs} ended runs"),
         };
-        let (swept, done) = if untouched == 0 { (ended, "ended") } else { (untouched, "would be ended") };
-        let remaining = remaining(&self.remainder, "them still there");
+        let remaining = remaining(&self.remainder, if is_dry_run { "them would live on" } else { "them still there" });
         let cut_off = cut_off(&self.processes);
         format!("{}{runs} {done}{cut_off}{others}, with {}{remaining}", processes(swept), self.memory)
     }

@@ -1,7 +1,9 @@
 //! The words of the JSON document, and the exit status.
 
+use crate::model::supervisors::NODE_WATCH;
 use crate::model::{
-    Fate, Identity, Liveness, Manager, Outcome, PortReport, Report, Role, Supervisor, Unit, Verdict, Why, WhyNot,
+    Fate, Identity, Liveness, Manager, Memory, Outcome, PortReport, Report, Role, Supervisor, SweepReport, Unit,
+    Verdict, Why, WhyNot,
 };
 
 impl Report {
@@ -73,34 +75,31 @@ pub(super) const fn liveness(liveness: &Liveness) -> &'static str {
     }
 }
 
-/// The verdict, and the rule that gave it.
-pub(super) const fn verdict(verdict: Verdict) -> (&'static str, &'static str) {
+pub(super) const fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Stale(why) => (
-            "stale",
-            match why {
-                Why::Instance => "stale-instance",
-                Why::Leftover => "stale-leftover",
-                Why::OwnUnit => "own-unit",
-                Why::AnyOwner => "any-owner",
-                Why::Live => "end-live",
-                Why::Offspring => "end-offspring",
-                Why::Tree => "tree",
-            },
-        ),
-        Verdict::Spared(why) => (
-            "spare",
-            match why {
-                WhyNot::Protected => "protected",
-                WhyNot::Live => "live",
-                WhyNot::Newer => "newer",
-                WhyNot::Elsewhere => "elsewhere",
-                WhyNot::OtherInstance => "other-instance",
-                WhyNot::Offspring => "offspring",
-                WhyNot::Foreign => "foreign",
-                WhyNot::Unknown => "unknown",
-            },
-        ),
+        Verdict::Stale(_) => "stale",
+        Verdict::Spared(_) => "spared",
+    }
+}
+
+/// The rule that gave the verdict.
+pub(super) const fn rule(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Stale(Why::Instance) => "stale-instance",
+        Verdict::Stale(Why::Leftover) => "stale-leftover",
+        Verdict::Stale(Why::OwnUnit) => "own-unit",
+        Verdict::Stale(Why::AnyOwner) => "any-owner",
+        Verdict::Stale(Why::Live) => "end-live",
+        Verdict::Stale(Why::Offspring) => "end-offspring",
+        Verdict::Stale(Why::Tree) => "tree",
+        Verdict::Spared(WhyNot::Protected) => "protected",
+        Verdict::Spared(WhyNot::Live) => "live",
+        Verdict::Spared(WhyNot::Newer) => "newer",
+        Verdict::Spared(WhyNot::Elsewhere) => "elsewhere",
+        Verdict::Spared(WhyNot::OtherInstance) => "other-instance",
+        Verdict::Spared(WhyNot::Offspring) => "offspring",
+        Verdict::Spared(WhyNot::Foreign) => "foreign",
+        Verdict::Spared(WhyNot::Unknown) => "unknown",
     }
 }
 
@@ -116,18 +115,79 @@ pub(super) const fn fate(fate: Fate) -> &'static str {
     }
 }
 
-pub(super) const fn supervisor(supervisor: &Supervisor) -> &'static str {
+pub(super) fn supervisor(supervisor: &Supervisor) -> &'static str {
     match supervisor {
         Supervisor::Unit(_) => "unit",
         Supervisor::Container(_) => "container",
-        Supervisor::Program(supervised) => supervised.by,
+        Supervisor::Program(supervised) => program(supervised.by),
     }
 }
 
-pub(super) fn manager(unit: &Unit) -> String {
+/// A supervisor's name is what people call it. All words of the document are spelled alike.
+fn program(name: &'static str) -> &'static str {
+    if name == NODE_WATCH { "node-watch" } else { name }
+}
+
+/// The kind of manager, and for a user's manager the user.
+pub(super) const fn manager(unit: &Unit) -> (&'static str, Option<u32>) {
     match unit.manager {
-        Manager::System => "system".to_owned(),
-        Manager::User(uid) => format!("user {uid}"),
-        Manager::Nested => "nested".to_owned(),
+        Manager::System => ("system", None),
+        Manager::User(uid) => ("user", Some(uid)),
+        Manager::Nested => ("nested", None),
+    }
+}
+
+/// A sweep that found something has done its work only when all of it is gone.
+pub(super) fn sweep(report: &SweepReport, dry_run: bool) -> &'static str {
+    match &report.status {
+        Err(_) => "error",
+        Ok(()) if report.processes.is_empty() && report.is_whole() => "nothing",
+        Ok(()) if dry_run => "would-sweep",
+        Ok(()) if report.is_whole() => "swept",
+        Ok(()) => "incomplete",
+    }
+}
+
+pub(super) const fn memory(memory: &Memory) -> &'static str {
+    if memory.resident { "rss" } else { "pss" }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::model::supervisors::SUPERVISORS;
+
+    /// The words that a function of this file gives. Each of its matches is complete, so these are all.
+    fn words(function: &str) -> BTreeSet<&'static str> {
+        let (_, after) = include_str!("words.rs").split_once(&format!("fn {function}(")).unwrap();
+        after.split("\n}\n").next().unwrap().split('"').skip(1).step_by(2).collect()
+    }
+
+    #[test]
+    fn the_schema_has_each_word_and_no_other() {
+        let schema: serde_json::Value = serde_json::from_str(include_str!("../../docs/portclear.schema.json")).unwrap();
+        let mut supervisors = words("supervisor");
+        supervisors.extend(SUPERVISORS.iter().map(|row| program(row.name)));
+        for (definition, field, words) in [
+            ("port", "status", words("status")),
+            ("process", "role", words("role")),
+            ("process", "identity", words("identity")),
+            ("process", "liveness", words("liveness")),
+            ("process", "verdict", words("verdict")),
+            ("process", "rule", words("rule")),
+            ("process", "outcome", words("fate")),
+            ("supervisor", "kind", supervisors),
+            ("unit", "manager", words("manager")),
+            ("sweep", "status", words("sweep")),
+            ("memory", "kind", words("memory")),
+        ] {
+            let listed = schema["$defs"][definition]["properties"][field]["enum"].as_array().unwrap();
+            assert_eq!(listed.iter().map(|word| word.as_str().unwrap()).collect::<BTreeSet<_>>(), words, "{field}");
+            let is_plain =
+                |word: &&str| word.bytes().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
+            assert!(words.iter().all(is_plain), "{words:?}");
+        }
     }
 }

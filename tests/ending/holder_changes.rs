@@ -88,7 +88,7 @@ fn b08_a_fork_made_while_it_is_ended_is_ended_too() {
     assert_eq!(port["status"], "cleared", "{run}");
     let [first, child] = [0, 1].map(|at| &port["holders"][at]);
     assert_eq!(first["pid"], json!(gateway.pid()), "{run}");
-    assert_eq!(first["inodes"], child["inodes"], "another socket");
+    assert_eq!(first["listener_inodes"], child["listener_inodes"], "another socket");
     for holder in [first, child] {
         let told = (&holder["rule"], sent(holder), &holder["outcome"]);
         assert_eq!(told, (&json!("stale-instance"), vec!["SIGTERM"], &json!("ended")), "{run}");

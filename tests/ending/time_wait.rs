@@ -68,7 +68,7 @@ fn d09_time_wait_that_refuses_is_said() {
     let run = portclear(&["18789", "--json"]);
     assert_eq!(run.status, 4, "{run}");
     let port = &run.json()["ports"][0];
-    assert_eq!((&port["time_wait"], &port["holders"]), (&1.into(), &serde_json::json!([])), "{run}");
+    assert_eq!((&port["connections"]["time_wait"], &port["holders"]), (&1.into(), &serde_json::json!([])), "{run}");
     assert_eq!(sentence(&run), "nobody listens; one socket in TIME_WAIT, for a minute at most");
     bystander.answers();
 }

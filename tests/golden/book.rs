@@ -52,6 +52,7 @@ pub(super) fn says(name: &str, calls: Calls, arguments: &[&str], mask: &Mask, st
     for start in starts {
         let run = stage(&[start, &["--json"][..], arguments].concat());
         assert!(run.stderr.is_empty() && run.stdout.ends_with('\n'), "{run}");
+        run.json();
         documents += &mask.document(&run.stdout);
         for more in [&[][..], &["-v"]] {
             let line = [start, more, arguments].concat();

@@ -90,8 +90,11 @@ impl Names {
             Some("pid" | "ppid") if digits && !matches!(value, "0" | "1") => Some(self.pid(value)),
             // The only numbers without a key are a holder's inodes.
             Some("inode") | None if digits => Some(named(&self.inodes, 'I', value)),
-            Some("start_ticks" | "age_ms" | "ms" | "after_ms" | "rss") if digits => Some("#".to_owned()),
-            Some("unreadable") if digits && !self.inside => Some("#".to_owned()),
+            Some("start_ticks" | "age_ms" | "elapsed_ms" | "ended_after_ms" | "after_ms" | "rss_bytes") if digits => {
+                Some("#".to_owned())
+            }
+            Some("version") => Some("#".to_owned()),
+            Some("unreadable_processes") if digits && !self.inside => Some("#".to_owned()),
             Some("bytes" | "watched_ms") if digits && value != "0" => Some("#".to_owned()),
             Some("started") if value.len() == r#""2026-01-01T00:00:00Z""#.len() => Some("#".to_owned()),
             Some("run") if value.starts_with('"') => Some(self.run(value.trim_matches('"'))),

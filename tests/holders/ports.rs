@@ -58,7 +58,10 @@ fn a09_both_ends_of_a_connection_from_the_port_live() {
     let run = portclear(&["18789", "--json"]);
     let port = run.json()["ports"][0].take();
     assert_eq!((run.status, port["status"].as_str()), (4, Some("unseen")), "{run}");
-    assert_eq!((&port["connected"], &port["listeners"], &port["holders"]), (&json!(1), &json!([]), &json!([])));
+    assert_eq!(
+        (&port["connections"]["connected"], &port["listeners"], &port["holders"]),
+        (&json!(1), &json!([]), &json!([]))
+    );
     let sentence = "nobody listens; one socket of a connection, which is not ended for a port";
     assert_eq!(port["sentence"], sentence);
     untouched(&server);
@@ -68,7 +71,11 @@ fn a09_both_ends_of_a_connection_from_the_port_live() {
     let elsewhere = Fixture::gateway_on("127.0.0.2:18789").start();
     let run = portclear(&["--json", GATEWAY]);
     let port = run.json()["ports"][0].take();
-    assert_eq!((run.status, &port["connected"], &port["sentence"]), (4, &json!(1), &json!(sentence)), "{run}");
+    assert_eq!(
+        (run.status, &port["connections"]["connected"], &port["sentence"]),
+        (4, &json!(1), &json!(sentence)),
+        "{run}"
+    );
     untouched(&elsewhere);
     drop(elsewhere);
 

@@ -80,7 +80,7 @@ fn b11_another_users_holder_is_never_free() {
         let run = Portclear::new(&["--json", at]).uid(NOBODY).run();
         unseen(&run, "held by a process of uid 0 that cannot be seen from here");
         assert_eq!(listener_uids(&run), [0], "{run}");
-        assert!(run.json()["ports"][0]["unreadable"].as_u64().unwrap() > 0, "{run}");
+        assert!(run.json()["ports"][0]["unreadable_processes"].as_u64().unwrap() > 0, "{run}");
     }
     gateway.answers();
     assert_eq!(gateway.signals(), [""; 0]);

@@ -31,10 +31,10 @@ fn b03_a_replaced_or_deleted_executable_is_known_and_said() {
         let exe = gateway.exe().to_str().unwrap();
         let look = || portclear(&["--dry-run", "--json", "18789"]);
         let before = holder(&look(), gateway.process());
-        assert_eq!((&before["exe"], &before["replaced"]), (&exe.into(), &false.into()));
+        assert_eq!((&before["exe"], &before["exe_replaced"]), (&exe.into(), &false.into()));
         replace(gateway.exe(), delete);
         let after = holder(&look(), gateway.process());
-        assert_eq!((&after["exe"], &after["replaced"]), (&exe.into(), &true.into()));
+        assert_eq!((&after["exe"], &after["exe_replaced"]), (&exe.into(), &true.into()));
         let run = portclear(&["--dry-run", "18789"]);
         assert!(run.stdout.contains(&format!(", exe {exe} (replaced on disk), ")), "{run}");
         let run = portclear(&JSON);
@@ -66,7 +66,7 @@ fn b03_a_replaced_executable_is_still_the_services_own() {
         left_alone(&portclear(&["--exe", path, "--json", "[::1]:18789"]), &[(rival.process(), "foreign")]);
         let run = portclear(&["--exe", path, "--json", GATEWAY]);
         instances_ended(&run, &[app.process()]);
-        assert_eq!(holder(&run, app.process())["replaced"], true, "{run}");
+        assert_eq!(holder(&run, app.process())["exe_replaced"], true, "{run}");
         rival.answers();
     }
     bystander.answers();

@@ -27,7 +27,7 @@ pub(super) fn spares(holder: u32, rule: &str, reason: &str) -> Value {
     assert_eq!(port["holders"].as_array().unwrap().len(), 1, "{run}");
     let told = &port["holders"][0];
     assert_eq!((&told["pid"], &told["rule"]), (&json!(holder), &json!(rule)), "{run}");
-    assert_eq!((&told["verdict"], &told["outcome"]), (&json!("spare"), &json!("untouched")), "{run}");
+    assert_eq!((&told["verdict"], &told["outcome"]), (&json!("spared"), &json!("untouched")), "{run}");
     assert_eq!(told["signals"], json!([]), "{run}");
     assert!(told["reason"].as_str().unwrap().contains(reason), "{reason:?} is not in {run}");
     port

@@ -69,7 +69,7 @@ fn f02_a_bomb_is_contained_or_said_to_be_not() {
     let killed = run.processes().iter().filter(|process| process["outcome"] == "ended").count();
     println!("f02: {killed} killed, {survivors} left; {}", sentence(&run));
     assert!(killed > 10, "it has not gone off: {run}");
-    let said = run.json()["ports"][0]["remainder"]["processes"].as_u64().unwrap();
+    let said = run.json()["ports"][0]["remainder"]["count"].as_u64().unwrap();
     assert_eq!(survivors > 0, said > 0, "{survivors} left, {said} said: {}", sentence(&run));
     lives(&run, namespace.init());
     bystander.answers();
@@ -104,7 +104,7 @@ fn f02_a_tree_beyond_the_hard_limit_of_descriptors_is_counted() {
     let left = named(&namespace, "sleep").len();
     let offspring = run.processes().iter().filter(|process| process["role"] == "offspring").count();
     assert!(offspring > 5 && offspring + left == MANY, "{offspring} of them, {left} left: {run}");
-    assert_eq!(run.json()["ports"][0]["remainder"]["processes"], left, "{run}");
+    assert_eq!(run.json()["ports"][0]["remainder"]["count"], left, "{run}");
 }
 
 /// The descriptors do not suffice for all that is below the gateway, and the last eight that got some are let go of again.
@@ -206,7 +206,7 @@ fn f02_late_forks_beyond_the_hard_limit_of_descriptors_are_counted() {
         for (at, (_, name)) in PORTS.iter().enumerate() {
             let left = named(&namespace, name).len();
             assert!(left > 5, "{left} {name} left: {run}");
-            assert_eq!(run.json()["ports"][at]["remainder"]["processes"], left, "{name}: {run}");
+            assert_eq!(run.json()["ports"][at]["remainder"]["count"], left, "{name}: {run}");
         }
         let late = run.processes().iter().filter(|process| process["rule"] == "tree").count() - 2;
         assert!(late > 5, "{late}: {run}");
@@ -228,7 +228,7 @@ fn f02_late_forks_below_late_forks_are_told_with_their_port() {
             assert_eq!([&member["role"], &member["outcome"]], ["offspring", "ended"], "{name}: {run}");
         }
         assert_eq!(named(&namespace, name), [0; 0], "{run}");
-        assert_eq!(document["ports"][at]["remainder"]["processes"], 0, "{name}: {run}");
+        assert_eq!(document["ports"][at]["remainder"]["count"], 0, "{name}: {run}");
     }
 }
 
@@ -259,7 +259,7 @@ fn e05_a_long_chain_of_processes_costs_the_same_for_each() {
         assert_eq!(run.status, 0, "{run}");
         assert!(calls.len() < CHAIN * MOST, "{} calls: {run}", calls.len());
         ended(&run, &gateway, "holder", "stale-instance");
-        let left = run.json()["ports"][0]["remainder"]["processes"].as_u64();
+        let left = run.json()["ports"][0]["remainder"]["count"].as_u64();
         let members = run.processes().len() - 1;
         let tree = options.len() > 2;
         assert_eq!((left, members), if tree { (Some(0), CHAIN) } else { (Some(CHAIN as u64), 0) });

@@ -29,7 +29,7 @@ fn f02_an_orphan_is_told_by_its_run() {
     ];
     let gateway = of_run(Fixture::gateway(), RUN).inside(&namespace).start();
     let look = Portclear::new(&["18789", "--json", "--dry-run"]).inside(&namespace).run();
-    assert_eq!(look.json()["ports"][0]["remainder"]["processes"], 1, "{look}");
+    assert_eq!(look.json()["ports"][0]["remainder"]["count"], 1, "{look}");
     let run = Portclear::new(&TREE).inside(&namespace).run();
     assert_eq!(run.status, 0, "{run}");
     ended(&run, &gateway, "holder", "stale-instance");

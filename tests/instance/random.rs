@@ -131,7 +131,7 @@ impl Said {
     fn of(reply: &Value) -> Self {
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let output = format!("{}{}", reply["stdout"].as_str().unwrap(), reply["stderr"].as_str().unwrap());
-        let document: Value = serde_json::from_str(reply["stdout"].as_str().unwrap()).unwrap_or_default();
+        let document = schema::document(reply["stdout"].as_str().unwrap()).unwrap_or_default();
         let port = &document["ports"][0];
         let processes = [list(&port["holders"]), list(&port["members"])].concat();
         let once = |process: &Value| {
@@ -145,7 +145,7 @@ impl Said {
             status: reply["status"].as_i64().unwrap(),
             roles: processes.iter().map(role).collect(),
             once: processes.iter().all(once),
-            remainder: port["remainder"]["processes"].as_u64().unwrap_or(u64::MAX),
+            remainder: port["remainder"]["count"].as_u64().unwrap_or(u64::MAX),
             output,
         }
     }

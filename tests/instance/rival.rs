@@ -60,13 +60,23 @@ fn is_told(run: &Run, gateway: &Fixture, verdict: &str) {
     assert_eq!((&process["verdict"], &process["outcome"]), (&json!(verdict), &json!("untouched")), "{run}");
 }
 
+/// The sweep has the rival, and says what became of it.
+#[track_caller]
+fn is_swept(run: &Run, gateway: &Fixture, status: &str, outcome: &str) {
+    let document = run.json();
+    assert_eq!((run.status, &document["rival"]), (0, &Value::Null), "{run}");
+    let [process] = &document["swept"]["processes"].as_array().unwrap()[..] else { panic!("{run}") };
+    assert_eq!((&process["pid"], &process["role"]), (&json!(gateway.pid()), &json!("rival")), "{run}");
+    assert_eq!((&document["swept"]["status"], &process["outcome"]), (&json!(status), &json!(outcome)), "{run}");
+}
+
 fn f01_a_rival_on_another_port_is_told() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway_on(ELSEWHERE).start();
     let folder = state(&lock_of(&gateway));
     is_told(&asked(&["18789"], &folder), &gateway, "stale");
     is_told(&asked(&["18789", "-n"], &folder), &gateway, "stale");
-    is_told(&asked(&["18789", "--protect", &gateway.pid().to_string()], &folder), &gateway, "spare");
+    is_told(&asked(&["18789", "--protect", &gateway.pid().to_string()], &folder), &gateway, "spared");
     // As people read it. The exit status is that of the port.
     let run = Portclear::new(&["18789"]).env("OPENCLAW_STATE_DIR", folder.path()).run();
     assert_eq!(run.status, 0, "{run}");
@@ -84,13 +94,18 @@ fn f01_a_sweep_ends_a_stale_rival() {
     let gateway = Fixture::gateway_on(ELSEWHERE).start();
     let folder = state(&lock_of(&gateway));
     let protected = asked(&["18789", "--sweep", "--protect", &gateway.pid().to_string()], &folder);
-    is_told(&protected, &gateway, "spare");
+    is_told(&protected, &gateway, "spared");
     untouched(&gateway);
-    let run = asked(&["18789", "--sweep"], &folder);
-    assert_eq!((run.status, &run.json()["rival"]), (0, &Value::Null), "{run}");
-    let swept = run.json()["swept"]["processes"].take();
-    assert_eq!((&swept[0]["pid"], &swept[0]["outcome"]), (&json!(gateway.pid()), &json!("ended")), "{run}");
+    is_swept(&asked(&["18789", "--sweep", "-n"], &folder), &gateway, "would-sweep", "untouched");
+    untouched(&gateway);
+    is_swept(&asked(&["18789", "--sweep"], &folder), &gateway, "swept", "ended");
     gateway.has_ended();
+    // One that does not end is not called swept.
+    let stubborn = Fixture::gateway_on(ELSEWHERE).on_term(OnTerm::Ignore).start();
+    let folder = state(&lock_of(&stubborn));
+    let run = asked(&["18789", "--sweep", "--no-kill", "--grace", "100ms"], &folder);
+    is_swept(&run, &stubborn, "incomplete", "survived");
+    assert_eq!(stubborn.signals(), ["TERM"]);
     bystander.answers();
 }
 

@@ -26,9 +26,9 @@ fn f02_offspring_whose_parent_ends_at_once_is_ended() {
     ended(&run, &below, "offspring", "tree");
     ended(&run, &deeper, "offspring", "tree");
     let after = |pid| run.process(pid)["signals"][0]["after_ms"].as_u64();
-    assert!(after(below.pid()) >= run.process(gateway.pid())["ms"].as_u64(), "{run}");
+    assert!(after(below.pid()) >= run.process(gateway.pid())["ended_after_ms"].as_u64(), "{run}");
     assert_eq!(sentence(&run), "cleared, 3 processes ended; a bind proves it");
-    assert_eq!(run.json()["ports"][0]["remainder"]["processes"], 0, "{run}");
+    assert_eq!(run.json()["ports"][0]["remainder"]["count"], 0, "{run}");
     bystander.answers();
 }
 
@@ -92,7 +92,7 @@ fn f04_sessions_of_their_own_end_with_the_tree() {
     ended(&run, &gateway, "holder", "stale-instance");
     ended(&run, &agent, "offspring", "tree");
     ended(&run, &grandchild, "offspring", "tree");
-    assert_eq!(run.json()["ports"][0]["remainder"]["processes"], 0, "{run}");
+    assert_eq!(run.json()["ports"][0]["remainder"]["count"], 0, "{run}");
     bystander.answers();
 }
 
@@ -111,7 +111,7 @@ fn f04_without_tree_they_live_and_are_counted() {
     lives(&run, &grandchild);
     for run in [&dry, &run] {
         let remainder = &run.json()["ports"][0]["remainder"];
-        assert_eq!(remainder["processes"], 2, "{run}");
+        assert_eq!(remainder["count"], 2, "{run}");
         assert!(remainder["bytes"].as_u64() > Some(1 << 20), "{run}");
     }
     // The document names no option of the program.
@@ -144,7 +144,7 @@ fn f02_a_survivor_is_counted_once() {
     assert_eq!(run.status, 0, "{run}");
     ended(&run, &gateway, "holder", "stale-instance");
     assert_eq!(sentence(&run), "cleared, 1 process ended, 1 process still there; a bind proves it", "{run}");
-    assert_eq!(run.json()["ports"][0]["remainder"]["processes"], 0, "{run}");
+    assert_eq!(run.json()["ports"][0]["remainder"]["count"], 0, "{run}");
     said(&run, server.pid(), ["offspring", "tree", "survived"], &["SIGTERM"]);
     bystander.answers();
 }

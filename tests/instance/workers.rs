@@ -29,7 +29,7 @@ fn b04_other_workers_of_the_launcher_go_with_it() {
     ended(&run, &nephew, "worker", "stale-instance");
     lives(&run, &mcp);
     lives(&run, &profile);
-    assert_eq!(run.json()["ports"][0]["remainder"]["processes"], 1, "{run}");
+    assert_eq!(run.json()["ports"][0]["remainder"]["count"], 1, "{run}");
     assert!(can_bind(GATEWAY));
     bystander.answers();
 }
@@ -128,7 +128,7 @@ fn f02_what_hides_its_script_is_no_worker() {
     assert_eq!(run.status, 0, "{run}");
     ended(&run, &gateway, "holder", "stale-instance");
     started.iter().for_each(|one| lives(&run, one));
-    assert_eq!(run.json()["ports"][0]["remainder"]["processes"], 2, "{run}");
+    assert_eq!(run.json()["ports"][0]["remainder"]["count"], 2, "{run}");
     drop(started);
     let (gateway, started) = begin();
     let run = portclear(&TREE);

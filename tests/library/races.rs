@@ -135,7 +135,7 @@ fn a_port_taken_between_the_clear_and_the_listen_is_told() {
     let rival = Fixture::other(GATEWAY).start();
     let run = server.finish();
     assert_eq!(run.status, 1, "{run}");
-    let refused = run.json();
+    let refused = run.printed();
     // The refusal still tells what was done before.
     let text = refused["refused"].as_str().unwrap();
     let again = format!(": cleared, and taken again by node (pid {}), started by ", rival.pid());

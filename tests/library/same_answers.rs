@@ -70,7 +70,7 @@ fn policy() -> Policy {
 
 /// A report in the words of `--json`.
 fn told(report: &Report) -> Value {
-    reduced(&serde_json::from_str(&report.to_json()).unwrap())
+    reduced(&schema::document(&report.to_json()).unwrap())
 }
 
 /// A document of the program's.
@@ -168,7 +168,7 @@ fn the_library_answers_as_the_program_and_leaves_nothing_behind() {
         .through(&["/bin/sh", "-c", become_server, this.to_str().unwrap()])
         .run();
     assert_eq!((run.status, &run.stderr[..]), (0, ""), "{run}");
-    let server = run.json();
+    let server = run.printed();
     assert_eq!(server["inspected"], printed(&dry), "{run}");
     assert_eq!(server["before"], server["after"], "{run}");
     // portclear waits for both at once, until one has ended.

@@ -164,7 +164,7 @@ fn the_successor_lives(gateway: Builder) {
     assert_eq!(sent(old), ["SIGTERM"], "{run}");
     assert_eq!((&new["pid"], &new["rule"]), (&json!(successor.pid()), &json!("newer")), "{run}");
     assert_eq!((sent(new), &new["outcome"]), (vec![], &json!("untouched")), "{run}");
-    assert_eq!(old["inodes"], new["inodes"], "another socket");
+    assert_eq!(old["listener_inodes"], new["listener_inodes"], "another socket");
     // It reports a signal before it answers, and it has answered after the run.
     assert_eq!(gateway.signals_of(successor.pid()), [""; 0]);
     assert!(successor.is_alive());

@@ -38,7 +38,7 @@ fn a_dry_run_judges_alike_and_signals_nobody() {
         };
         assert_eq!(judgements(dry), judgements(&real), "{dry}\n{real}");
         for holder in dry.json()["ports"][0]["holders"].as_array().unwrap() {
-            assert_eq!((&holder["outcome"], &holder["ms"]), (&Value::from("untouched"), &Value::Null));
+            assert_eq!((&holder["outcome"], &holder["ended_after_ms"]), (&Value::from("untouched"), &Value::Null));
             assert_eq!(holder["signals"], Value::Array(vec![]));
         }
         let [dry, real] = [dry, &real].map(|run| run.json()["ports"][0]["status"].clone());

@@ -1,6 +1,5 @@
-//! `--json` writes the fields that docs/json.md lists, with true values.
+//! `--json` writes one document, with true values.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -10,69 +9,15 @@ use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        case!(the_fields_are_those_of_the_documentation),
         case!(exactly_one_document_whatever_the_answer),
         case!(the_values_of_a_cleared_gateway_are_true),
         case!(the_values_of_a_stubborn_gateway_and_a_free_port_are_true),
+        case!(the_values_of_a_look_and_of_an_error_are_true),
     ]
 }
 
-/// A row of the table: its type in words, and its meaning.
-type Fields = BTreeMap<String, (String, String)>;
-
-fn documented() -> Fields {
-    let rows = include_str!("../../docs/json.md").lines().filter_map(|line| {
-        let mut cells = line.strip_prefix("| `")?.strip_suffix(" |")?.splitn(3, " | ");
-        let path = cells.next()?.strip_suffix('`')?;
-        Some((path.to_owned(), (cells.next()?.to_owned(), cells.next()?.to_owned())))
-    });
-    rows.collect()
-}
-
-/// Each field of a value: its path, and each value that it has.
-fn fields(prefix: &str, value: &Value, found: &mut Vec<(String, Value)>) {
-    match value {
-        // The keys of `markers` are the service's, not the format's.
-        Value::Object(_) if prefix.ends_with(".markers") => {}
-        Value::Object(object) => {
-            for (key, value) in object {
-                let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
-                found.push((path.clone(), value.clone()));
-                // The page lists the fields of a process and of memory once. They hold wherever one stands.
-                let alike = match path.as_str() {
-                    "ports[].members" | "swept.processes" => "ports[].holders",
-                    "rival.process" => "ports[].holders[]",
-                    "swept.memory" | "swept.remainder" => "ports[].remainder",
-                    _ => &path,
-                };
-                fields(alike, value, found);
-            }
-        }
-        Value::Array(array) => array.iter().for_each(|one| fields(&format!("{prefix}[]"), one, found)),
-        _ => {}
-    }
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
-/// The words of an enumeration. They stand in the third column, outside of parentheses.
-fn words(meaning: &str) -> BTreeSet<&str> {
-    meaning.split('`').skip(1).step_by(2).collect()
-}
-
-const ENUMERATED: [&str; 6] = ["status", "identity", "liveness", "verdict", "rule", "outcome"];
-
 /// Real documents, of as many situations as possible.
-fn documents() -> Vec<Run> {
+pub(super) fn documents() -> Vec<Run> {
     let gateway = Fixture::gateway().start();
     let agent = Fixture::gateway_on("127.0.0.1:1002").env("OPENCLAW_SHELL", "exec").start_below(&gateway);
     let foreign = Fixture::other("127.0.0.1:1003").start();
@@ -113,48 +58,15 @@ fn documents() -> Vec<Run> {
     runs.into_iter().chain([beside]).collect()
 }
 
-fn the_fields_are_those_of_the_documentation() {
-    let bystander = Bystander::start();
-    let table = documented();
-    assert!(table.len() > 40, "{table:?}");
-    let mut found = Vec::new();
-    for run in documents() {
-        fields("", &run.json(), &mut found);
-    }
-    let real: BTreeSet<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
-    let listed: BTreeSet<&str> = table.keys().map(String::as_str).collect();
-    assert_eq!(real, listed);
-    let mut seen: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for (path, value) in &found {
-        let (types, meaning) = &table[path];
-        assert!(types.split(" or ").any(|one| one == type_of(value)), "{path} is {types}: {value}");
-        if let Some(text) = value.as_str()
-            && let Some(name) = ENUMERATED.iter().find(|name| path.ends_with(&format!("].{name}")))
-        {
-            assert!(words(meaning).contains(text), "{path}: {text} is none of {meaning}");
-            seen.entry(name).or_default().insert(text.to_owned());
-        }
-    }
-    // The documents came from as many situations as they should.
-    let expected: [(&str, &[&str]); 6] = [
-        ("status", &["cleared", "error", "free", "held", "survived", "unseen", "would-clear"]),
-        ("identity", &["foreign", "instance", "offspring"]),
-        ("liveness", &["live", "protected", "unsupervised"]),
-        ("verdict", &["spare", "stale"]),
-        ("rule", &["any-owner", "foreign", "live", "offspring", "protected", "stale-instance", "tree"]),
-        ("outcome", &["ended", "survived", "untouched"]),
-    ];
-    for (name, words) in expected {
-        assert_eq!(seen[name], words.iter().map(|word| (*word).to_owned()).collect(), "{name}");
-    }
-    bystander.answers();
-}
-
 fn exactly_one_document_whatever_the_answer() {
     let bystander = Bystander::start();
     for run in documents() {
         let document = run.json();
-        assert_eq!(document["schema"], 1, "{run}");
+        assert_eq!(
+            (&document["schema"], &document["version"]),
+            (&json!(1), &json!(env!("CARGO_PKG_VERSION"))),
+            "{run}"
+        );
         assert_eq!(document["exit"], run.status, "{run}");
         let highest = document["ports"].as_array().unwrap().iter().map(|port| port["exit"].as_i64()).max();
         assert_eq!(highest, Some(document["exit"].as_i64()), "{run}");
@@ -188,9 +100,10 @@ fn the_values_of_a_cleared_gateway_are_true() {
     let port = &document["ports"][0];
     assert_eq!((&port["port"], &port["address"]), (&json!(18789), &json!("127.0.0.1")), "{run}");
     assert_eq!(port["sentence"], "cleared, 1 process ended; a bind proves it", "{run}");
-    assert!(u128::from(port["ms"].as_u64().unwrap()) <= run.elapsed.as_millis(), "{run}");
-    let none = json!(0);
-    assert_eq!((&port["connected"], &port["time_wait"]), (&none, &none), "{run}");
+    let [answer, call] = [port, &document].map(|one| u128::from(one["elapsed_ms"].as_u64().unwrap()));
+    assert!(answer <= call && call <= run.elapsed.as_millis(), "{run}");
+    assert_eq!((&document["dry_run"], &port["error"]), (&json!(false), &Value::Null), "{run}");
+    assert_eq!(port["connections"], json!({ "connected": 0, "time_wait": 0 }), "{run}");
     let [listener] = &port["listeners"].as_array().unwrap()[..] else { panic!("{run}") };
     let inode = listener["inode"].as_u64().unwrap();
     assert!(inode > 0, "{run}");
@@ -202,13 +115,12 @@ fn the_values_of_a_cleared_gateway_are_true() {
         "start_ticks": stat.starttime,
         "comm": "node",
         "exe": gateway.exe(),
-        "replaced": false,
+        "exe_replaced": false,
         "uid": 0,
         "ppid": stat.ppid,
-        "unit": unit,
         "run": null,
         "supervisor": null,
-        "inodes": [inode],
+        "listener_inodes": [inode],
         "markers": { MARKERS[0].0: MARKERS[0].1, MARKERS[1].0: MARKERS[1].1 },
         "identity": "instance",
         "liveness": "unsupervised",
@@ -220,16 +132,17 @@ fn the_values_of_a_cleared_gateway_are_true() {
     for (key, value) in exact.as_object().unwrap() {
         assert_eq!(holder[key], *value, "{key}: {run}");
     }
+    assert_eq!(holder["unit"].get("name").cloned().unwrap_or_default(), unit, "{run}");
     assert_eq!(holder["lineage"][0]["pid"], stat.ppid, "{run}");
     assert_eq!(holder["lineage"].as_array().unwrap().last().unwrap()["pid"], 1, "{run}");
     let age = Duration::from_millis(holder["age_ms"].as_u64().unwrap());
     assert!(!age.is_zero() && age <= oldest, "{run}");
-    let rss = holder["rss"].as_u64().unwrap();
+    let rss = holder["rss_bytes"].as_u64().unwrap();
     assert!((resident / 2..=resident * 2).contains(&rss), "{resident}: {run}");
     assert!(holder["command"].as_str().unwrap().ends_with("/index.js gateway --port 18789"), "{run}");
     let [signal] = &holder["signals"].as_array().unwrap()[..] else { panic!("{run}") };
     assert_eq!(signal["signal"], "SIGTERM", "{run}");
-    let [sent, ended] = [&signal["after_ms"], &holder["ms"]].map(|ms| ms.as_u64().unwrap());
+    let [sent, ended] = [&signal["after_ms"], &holder["ended_after_ms"]].map(|ms| ms.as_u64().unwrap());
     assert!(sent <= ended && u128::from(ended) <= run.elapsed.as_millis(), "{run}");
     assert_eq!(gateway.signals(), ["TERM"]);
     bystander.answers();
@@ -250,7 +163,7 @@ fn the_values_of_a_stubborn_gateway_and_a_free_port_are_true() {
     assert_eq!(names, ["SIGTERM", "SIGKILL"], "{run}");
     let after = |at: usize| signals[at]["after_ms"].as_u64().unwrap();
     assert!(after(0) < 300 && after(1) >= 300, "{run}");
-    assert!(holder["ms"].as_u64().unwrap() >= after(1), "{run}");
+    assert!(holder["ended_after_ms"].as_u64().unwrap() >= after(1), "{run}");
     let free = &document["ports"][1];
     let exact = json!({
         "port": 1001,
@@ -258,17 +171,39 @@ fn the_values_of_a_stubborn_gateway_and_a_free_port_are_true() {
         "status": "free",
         "exit": 0,
         "sentence": "free",
-        "ms": free["ms"],
-        "connected": 0,
-        "time_wait": 0,
-        "unreadable": 0,
+        "error": null,
+        "elapsed_ms": free["elapsed_ms"],
+        "connections": { "connected": 0, "time_wait": 0 },
+        "unreadable_processes": 0,
         "listeners": [],
         "holders": [],
         "members": [],
-        "remainder": { "processes": 0, "bytes": 0, "resident": false },
+        "remainder": { "count": 0, "bytes": 0, "kind": "pss" },
         "watched_ms": 0,
         "starter": null,
     });
     assert_eq!(*free, exact, "{run}");
     bystander.answers();
+}
+
+/// Documentation's own address (RFC 5737), which no machine has: EADDRNOTAVAIL.
+fn the_values_of_a_look_and_of_an_error_are_true() {
+    let bystander = Bystander::start();
+    let gateway = Fixture::gateway().start();
+    let run = portclear(&["-n", "18789", "192.0.2.1:18791", "--json"]);
+    assert_eq!(run.status, 1, "{run}");
+    let document = run.json();
+    assert_eq!((&document["dry_run"], &document["exit"]), (&json!(true), &json!(1)), "{run}");
+    let [look, failed] = &document["ports"].as_array().unwrap()[..] else { panic!("{run}") };
+    assert_eq!((&look["status"], &look["error"]), (&json!("would-clear"), &Value::Null), "{run}");
+    let error = &failed["error"];
+    assert_eq!((&failed["status"], &error["os_error"]), (&json!("error"), &json!(99)), "{run}");
+    let sentence = format!("could not find out: {}: {}", text(&error["attempt"]), text(&error["cause"]));
+    assert_eq!(failed["sentence"], sentence, "{run}");
+    untouched(&gateway);
+    bystander.answers();
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
 }

@@ -9,6 +9,7 @@ mod free_port;
 mod hostile;
 mod json;
 mod lines;
+mod schema;
 mod secrets;
 mod statuses;
 mod streams;
@@ -25,6 +26,7 @@ pub(crate) fn cases() -> Vec<Case> {
         free_port::cases(),
         dry_run::cases(),
         json::cases(),
+        schema::cases(),
         lines::cases(),
         statuses::cases(),
         terminal::cases(),

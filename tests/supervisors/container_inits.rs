@@ -119,7 +119,7 @@ fn is_live(container: &Supervisor, pid: u32, main: u32) {
          stop the container from outside"
     );
     assert!(reason.starts_with(&says), "{reason}");
-    let supervisor = json!({ "kind": "container-init", "pid": 1, "entry": null, "stop": null });
+    let supervisor = json!({ "kind": "container-init", "pid": 1, "entry": null, "stop_command": null });
     assert_eq!(run.process(pid)["supervisor"], supervisor, "{run}");
     for_a_second("the same process serves", || answering(GATEWAY) == pid);
 }

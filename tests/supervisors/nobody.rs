@@ -65,9 +65,14 @@ fn nobody_returns(run: &Run, port: &Value) {
 fn may_return(run: &Run, port: &Value, starter: u32) {
     assert_eq!((run.status, &port["starter"]["pid"]), (0, &json!(starter)), "{run}");
     assert!(port["watched_ms"].as_u64().is_some_and(|ms| ms >= 1000), "{run}");
-    let name = port["starter"]["name"].as_str().unwrap();
+    let name = named(&port["starter"]);
     let says = format!("; {name} (pid {starter}) is still there and may start it again");
     assert!(sentence(run).ends_with(&says), "no {says:?}: {run}");
+}
+
+/// The name that a sentence has for a process: the file name of its executable.
+fn named(starter: &Value) -> &str {
+    starter["exe"].as_str().unwrap().rsplit('/').next().unwrap()
 }
 
 /// It was started again, by this process.
@@ -75,7 +80,7 @@ fn may_return(run: &Run, port: &Value, starter: u32) {
 fn has_returned(run: &Run, port: &Value, starter: u32) {
     assert_eq!((run.status, &port["status"]), (6, &json!("respawned")), "{run}");
     assert_eq!(port["starter"]["pid"], starter, "{run}");
-    let (pid, name) = (answering(GATEWAY), port["starter"]["name"].as_str().unwrap());
+    let (pid, name) = (answering(GATEWAY), named(&port["starter"]));
     let says = format!("taken again by node (pid {pid}), started by {name} (pid {starter}): stop that first");
     assert!(sentence(run).contains(&says), "no {says:?}: {run}");
 }

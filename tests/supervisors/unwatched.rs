@@ -91,7 +91,7 @@ read go <{folder}/go
         said = fs::read_to_string(home.join("said")).unwrap_or_default();
         said.ends_with("}\n0\n")
     });
-    let document: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    let document = schema::document(said.lines().next().unwrap()).unwrap();
     let port = &document["ports"][0];
     assert_eq!((&port["holders"][0]["pid"], &port["holders"][0]["outcome"]), (&json!(pid), &json!("ended")), "{said}");
     is_unwatched(port);
@@ -112,7 +112,7 @@ fn a_hook_in_a_unit_watches_nothing(sd: &Sd) {
     unit.start();
     leftover.has_ended();
     let line = unit.until_line("the document", |line| line.message.contains("\"cleared\""));
-    let document: Value = serde_json::from_str(&line.message).unwrap();
+    let document = schema::document(&line.message).unwrap();
     is_unwatched(&document["ports"][0]);
     assert_ne!(sd.until_answers(port), leftover.pid());
     bystander.answers();

@@ -26,7 +26,7 @@ pub(crate) fn spared(run: &Run, exit: i32, pid: u32, rule: &str) -> String {
     assert_eq!(port["holders"].as_array().unwrap().len(), 1, "{run}");
     let holder = &port["holders"][0];
     assert_eq!((&holder["pid"], &holder["rule"]), (&json!(pid), &json!(rule)), "{run}");
-    assert_eq!((&holder["verdict"], &holder["outcome"]), (&json!("spare"), &json!("untouched")), "{run}");
+    assert_eq!((&holder["verdict"], &holder["outcome"]), (&json!("spared"), &json!("untouched")), "{run}");
     assert_eq!(holder["signals"], json!([]), "{run}");
     holder["reason"].as_str().unwrap().to_owned()
 }
@@ -124,7 +124,7 @@ pub(crate) fn listeners(run: &Run) -> Vec<String> {
 /// The sockets of a holder. None is listed twice.
 #[track_caller]
 pub(crate) fn inodes(run: &Run, process: &Proc) -> BTreeSet<u64> {
-    let inodes = holder(run, process)["inodes"].as_array().unwrap().clone();
+    let inodes = holder(run, process)["listener_inodes"].as_array().unwrap().clone();
     let set: BTreeSet<u64> = inodes.iter().map(|inode| inode.as_u64().unwrap()).collect();
     assert_eq!(set.len(), inodes.len(), "an inode twice: {run}");
     set
@@ -167,5 +167,5 @@ pub(crate) fn lives(run: &Run, fixture: &Fixture) {
 pub(crate) fn times(run: &Run, pid: u32) -> (Duration, Duration) {
     let process = run.process(pid);
     let ms = |value: &Value| Duration::from_millis(value.as_u64().unwrap_or_else(|| panic!("{pid}: no time: {run}")));
-    (ms(&process["signals"][0]["after_ms"]), ms(&process["ms"]))
+    (ms(&process["signals"][0]["after_ms"]), ms(&process["ended_after_ms"]))
 }

@@ -21,6 +21,7 @@ pub(crate) mod openclaw;
 pub(crate) mod pidns;
 pub(crate) mod process;
 pub(crate) mod run;
+pub(crate) mod schema;
 pub(crate) mod sd;
 pub(crate) mod sd_programs;
 pub(crate) mod server;

@@ -17,6 +17,7 @@ use super::channel::RUN;
 use super::layout::copy;
 use super::pidns::PidNs;
 use super::process::{Proc, only_child};
+use super::schema;
 use super::start::run_as;
 use super::tracer::{GATE, Traced};
 use super::witness;
@@ -236,9 +237,15 @@ impl Run {
         assert_eq!(self.status, 0, "{self}");
     }
 
-    /// The document that `--json` writes.
+    /// The document that `--json` writes. It is as docs/portclear.schema.json says.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
+        schema::document(&self.stdout).unwrap_or_else(|fault| panic!("{fault}: {self}"))
+    }
+
+    /// What another program of the tests wrote as JSON.
+    #[track_caller]
+    pub(crate) fn printed(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self}"))
     }
 

@@ -51,7 +51,7 @@ impl Portclear {
         running.open_gate();
         let run = running.finish();
         assert!(run.status == 0 && run.stderr.is_empty(), "the terminal failed: {run}");
-        let shown = run.json();
+        let shown = run.printed();
         let text = |key: &str| {
             let bytes: Vec<u8> = serde_json::from_value(shown[key].clone()).unwrap();
             String::from_utf8(bytes).expect("portclear writes UTF-8")

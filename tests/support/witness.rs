@@ -55,9 +55,9 @@ impl Said {
 
 fn without_moment(value: Value, caller: Option<&str>) -> Value {
     let field = |(key, value): (String, Value)| match key.as_str() {
-        "age_ms" | "ms" | "rss" | "bytes" => None,
+        "version" | "age_ms" | "elapsed_ms" | "ended_after_ms" | "rss_bytes" | "bytes" => None,
         // How many there are is the whole machine's.
-        "unreadable" => Some((key, (value != 0).into())),
+        "unreadable_processes" => Some((key, (value != 0).into())),
         "pid" | "ppid" if Some(value.to_string().as_str()) == caller => Some((key, "CALLER".into())),
         _ => Some((key, without_moment(value, caller))),
     };

@@ -67,7 +67,7 @@ fn lives_elsewhere(sd: &Sd, moved: &[&str], more: &str) {
     assert!(elsewhere.is_alive(), "{run}");
     assert_eq!(run.processes().len(), 2, "{run}");
     for remainder in [&run.json()["ports"][0]["remainder"], &run.json()["swept"]["remainder"]] {
-        assert_eq!(remainder["processes"], 0, "it was to outlive: {run}");
+        assert_eq!(remainder["count"], 0, "it was to outlive: {run}");
     }
     // Its parent is gone now. Its run does not end it either, and it is no leftover of the unit.
     unit.start();

@@ -97,7 +97,7 @@ fn f01_nothing_left_over_is_nothing_to_say(sd: &Sd) {
     let said = format!("port {free}: free\nsweep: nothing is left over\n");
     assert_eq!((told.status, told.stdout.as_str()), (0, said.as_str()), "{told}");
     let document = service.portclear(&["--sweep", "--json", &free]).json();
-    assert_eq!(document["swept"]["status"], "swept", "{document:#}");
+    assert_eq!(document["swept"]["status"], "nothing", "{document:#}");
     assert_eq!(document["swept"]["processes"], Value::Array(vec![]), "{document:#}");
     assert_eq!(super::service::pids(&unit), pids);
     assert_eq!(unit.journal_of("portclear"), []);
@@ -124,7 +124,7 @@ fn f02_late_forks_of_what_is_swept_are_counted(sd: &Sd) {
     assert_eq!(run.process(armed)["outcome"], "ended", "{run}");
     let (left, others) = (pids(&unit).len(), run.processes().len() - 1);
     assert!(others > 5 && others + left == MANY, "{others} of them, {left} left: {run}");
-    assert_eq!(run.json()["swept"]["remainder"]["processes"], left, "{run}");
+    assert_eq!(run.json()["swept"]["remainder"]["count"], left, "{run}");
     bystander.answers();
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn cases() -> Vec<Case> {
 fn document(unit: &Unit<'_>) -> Value {
     let line = unit.until_line("the document", |line| line.message.contains(r#""status":"cleared""#));
     assert_eq!(line.identifier, "portclear");
-    serde_json::from_str(&line.message).expect("a document")
+    schema::document(&line.message).unwrap()
 }
 
 /// The role, rule, outcome and signals of each process in a list.
@@ -66,7 +66,8 @@ fn b04_a_launcher_that_is_left_over_ends_with_its_listener(sd: &Sd) {
     assert_eq!(all_told(&port_told["holders"]), [(listener, "holder own-unit ended SIGTERM".to_owned())]);
     assert_eq!(all_told(&port_told["members"]), [(launcher, "launcher own-unit ended SIGTERM".to_owned())]);
     // The launcher is gone before the listener is asked.
-    let (gone, asked) = (&port_told["members"][0]["ms"], &port_told["holders"][0]["signals"][0]["after_ms"]);
+    let (gone, asked) =
+        (&port_told["members"][0]["ended_after_ms"], &port_told["holders"][0]["signals"][0]["after_ms"]);
     assert!(gone.as_u64().unwrap() <= asked.as_u64().unwrap(), "{document:#}");
     assert_eq!(port_told["sentence"], "cleared, 2 processes ended; a bind proves it");
     assert_eq!([launcher, listener].map(|pid| unit.signals_of(pid)), [["TERM"], ["TERM"]]);
@@ -116,7 +117,7 @@ fn f02_what_lost_its_parent_ends_with_its_run(sd: &Sd) {
     let expected: Vec<_> = later.iter().map(|pid| (*pid, "offspring own-unit ended SIGTERM".to_owned())).collect();
     assert_eq!(all_told(&port_told["members"]), expected, "{document:#}");
     assert_eq!(port_told["sentence"], "cleared, 4 processes ended; a bind proves it");
-    assert_eq!(port_told["remainder"]["processes"], 0, "{document:#}");
+    assert_eq!(port_told["remainder"]["count"], 0, "{document:#}");
     assert_eq!(unit.signals_of(holder), ["TERM"]);
     assert!(now.contains(&sd.until_answers(port)));
     bystander.answers();
@@ -131,7 +132,7 @@ fn f02_what_stays_behind_is_counted(sd: &Sd) {
     let rss = |pid: &u32| sd.process(*pid).stat().rss * rustix::param::page_size() as u64;
     let rss: u64 = later.iter().map(rss).sum();
     let remainder = &run.json()["ports"][0]["remainder"];
-    assert_eq!(remainder["processes"], 3, "{run}");
+    assert_eq!(remainder["count"], 3, "{run}");
     let bytes = remainder["bytes"].as_u64().unwrap();
     assert!(bytes > 0 && bytes <= rss, "{rss}: {run}");
     let mebibytes = bytes as f64 / f64::from(1 << 20);
@@ -198,7 +199,7 @@ fn f02_an_unmarked_child_is_told_by_its_parent_alone(sd: &Sd) {
     let mut swept = [holder, marked].map(|pid| (pid, ended("leftover stale-leftover")));
     swept.sort();
     assert_eq!(all_told(&run.json()["swept"]["processes"]), swept, "{run}");
-    assert_eq!(run.json()["swept"]["remainder"]["processes"], 1, "{run}");
+    assert_eq!(run.json()["swept"]["remainder"]["count"], 1, "{run}");
     assert_eq!(pids(&unit), BTreeSet::from([unmarked]));
     bystander.answers();
 }

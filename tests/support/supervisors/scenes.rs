@@ -56,7 +56,10 @@ pub(crate) fn alive(supervisor: &Supervisor, kind: &Kind) {
 #[track_caller]
 pub(crate) fn named(run: &Run, pid: u32, supervisor: &Supervisor, kind: &Kind) {
     let expected = json!({
-        "kind": kind.name, "pid": supervisor.pid(), "entry": (kind.entry)(supervisor), "stop": (kind.stop)(supervisor),
+        "kind": kind.name.replace(" --", "-"),
+        "pid": supervisor.pid(),
+        "entry": (kind.entry)(supervisor),
+        "stop_command": (kind.stop)(supervisor),
     });
     assert_eq!(run.process(pid)["supervisor"], expected, "{run}");
 }
@@ -127,7 +130,7 @@ pub(crate) fn stops(supervisor: &Supervisor, change: impl Fn(&str) -> String) {
     let bystander = Bystander::start();
     let run = supervisor.portclear(&["--json", "18789", "-n"]);
     let process = run.process(answering(GATEWAY));
-    let stop = process["supervisor"]["stop"].as_str().unwrap_or_else(|| panic!("no command: {run}"));
+    let stop = process["supervisor"]["stop_command"].as_str().unwrap_or_else(|| panic!("no command: {run}"));
     supervisor.shell(&change(stop));
     until("the port is free", || ask(GATEWAY).is_err());
     for_a_second("the port stays free", || ask(GATEWAY).is_err());

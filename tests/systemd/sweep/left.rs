@@ -97,7 +97,7 @@ impl<'a> Left<'a> {
             assert_eq!(signals.map(|signal| text(&signal["signal"])).collect::<Vec<_>>(), sent, "{process:#}");
         }
         let memory = run.json()["swept"]["memory"].take();
-        assert_eq!(memory["processes"], 86, "{run}");
+        assert_eq!(memory["count"], 86, "{run}");
         assert!(memory["bytes"].as_u64() > Some(86 * 4096), "{run}");
     }
 
