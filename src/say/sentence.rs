@@ -273,3 +273,43 @@ fn remaining(remainder: &Memory, by: &str) -> String {
     let n = remainder.processes;
     if n == 0 { String::new() } else { format!("; {} started by {by}, with {remainder}", processes(n)) }
 }
+
+#[cfg(test)]
+mod tests {
+    // The other systems' branch has no test data.
+    #![cfg(all(target_os = "linux", not(portclear_elsewhere)))]
+
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{Ending, Identity, Judgement, Role, Why};
+    use crate::testing::{ancestors, facts, process};
+
+    fn swept(fates: &[Fate]) -> SweepReport {
+        let verdict = Verdict::Stale(Why::Leftover);
+        let judgement = Judgement { identity: Identity::Foreign, liveness: Liveness::Leftover, verdict };
+        let report = |fate: &Fate| ProcessReport {
+            role: Role::Leftover,
+            process: process(facts(7, 70), ancestors(&[1], true)),
+            user: None,
+            markers: Vec::new(),
+            judgement: judgement.clone(),
+            ending: Ending::new(*fate),
+        };
+        SweepReport { processes: fates.iter().map(report).collect(), ..SweepReport::default() }
+    }
+
+    #[test]
+    fn only_a_dry_run_says_what_would_be_ended() {
+        let ended = Fate::Ended(Duration::ZERO);
+        for (fates, said) in [
+            (&[Fate::Untouched, Fate::Untouched][..], "2 processes would be ended, with 0.0 MiB"),
+            (&[ended, ended], "2 processes ended, with 0.0 MiB"),
+            // A server executed itself anew, and keeps its child.
+            (&[ended, Fate::Changed, Fate::Untouched], "1 process ended, 2 processes still there, with 0.0 MiB"),
+            (&[], "nothing is left over"),
+        ] {
+            assert_eq!(swept(fates).sentence(), said, "{fates:?}");
+        }
+    }
+}
