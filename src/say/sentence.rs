@@ -274,11 +274,10 @@ fn remaining(remainder: &Memory, by: &str) -> String {
     if n == 0 { String::new() } else { format!("; {} started by {by}, with {remainder}", processes(n)) }
 }
 
+// The other systems' branch has no test data.
+#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
 #[cfg(test)]
 mod tests {
-    // The other systems' branch has no test data.
-    #![cfg(all(target_os = "linux", not(portclear_elsewhere)))]
-
     use std::time::Duration;
 
     use super::*;
