@@ -4,6 +4,7 @@
 mod arguments;
 mod check;
 mod ctrl_c;
+mod demo;
 mod dry_run;
 mod free_port;
 mod hostile;
@@ -31,6 +32,7 @@ pub(crate) fn cases() -> Vec<Case> {
         statuses::cases(),
         terminal::cases(),
         ctrl_c::cases(),
+        demo::cases(),
         streams::cases(),
         hostile::cases(),
         too_deep::cases(),
