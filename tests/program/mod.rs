@@ -11,6 +11,7 @@ mod hostile;
 mod json;
 mod lines;
 mod schema;
+mod picture;
 mod secrets;
 mod statuses;
 mod streams;
@@ -35,6 +36,7 @@ pub(crate) fn cases() -> Vec<Case> {
         demo::cases(),
         streams::cases(),
         hostile::cases(),
+        picture::cases(),
         too_deep::cases(),
         secrets::cases(),
     ];

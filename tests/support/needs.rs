@@ -20,6 +20,8 @@ pub(crate) enum Needs {
     Cargo,
     /// A node binary.
     Node,
+    /// Namespaces for a user who is not root there.
+    UserNamespace,
     /// Root, and what `.ci/openclaw` installs.
     OpenClaw,
     /// Root, and a systemd that [`super::Sd`] can boot, with a user manager.
@@ -70,6 +72,8 @@ fn missing_one(need: Needs) -> Option<String> {
         Needs::Root => (!is_root()).then(|| "needs root".to_owned()),
         Needs::Cargo => (!succeeds(&cargo(), &["--version"])).then(|| "needs cargo".to_owned()),
         Needs::Node => node::binary().is_none().then(|| "needs node".to_owned()),
+        Needs::UserNamespace => (!works(&["--user", "--map-user=1000", "--map-group=1000", "--keep-caps"]))
+            .then(|| "needs user namespaces (util-linux 2.38)".to_owned()),
         Needs::Supervisor(program) => {
             installed(program).is_none().then(|| format!("needs {program} (.ci/supervisors)"))
         }
