@@ -8,6 +8,7 @@
     clippy::print_stderr, clippy::too_many_arguments, clippy::too_many_lines, clippy::type_complexity
 )]
 
+mod comparison;
 mod ending;
 mod golden;
 mod harness;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         openclaw::cases(),
         supervisors::cases(),
         systemd::cases(),
+        comparison::cases(),
     ];
     let trials = cases.into_iter().flatten().map(support::case::Case::trial).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

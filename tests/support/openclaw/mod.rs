@@ -36,7 +36,7 @@ pub(crate) fn installed() -> Option<PathBuf> {
 const START: Duration = Duration::from_secs(90);
 
 /// Where a test sees the folder, read-only.
-const PROGRAMS: &str = "/mnt/openclaw";
+pub(crate) const PROGRAMS: &str = "/mnt/openclaw";
 
 /// What of OpenClaw is of no use without a network, switched off; and its launcher, which only some tests want.
 pub(crate) const SWITCHES: [&str; 7] = [
