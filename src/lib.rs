@@ -98,10 +98,11 @@ pub use model::{Error, Policy, PortSpec, Report, Service};
 /// [`Verdict`](report::Verdict) and [`Seen`](report::Seen): their variants are complete.
 pub mod report {
     pub use crate::model::{
-        Ancestry, Asker, Blind, Cgroup, Connections, Ending, Environ, Evidence, Exe, Facts, Fate, FileId, Identity,
-        Judgement, Listener, Liveness, Lock, Manager, Memory, Observer, Outcome, PortReport, Process, ProcessId,
-        ProcessReport, Progress, Protection, Record, Rival, Role, Script, Seen, Sent, Supervised, Supervisor,
-        SweepReport, Trace, Unit, Verdict, Why, WhyHeld, WhyNot, WhySurvived, WhyUnseen, escape,
+        Ancestry, Asker, Blind, Cgroup, Change, Connections, Ending, Environ, Evidence, Exe, Facts, Fate, FileId, How,
+        Identity, Judgement, Listener, Liveness, Lock, Manager, Memory, NewerThan, Observer, Outcome, PortReport,
+        Process, ProcessId, ProcessReport, Progress, Protection, Record, Rival, Role, Script, Seen, Sent, Step,
+        Supervised, Supervisor, SweepReport, Trace, Unit, Verdict, Why, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
+        escape, shell_word,
     };
 }
 

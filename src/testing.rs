@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::{
     Ancestry, Caller, Cgroup, Environ, Exe, ExecMark, Facts, FileId, Manager, Process, ProcessId, Record, Script, Seen,
-    Unit,
+    Service, Unit,
 };
 
 pub(crate) fn file(inode: u64) -> FileId {
@@ -50,6 +51,11 @@ pub(crate) fn ancestors(pids: &[u32], complete: bool) -> Ancestry {
 
 pub(crate) fn process(facts: Facts, ancestry: Ancestry) -> Process {
     Process { facts, inodes: vec![1], ports: Vec::new(), ancestry }
+}
+
+/// The service of a judgement.
+pub(crate) fn service() -> Arc<Service> {
+    Arc::new(Service::openclaw())
 }
 
 /// A process that waits. When the value is dropped, its input closes and it ends.

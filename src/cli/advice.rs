@@ -1,11 +1,12 @@
-//! Which options of the program would help a person after an answer.
+//! What a person can do after an answer, with the program and its options.
 
 use std::time::Duration;
 
 use portclear::report::{
-    Identity, Liveness, Outcome, PortReport, ProcessReport, Role, SweepReport, Verdict, WhyHeld, WhyNot, WhySurvived,
-    WhyUnseen,
+    How, Identity, Liveness, Outcome, PortReport, ProcessReport, Role, Step, SweepReport, WhySurvived,
 };
+
+use crate::cli::again::Call;
 
 /// How long an OpenClaw gateway may drain, with some time to spare: its own unit has TimeoutStopSec=330.
 pub(crate) const OPENCLAW_DRAIN: Duration = Duration::from_secs(330);
@@ -15,7 +16,7 @@ const LONGER: (&str, &str) = ("a longer --grace", "a TimeoutStartSec that is lon
 
 /// The advice that follows a port's sentence. It may be empty. `openclaw`: the call was about that service.
 pub(crate) fn advice(port: &PortReport, openclaw: bool) -> String {
-    what_to_do(port) + &longer(port.processes(), openclaw)
+    remainder(port).to_owned() + &longer(port.processes(), openclaw)
 }
 
 /// The same for a sweep.
@@ -23,51 +24,45 @@ pub(crate) fn advice_of_sweep(swept: &SweepReport, openclaw: bool) -> String {
     longer(&swept.processes, openclaw)
 }
 
-fn what_to_do(port: &PortReport) -> String {
-    let is_unprivileged = port.asker.as_ref().is_some_and(|asker| asker.uid != 0);
-    let advice = match port.status {
-        Ok(Outcome::Held(WhyHeld::Elsewhere(_))) => "; --tree ends all of it",
-        Ok(Outcome::Held(WhyHeld::Spared)) if port.holders.iter().any(is_foreign) => return about_foreign(port),
-        Ok(Outcome::Unseen(WhyUnseen::NotPermitted(_) | WhyUnseen::Unread(_) | WhyUnseen::Hidden(_)))
-            if is_unprivileged =>
-        {
-            return format!("; this would work: sudo portclear {}", port.spec);
+/// A step with its command, where there is one.
+pub(crate) struct Next {
+    pub(crate) command: Option<String>,
+    pub(crate) effect: String,
+}
+
+/// The steps that a person can take, as commands that can be pasted. A step whose command has no safe form is left out.
+pub(crate) fn next(steps: Vec<Step>, call: &Call) -> Vec<Next> {
+    let with_command = |step: Step| {
+        let Step { how, effect, .. } = step;
+        match how {
+            How::Command(command) => Some(Next { command: Some(command), effect }),
+            How::Again(change) => call.again(&change).map(|command| Next { command: Some(command), effect }),
+            How::Words | _ => Some(Next { command: None, effect }),
         }
-        Ok(Outcome::Cleared | Outcome::WouldClear | Outcome::Survived(WhySurvived::StillThere)) => remainder(port),
-        _ => "",
     };
-    advice.to_owned()
+    steps.into_iter().filter_map(with_command).collect()
 }
 
-/// Whoever looks after a foreign holder is asked to stop it. Only for another is there an option.
-fn about_foreign(port: &PortReport) -> String {
-    let mut live = port
-        .holders
-        .iter()
-        .filter(|holder| is_foreign(holder))
-        .filter(|holder| matches!(holder.judgement.liveness, Liveness::Live(_)));
-    let describe = "--marker, --exe or --package say what your service looks like";
-    match live.next().map(ProcessReport::stops) {
-        Some(Some(stops)) => format!("; {stops}"),
-        Some(None) => format!("; {describe}"),
-        None => format!("; --any-owner ends it all the same, {describe}"),
-    }
+/// After `--check`: the port is held, and the same call without that clears it.
+pub(crate) fn clears(call: &Call) -> Vec<Next> {
+    call.that_clears()
+        .map(|command| Next { command: Some(command), effect: "clears it".to_owned() })
+        .into_iter()
+        .collect()
 }
 
-fn is_foreign(holder: &ProcessReport) -> bool {
-    holder.judgement.verdict == Verdict::Spared(WhyNot::Foreign)
-}
-
-/// The options that would end the remainder, too.
+/// The options that would end the remainder as well.
 fn remainder(port: &PortReport) -> &'static str {
+    let counts =
+        matches!(port.status, Ok(Outcome::Cleared | Outcome::WouldClear | Outcome::Survived(WhySurvived::StillThere)));
     let left_over = port.holders.iter().any(|holder| holder.judgement.liveness == Liveness::Leftover);
     match port.status {
-        _ if port.remainder.processes == 0 => "",
+        _ if !counts || port.remainder.processes == 0 => "",
         // The call had --tree, so it was tried.
         _ if port.members.iter().any(|member| member.role == Role::Offspring) => "",
-        Ok(Outcome::WouldClear) => " (--tree ends that, too)",
-        _ if left_over => " (--tree would have ended that, too; --sweep ends what carries the marker)",
-        _ => " (--tree would have ended that, too)",
+        Ok(Outcome::WouldClear) => " (--tree ends those as well)",
+        _ if left_over => " (--tree would have ended those as well; --sweep ends those that carry the marker)",
+        _ => " (--tree would have ended those as well)",
     }
 }
 

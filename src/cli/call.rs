@@ -29,8 +29,13 @@ pub(crate) fn read() -> Call {
     {
         help.exit();
     }
-    let call = if first == Some("unit") { unit(line.get(1..).unwrap_or_default()) } else { clear(&line) };
-    call.unwrap_or_else(|error| error.exit())
+    of(&line).unwrap_or_else(|error| error.exit())
+}
+
+/// The call that a line asks for: the program's name, and its arguments.
+pub(crate) fn of(line: &[OsString]) -> Result<Call, Error> {
+    let is_unit = line.get(1).is_some_and(|word| word == "unit");
+    if is_unit { unit(line.get(1..).unwrap_or_default()) } else { clear(line) }
 }
 
 fn clear(line: &[OsString]) -> Result<Call, Error> {

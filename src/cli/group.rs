@@ -78,7 +78,7 @@ pub(crate) fn ending(group: &[&ProcessReport]) -> Option<String> {
         Fate::Untouched => return None,
         Fate::Ended(_) => format!("gone after {}", span(ended, millis)),
         Fate::EndedByItself(_) => "ended before a signal reached it".to_owned(),
-        Fate::Changed => "became another program, and was spared".to_owned(),
+        Fate::Changed => "changed (a new program, or another cgroup), and was spared".to_owned(),
         Fate::Unread => "could not be read again, and was spared".to_owned(),
         Fate::NotPermitted => "may not be signalled from here".to_owned(),
         Fate::Survived(state) => format!("still there (state {state})"),

@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::type_complexity))]
 
 mod advice;
+mod again;
 mod args;
 mod call;
 mod check;
@@ -15,9 +16,12 @@ mod hint;
 mod hook;
 mod interrupt;
 mod journal;
+#[cfg(test)]
+mod list;
 mod live;
 mod loaded;
 mod service;
+mod show;
 mod stop;
 mod text;
 mod texts;
@@ -26,15 +30,13 @@ mod values;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use anstream::AutoStream;
 use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use portclear::{Policy, Report};
+use portclear::Policy;
 
 use crate::cli::args::Args;
 use crate::cli::call::Call;
 use crate::cli::exit::Exit;
-use crate::cli::text::Section;
 
 pub(crate) fn main() -> ExitCode {
     let result = match call::read() {
@@ -58,7 +60,7 @@ fn run(args: &Args, policy: &Policy) -> anyhow::Result<Exit> {
     } else {
         portclear::clear(&args.ports, policy)
     };
-    match show(args, &report) {
+    match show::report(args, &report) {
         // Nobody reads it any more: the exit status still counts.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         other => other.context("cannot write the report")?,
@@ -73,44 +75,6 @@ fn raise_descriptor_limit() {
         && soft < hard
     {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
-}
-
-fn show(args: &Args, report: &Report) -> io::Result<()> {
-    if args.json {
-        // The end of the line flushes it.
-        return writeln!(io::stdout(), "{}", check::document(report, args.check));
-    }
-    let mut out = AutoStream::new(io::stdout(), args.color).lock();
-    let ports = report.ports.iter().map(|port| Section::of_port(port, args));
-    let swept = report.swept.as_ref().map(|swept| Section::of_sweep(swept, args));
-    let rival = report.rival.as_ref().map(Section::of_rival);
-    for section in ports.chain(swept).chain(rival).filter(|section| !section.silent) {
-        show_section(args, &section, &mut out)?;
-    }
-    out.flush()
-}
-
-/// Errors of standard error are ignored: the rest of the report is still wanted.
-fn show_section(args: &Args, section: &Section<'_>, out: &mut impl Write) -> io::Result<()> {
-    let (out_is_journal, err_is_journal) = (journal::is_journal(io::stdout()), journal::is_journal(io::stderr()));
-    let prefix = |journal: bool| if journal { journal::prefix(section.exit) } else { "" };
-    let mut err = io::stderr();
-    if section.exit == Exit::Error {
-        let Section { title, sentence, advice, .. } = section;
-        let _ = writeln!(err, "{}portclear: {title}: {sentence}{advice}", prefix(err_is_journal));
-    }
-    if args.quiet {
-        return Ok(());
-    }
-    if err_is_journal && !out_is_journal {
-        let _ = section.lines(&mut err, prefix(true));
-    }
-    // The journal is read by the line, however much is asked for.
-    if !out_is_journal && (args.verbose || io::stdout().is_terminal()) {
-        section.block(out)
-    } else {
-        section.lines(out, prefix(out_is_journal))
     }
 }
 

@@ -4,10 +4,12 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 
 use anstyle::{AnsiColor, Style};
+use portclear::Report;
 use portclear::policy::Marker;
 use portclear::report::{Listener, Outcome, PortReport, ProcessReport, Rival, Role, SweepReport, Unit, escape};
 
-use crate::cli::advice::{advice, advice_of_sweep};
+use crate::cli::advice::{Next, advice, advice_of_sweep, clears, next};
+use crate::cli::again::Call;
 use crate::cli::args::Args;
 use crate::cli::check;
 use crate::cli::exit::Exit;
@@ -16,13 +18,18 @@ use crate::cli::group::{age, ending, exe, groups, name, pids, user, what};
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// The text about one port, or about the sweep.
+/// A line names no more steps than these: the safest.
+const STEPS: usize = 2;
+
+/// The text about one port, about the sweep, or about all of the call.
 pub(crate) struct Section<'a> {
     pub(crate) title: String,
     /// The answer, or why it could not be found out.
     pub(crate) sentence: String,
-    /// What a person can do. It stands behind the sentence, or where there is none behind the line of the process.
+    /// What the program can do. It stands behind the sentence, or where there is none behind the line of the process.
     pub(crate) advice: String,
+    /// What a person can do.
+    next: Vec<Next>,
     pub(crate) exit: Exit,
     /// There is nothing to say about it.
     pub(crate) silent: bool,
@@ -32,10 +39,12 @@ pub(crate) struct Section<'a> {
     style: Style,
     /// A port that was cleared of one holder is one event.
     one_event: bool,
+    /// An empty line sets it off on a terminal.
+    is_set_off: bool,
 }
 
 impl<'a> Section<'a> {
-    pub(crate) fn of_port(port: &'a PortReport, args: &Args) -> Self {
+    pub(crate) fn of_port(port: &'a PortReport, args: &Args, call: &Call) -> Self {
         let exit = Exit::of_port(port, args.check);
         let color = match exit {
             Exit::Free => AnsiColor::Green,
@@ -48,6 +57,7 @@ impl<'a> Section<'a> {
             title: format!("port {}", port.spec),
             sentence: check::sentence(port, args.check),
             advice: advice(port, args.is_openclaw()),
+            next: if exit == Exit::of(port.exit_status()) { next(port.next_steps(), call) } else { clears(call) },
             exit,
             silent: matches!(port.status, Ok(Outcome::Free)) && !args.verbose,
             groups: holders.chain(groups(&port.members, args.verbose)).collect(),
@@ -55,6 +65,7 @@ impl<'a> Section<'a> {
             style: color.on_default().bold(),
             // Who may start it again stands in the sentence.
             one_event: alone && matches!(port.status, Ok(Outcome::Cleared)) && port.watched.is_zero(),
+            is_set_off: false,
         }
     }
 
@@ -63,6 +74,7 @@ impl<'a> Section<'a> {
             title: "sweep".to_owned(),
             sentence: swept.sentence(),
             advice: advice_of_sweep(swept, args.is_openclaw()),
+            next: Vec::new(),
             exit: match swept.status {
                 Ok(()) if swept.is_whole() => Exit::Free,
                 Ok(()) => Exit::Held,
@@ -73,28 +85,52 @@ impl<'a> Section<'a> {
             listeners: &[],
             style: Style::new(),
             one_event: false,
+            is_set_off: false,
         }
     }
 
     /// It warns. The exit status is that of the ports alone.
-    pub(crate) fn of_rival(rival: &'a Rival) -> Self {
-        let sweeps = if rival.process.judgement.verdict.is_stale() { "; --sweep ends it" } else { "" };
+    pub(crate) fn of_rival(rival: &'a Rival, call: &Call) -> Self {
         Self {
             title: "state folder".to_owned(),
             sentence: rival.sentence(),
-            advice: sweeps.to_owned(),
+            advice: String::new(),
+            next: next(rival.next_steps(), call),
             exit: Exit::Held,
             silent: false,
             groups: vec![vec![&rival.process]],
             listeners: &[],
             style: AnsiColor::Yellow.on_default().bold(),
             one_event: false,
+            is_set_off: false,
         }
     }
 
+    /// How many ports came to which end.
+    pub(crate) fn of_all(report: &Report, check: bool) -> Self {
+        Self {
+            title: format!("{} ports", report.ports.len()),
+            sentence: counts(&report.ports),
+            advice: String::new(),
+            next: Vec::new(),
+            exit: Exit::of_report(report, check),
+            silent: false,
+            groups: Vec::new(),
+            listeners: &[],
+            style: Style::new(),
+            one_event: false,
+            is_set_off: true,
+        }
+    }
+
+    /// It stands on standard output. A refusal, an error or a warning does not.
+    pub(crate) fn is_result(&self) -> bool {
+        self.exit == Exit::Free
+    }
+
     /// A line for each holder and for the processes that belong to them, and one for the answer; each after `prefix`.
-    /// An error stands on standard error.
-    pub(crate) fn lines(&self, out: &mut impl Write, prefix: &str) -> io::Result<()> {
+    /// `verbose`: with all that is known of a holder.
+    pub(crate) fn lines(&self, out: &mut impl Write, prefix: &str, verbose: bool) -> io::Result<()> {
         let one_line = self.one_event && !prefix.is_empty();
         let head = format!("{prefix}portclear: {}: {}", self.title, if one_line { "cleared of " } else { "" });
         for group in &self.groups {
@@ -102,17 +138,35 @@ impl<'a> Section<'a> {
             let on = self.listens(first).map(|listens| format!(" on {listens}")).unwrap_or_default();
             let ending = ending(group).map(|ending| format!(": {ending}")).unwrap_or_default();
             let advice = if one_line { &self.advice[..] } else { "" };
-            writeln!(out, "{head}{}{on}: {}{ending}{advice}", what(group), verdict(first))?;
+            let known = if verbose { known(group) } else { String::new() };
+            writeln!(out, "{head}{}{on}: {}{ending}{advice}{known}", what(group), verdict(first))?;
         }
         let Self { sentence, advice, .. } = self;
-        if one_line || self.exit == Exit::Error { Ok(()) } else { writeln!(out, "{head}{sentence}{advice}") }
+        if one_line { Ok(()) } else { writeln!(out, "{head}{sentence}{advice}{}", self.steps()) }
     }
 
-    /// A line for the answer, and a paragraph for each holder and for the processes that belong to them.
+    /// `` ; next: `systemctl stop x` (stops it for good); or `portclear --live 18789` (ends it …)``.
+    fn steps(&self) -> String {
+        let step = |next: &Next| match &next.command {
+            Some(command) => format!("`{command}` ({})", next.effect),
+            None => next.effect.clone(),
+        };
+        let steps: Vec<String> = self.next.iter().take(STEPS).map(step).collect();
+        if steps.is_empty() { String::new() } else { format!("; next: {}", steps.join("; or ")) }
+    }
+
+    /// A line for the answer, a row for each step that a person can take, and a paragraph for each holder and for the processes that belong to them.
     pub(crate) fn block(&self, out: &mut impl Write) -> io::Result<()> {
         let Self { title, sentence, advice, style, .. } = self;
-        if self.exit != Exit::Error {
-            writeln!(out, "{BOLD}{title}{BOLD:#}: {style}{sentence}{advice}{style:#}")?;
+        if self.is_set_off {
+            writeln!(out)?;
+        }
+        writeln!(out, "{BOLD}{title}{BOLD:#}: {style}{sentence}{advice}{style:#}")?;
+        for Next { command, effect } in &self.next {
+            match command {
+                Some(command) => writeln!(out, "  {DIM}next{DIM:#}  {command}  {DIM}# {effect}{DIM:#}")?,
+                None => writeln!(out, "  {DIM}next{DIM:#}  {effect}")?,
+            }
         }
         self.groups.iter().try_for_each(|group| self.paragraph(out, group))
     }
@@ -126,7 +180,6 @@ impl<'a> Section<'a> {
             Some(run) => format!("{unit}, run {run}"),
             None => unit.to_string(),
         };
-        let rss: u64 = group.iter().map(|process| process.process.facts.rss).sum();
         let rows = [
             ("verdict", Some(verdict(first))),
             ("done", ending(group)),
@@ -137,7 +190,7 @@ impl<'a> Section<'a> {
             ("lineage", alone.then(|| lineage(first))),
             ("unit", facts.unit().map(unit)),
             ("markers", (!first.markers.is_empty()).then(|| markers(first))),
-            ("memory", Some(format!("{:.1} MiB resident", rss as f64 / f64::from(1 << 20)))),
+            ("memory", Some(memory(group))),
         ];
         for (name, value) in rows {
             if let Some(value) = value {
@@ -153,6 +206,48 @@ impl<'a> Section<'a> {
         let addresses: Vec<String> = own.map(|listener| listener.local.to_string()).collect();
         (process.role == Role::Holder).then(|| addresses.join(", "))
     }
+}
+
+/// `1 cleared, 2 held`, each status in the order of its first port.
+fn counts(ports: &[PortReport]) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for port in ports {
+        let word = match port.status {
+            Ok(Outcome::Free) => "free",
+            Ok(Outcome::Cleared) => "cleared",
+            Ok(Outcome::WouldClear) => "would be cleared",
+            Ok(Outcome::Held(_)) => "held",
+            Ok(Outcome::Unseen(_)) => "held by an unseen process",
+            Ok(Outcome::Survived(_)) => "still held",
+            Ok(Outcome::Respawned) => "taken again",
+            _ => "unknown",
+        };
+        match counts.iter_mut().find(|(known, _)| *known == word) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((word, 1)),
+        }
+    }
+    let counts: Vec<String> = counts.into_iter().map(|(word, count)| format!("{count} {word}")).collect();
+    counts.join(", ")
+}
+
+/// What a line says with `-v` beside what it says anyway.
+fn known(group: &[&ProcessReport]) -> String {
+    let Some(first) = group.first() else { return String::new() };
+    let alone = group.len() == 1;
+    let parts = [
+        ("command", first.command().filter(|_| alone)),
+        ("lineage", alone.then(|| lineage(first))),
+        ("markers", (!first.markers.is_empty()).then(|| markers(first))),
+        ("memory", Some(memory(group))),
+    ];
+    let shown = parts.into_iter().filter_map(|(name, value)| value.map(|value| format!("; {name}: {value}")));
+    shown.collect()
+}
+
+fn memory(group: &[&ProcessReport]) -> String {
+    let rss: u64 = group.iter().map(|process| process.process.facts.rss).sum();
+    format!("{:.1} MiB resident", rss as f64 / f64::from(1 << 20))
 }
 
 /// The verdict, and why.

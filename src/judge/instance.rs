@@ -216,7 +216,7 @@ mod tests {
         let verdict = if stale { Verdict::Stale(Why::Instance) } else { Verdict::Spared(WhyNot::Offspring) };
         let mut above = ancestors(&[ppid], true);
         above.line[0] = Facts { cgroup: facts.cgroup.clone(), ..Facts::clone(&above.line[0]) }.into();
-        let judgement = Judgement { identity, liveness, verdict };
+        let judgement = Judgement { identity, liveness, verdict, service: crate::testing::service() };
         Judged { process: process(facts, above).into(), judgement }
     }
 

@@ -17,8 +17,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::model::{
-    Ancestry, Caller, Evidence, ExecMark, Executable, Facts, Identity, Judgement, Liveness, Policy, Process, ProcessId,
-    Protection, Supervisor,
+    Ancestry, Caller, Evidence, ExecMark, Executable, Facts, Identity, Judgement, Liveness, NewerThan, Policy, Process,
+    ProcessId, Protection, Service, Supervisor,
 };
 use identity::{Resolved, identity};
 use rules::Situation;
@@ -28,6 +28,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) policy: &'a Policy,
     pub(crate) caller: Caller,
     service: Resolved<'a>,
+    /// For the judgements: their sentences name the service.
+    named: Arc<Service>,
     past: Past,
 }
 
@@ -60,7 +62,7 @@ impl<'a> Asked<'a> {
     pub(crate) fn new(policy: &'a Policy, executables: Vec<Executable>, mut caller: Caller) -> Self {
         let service = Resolved { service: &policy.service, executables };
         caller.since = since(&caller, &service);
-        Self { policy, caller, service, past: Past::default() }
+        Self { policy, caller, service, named: Arc::new(policy.service.clone()), past: Past::default() }
     }
 
     pub(crate) fn judge(&self, process: Rc<Process>) -> Judged {
@@ -89,12 +91,12 @@ impl<'a> Asked<'a> {
             }
         };
         let situation = Situation {
-            newer: self.is_newer(facts) && !self.has_inherited(process),
+            newer: self.newer_than(facts).filter(|_| !self.has_inherited(process)),
             own_unit,
             other_instance: self.is_another_instance(facts),
         };
         let verdict = rules::decide(&identity, &liveness, situation, self.policy.ends);
-        Judgement { identity, liveness, verdict }
+        Judgement { identity, liveness, verdict, service: Arc::clone(&self.named) }
     }
 
     /// A living supervisor looks after its process, whatever systemd says of the unit that both are in.
@@ -115,7 +117,16 @@ impl<'a> Asked<'a> {
 
     /// The process is not older than the caller, or has changed since it was signalled.
     pub(crate) fn is_newer(&self, facts: &Facts) -> bool {
-        self.caller.is_newer(facts) || self.past.changed.contains(&facts.id)
+        self.newer_than(facts).is_some()
+    }
+
+    fn newer_than(&self, facts: &Facts) -> Option<NewerThan> {
+        match () {
+            () if self.past.changed.contains(&facts.id) => Some(NewerThan::Signal),
+            () if !self.caller.is_newer(facts) => None,
+            () if facts.id.start_ticks >= self.caller.id.start_ticks => Some(NewerThan::Caller),
+            () => Some(NewerThan::Server),
+        }
     }
 
     /// The process is an instance of another profile or state folder than the caller's. Only a caller with the marker
@@ -278,8 +289,8 @@ mod tests {
             asked.judgement(&holder).verdict
         };
         assert_eq!(young(7, 7, true), Verdict::Stale(Why::AnyOwner));
-        assert_eq!(young(7, 7, false), Verdict::Spared(WhyNot::Newer));
-        assert_eq!(young(7, 8, true), Verdict::Spared(WhyNot::Newer));
-        assert_eq!(young(8, 7, true), Verdict::Spared(WhyNot::Newer));
+        assert_eq!(young(7, 7, false), Verdict::Spared(WhyNot::Newer(NewerThan::Caller)));
+        assert_eq!(young(7, 8, true), Verdict::Spared(WhyNot::Newer(NewerThan::Caller)));
+        assert_eq!(young(8, 7, true), Verdict::Spared(WhyNot::Newer(NewerThan::Caller)));
     }
 }

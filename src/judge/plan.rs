@@ -216,14 +216,14 @@ pub(crate) fn all_or_nothing(groups: &mut [Group]) {
 mod tests {
     use super::*;
     use crate::model::{Evidence, Facts, Identity};
-    use crate::testing::{ancestors, facts, process};
+    use crate::testing::{ancestors, facts, process, service};
 
     fn judged(inodes: &[u64], verdict: Verdict, signalable: bool) -> Judged {
         let mut holder = process(facts(7, 10), ancestors(&[1], true));
         holder.inodes = inodes.to_vec();
         holder.facts.signalable = signalable;
         let identity = Identity::Instance(Evidence::Executable);
-        let judgement = Judgement { identity, liveness: Liveness::Unsupervised, verdict };
+        let judgement = Judgement { identity, liveness: Liveness::Unsupervised, verdict, service: service() };
         Judged { process: holder.into(), judgement }
     }
 

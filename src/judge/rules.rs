@@ -1,11 +1,11 @@
 //! The verdict: identity × liveness × age. Pure.
 
-use crate::model::{Ends, Identity, Liveness, Protection, Verdict, Why, WhyNot};
+use crate::model::{Ends, Identity, Liveness, NewerThan, Protection, Verdict, Why, WhyNot};
 
 /// What a verdict depends on beside identity and liveness.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Situation {
-    pub(crate) newer: bool,
+    pub(crate) newer: Option<NewerThan>,
     pub(crate) own_unit: bool,
     pub(crate) other_instance: bool,
 }
@@ -20,13 +20,13 @@ pub(crate) fn decide(identity: &Identity, liveness: &Liveness, at: Situation, al
         }
         (_, L::Protected(_)) => Spared(WhyNot::Protected),
         // systemd itself calls it left over from the unit, so its identity does not matter.
-        (_, L::Leftover) if at.own_unit && !at.newer => Stale(Why::OwnUnit),
+        (_, L::Leftover) if at.own_unit && at.newer.is_none() => Stale(Why::OwnUnit),
         (I::Foreign, L::Live(_) | L::Leftover | L::Unsupervised) if !also.any_owner => Spared(WhyNot::Foreign),
-        (I::Foreign, L::Live(_) | L::Leftover | L::Unsupervised) if !at.newer => Stale(Why::AnyOwner),
-        (I::Instance(_), L::Live(_)) if also.live && !at.newer && !at.other_instance => Stale(Why::Live),
+        (I::Foreign, L::Live(_) | L::Leftover | L::Unsupervised) if at.newer.is_none() => Stale(Why::AnyOwner),
+        (I::Instance(_), L::Live(_)) if also.live && at.newer.is_none() && !at.other_instance => Stale(Why::Live),
         (_, L::Live(_)) => Spared(WhyNot::Live),
         (I::Unknown, _) | (_, L::Unknown) => Spared(WhyNot::Unknown),
-        (_, L::Leftover | L::Unsupervised) if at.newer => Spared(WhyNot::Newer),
+        (_, L::Leftover | L::Unsupervised) if let Some(than) = at.newer => Spared(WhyNot::Newer(than)),
         (I::Foreign, L::Leftover | L::Unsupervised) => Spared(WhyNot::Foreign),
         (I::Instance(_) | I::Offspring(_), L::Leftover) => Stale(Why::Leftover),
         (I::Instance(_), L::Unsupervised) if at.other_instance => Spared(WhyNot::OtherInstance),
@@ -49,7 +49,7 @@ mod tests {
     const END_OFFSPRING: Verdict = Verdict::Stale(Why::Offspring);
     const PROTECTED: Verdict = Verdict::Spared(WhyNot::Protected);
     const LIVE: Verdict = Verdict::Spared(WhyNot::Live);
-    const NEWER: Verdict = Verdict::Spared(WhyNot::Newer);
+    const NEWER: Verdict = Verdict::Spared(WhyNot::Newer(NewerThan::Caller));
     const OTHER_INSTANCE: Verdict = Verdict::Spared(WhyNot::OtherInstance);
     const OFFSPRING: Verdict = Verdict::Spared(WhyNot::Offspring);
     const FOREIGN: Verdict = Verdict::Spared(WhyNot::Foreign);
@@ -72,10 +72,10 @@ mod tests {
             ("unknown", Liveness::Unknown),
             ("unread", Liveness::Protected(Protection::CallersAncestryUnreadable)),
         ];
-        let plain = (Situation { newer: false, own_unit: false, other_instance: false }, Ends::default());
+        let plain = (Situation { newer: None, own_unit: false, other_instance: false }, Ends::default());
         let (at, allow) = plain;
         let all = Ends { any_owner: true, live: true, offspring: true, ..allow };
-        let newer = Situation { newer: true, own_unit: true, other_instance: true };
+        let newer = Situation { newer: Some(NewerThan::Caller), own_unit: true, other_instance: true };
         // the situation, what the policy allows → the table
         type Table = [[Verdict; 6]; 4];
         let tables: [(&str, Situation, Ends, Table); 8] = [
@@ -197,7 +197,7 @@ mod tests {
         ];
         let names = columns.each_ref().map(|(name, _)| *name).join(" | ");
         assert!(page.contains(&format!("\n| | {names} |\n|")), "{names}");
-        let plain = Situation { newer: false, own_unit: false, other_instance: false };
+        let plain = Situation { newer: None, own_unit: false, other_instance: false };
         let none = Ends::default();
         for (row, identity) in &rows {
             let line = page.lines().find_map(|line| line.strip_prefix(&format!("| {row} | "))).unwrap();

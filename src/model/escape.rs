@@ -1,5 +1,7 @@
 //! Text of other processes, made safe to print.
 
+use std::ffi::OsStr;
+
 /// Escapes text of other processes (argv, comm, a path): control, bidirectional and other invisible characters as Rust
 /// does, and bytes that are not UTF-8 as `\xNN`. The result is one line. It is reversible, so two different names never
 /// look alike.
@@ -22,6 +24,28 @@ pub fn escape(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+/// A value as one word for a shell. In quotes it means itself, so the shell runs nothing in it. `None`: it has
+/// characters that nobody should print.
+///
+/// ```
+/// use portclear::report::shell_word;
+///
+/// assert_eq!(shell_word("my-app.service".as_ref()).as_deref(), Some("my-app.service"));
+/// assert_eq!(shell_word("a b'$(id)".as_ref()).as_deref(), Some(r"'a b'\''$(id)'"));
+/// assert_eq!(shell_word("a\nb".as_ref()), None);
+/// ```
+#[must_use]
+pub fn shell_word(value: &OsStr) -> Option<String> {
+    let text = value.to_str().filter(|text| !text.is_empty())?;
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@%+,=".contains(&b);
+    if text.bytes().all(is_plain) {
+        return Some(text.to_owned());
+    }
+    // A backslash is doubled by `escape`, and means itself between quotes.
+    let is_shown = escape(text.as_bytes()).replace(r"\\", r"\") == text;
+    is_shown.then(|| format!("'{}'", text.replace('\'', r"'\''")))
 }
 
 #[cfg(test)]

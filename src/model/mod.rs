@@ -62,6 +62,7 @@ mod report;
 pub(crate) mod runtime;
 mod service;
 mod signal;
+mod step;
 pub(crate) mod supervisors;
 mod unit;
 mod verdict;
@@ -70,7 +71,7 @@ mod world;
 pub use caller::Blind;
 pub(crate) use caller::Caller;
 pub use error::Error;
-pub use escape::escape;
+pub use escape::{escape, shell_word};
 pub(crate) use exec_mark::ExecMark;
 pub use lock::Lock;
 pub(crate) use lock::{LockName, StateFolder};
@@ -88,8 +89,9 @@ pub use runtime::Runtime;
 pub(crate) use service::Executable;
 pub use service::{Marker, OffspringSign, Service};
 pub use signal::{Signal, SignalError};
+pub use step::{Change, How, Step};
 pub use unit::{Cgroup, Manager, Record, Unit};
 pub use verdict::{
-    Evidence, Identity, Judgement, Liveness, Protection, Supervised, Supervisor, Trace, Verdict, Why, WhyNot,
+    Evidence, Identity, Judgement, Liveness, NewerThan, Protection, Supervised, Supervisor, Trace, Verdict, Why, WhyNot,
 };
 pub(crate) use world::{Connection, World};

@@ -11,7 +11,7 @@ impl Service {
         // moltbot kept the variables of clawdbot and changed their value.
         let brands =
             [("OPENCLAW", "openclaw"), ("CLAWDBOT", "clawdbot"), ("CLAWDBOT", "moltbot"), ("MOLTBOT", "moltbot")];
-        let mut service = Self::new("openclaw")
+        let mut service = Self::new("OpenClaw")
             .runtime(Runtime::Name("node".to_owned()))
             .runtime(Runtime::Name("nodejs".to_owned()))
             .runtime(Runtime::Name("bun".to_owned()))

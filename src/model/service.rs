@@ -125,6 +125,11 @@ impl Service {
         &self.name
     }
 
+    /// It is a service that this crate knows, and nobody described it.
+    pub(crate) const fn is_known(&self) -> bool {
+        self.state.is_some()
+    }
+
     /// Adds a set of markers that must all hold. With several sets, any one of them is enough. An empty set adds
     /// nothing.
     ///

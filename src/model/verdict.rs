@@ -1,8 +1,9 @@
 //! What was decided about a process, and everything that led to it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::{ProcessId, Unit};
+use super::{ProcessId, Service, Unit};
 
 /// What a process is to the service, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -197,9 +198,8 @@ pub enum WhyNot {
     Protected,
     /// Its supervisor runs it now.
     Live,
-    /// It did not start before the caller, or not before the instance that started the caller. Or it executed a program
-    /// after this call signalled it.
-    Newer,
+    /// It is the new server, not the old one.
+    Newer(NewerThan),
     /// It is part of the holder's instance, and it listens on a port that is not to be cleared.
     Elsewhere,
     /// It is an instance of another profile or state folder than the caller's.
@@ -212,6 +212,18 @@ pub enum WhyNot {
     Unknown,
 }
 
+/// What a process is newer than. Two starts in the same clock tick have no order, so such a process is newer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NewerThan {
+    /// It started after the caller.
+    Caller,
+    /// It started after the instance that started the caller, and before the caller.
+    Server,
+    /// It executed a program after this call signalled it.
+    Signal,
+}
+
 /// A verdict with everything that led to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -222,4 +234,6 @@ pub struct Judgement {
     pub liveness: Liveness,
     /// What is to be done, and by which rule.
     pub verdict: Verdict,
+    /// The service in question. Sentences name it.
+    pub(crate) service: Arc<Service>,
 }

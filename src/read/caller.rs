@@ -11,7 +11,7 @@ use crate::model::{Blind, Caller, Cgroup, Environ, Error, ProcessId, Record, Ser
 /// The calling process. `lines` keeps its ancestors: a holder often has the same parents.
 pub(crate) fn caller(service: &Service, lines: &mut Lines) -> Result<Caller, Error> {
     let pid = std::process::id();
-    let fail = |error| Error::new("cannot read who asks from /proc", error);
+    let fail = |error| Error::new("cannot read the caller's own process from /proc", error);
     // In the /proc of another pid namespace, each pid names another process than here.
     let own = std::fs::read_link("/proc/self").map_err(fail)?;
     if own.as_os_str() != pid.to_string().as_str() {

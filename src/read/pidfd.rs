@@ -72,8 +72,9 @@ pub(crate) fn may_signal(pid: u32) -> Result<bool, Error> {
 }
 
 fn pid_of(pid: u32) -> Result<Pid, Error> {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.ok_or_else(|| Error::new("not a pid", std::io::Error::from(std::io::ErrorKind::InvalidInput)))
+    let no_pid =
+        || Error::new(format!("cannot pin process {pid}"), std::io::Error::from(std::io::ErrorKind::InvalidInput));
+    i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(no_pid)
 }
 
 /// Waits until at least one of the processes has ended, and gives those that have. An empty list: the time is over. A

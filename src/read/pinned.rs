@@ -100,7 +100,7 @@ impl Pins {
 
     /// A process that was never pinned is a mistake of this crate. It is an error, so that no process is skipped.
     pub(crate) fn get(&self, id: ProcessId) -> Result<&Rc<Pinned>, Error> {
-        let missing = || Error::new(format!("process {} was not pinned", id.pid), io::Error::other("a mix-up"));
+        let missing = || Error::new(format!("cannot find the pin of process {}", id.pid), io::Error::other("a mix-up"));
         self.0.get(&id).ok_or_else(missing)
     }
 

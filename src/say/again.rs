@@ -13,7 +13,7 @@ impl PortReport {
         }
     }
 
-    fn new_holder(&self) -> Option<&ProcessReport> {
+    pub(super) fn new_holder(&self) -> Option<&ProcessReport> {
         self.holders.iter().rev().find(|holder| holder.ending.fate == Fate::Untouched)
     }
 
@@ -21,12 +21,11 @@ impl PortReport {
         let Some(again) = self.new_holder() else { return "cleared, and taken again".to_owned() };
         let facts = &again.process.facts;
         let by = match (again.supervisor(), facts.unit(), starter_of(again, self)) {
-            (Some(Supervisor::Program(by)), _, _) => format!(", started by {}: {}", supervisor(by), stop(again)),
-            (_, Some(unit), _) => format!(" in unit {unit}: {}", stop(again)),
-            (_, None, Some(parent)) => format!(", started by {}: stop that first", named(parent)),
-            // It has lost its parent: there is nothing else to stop.
+            (Some(Supervisor::Program(by)), _, _) => format!(", started by {}", supervisor(by)),
+            (_, Some(unit), _) => format!(", in unit {unit}"),
+            (_, None, Some(parent)) => format!(", started by {}", named(parent)),
             (_, None, None) if facts.ppid == 1 => String::new(),
-            (_, None, None) => format!(", started by process {}: stop that first", facts.ppid),
+            (_, None, None) => format!(", started by process {}", facts.ppid),
         };
         format!("cleared, and taken again by {}{by}", named(facts))
     }
@@ -63,11 +62,6 @@ fn supervised(process: &ProcessReport) -> String {
         Some(Supervisor::Unit(unit)) => format!("unit {unit}"),
         Some(Supervisor::Container(_)) | None => "the container's runtime".to_owned(),
     }
-}
-
-/// The command, or that there is something to stop.
-fn stop(process: &ProcessReport) -> String {
-    process.stops().unwrap_or_else(|| "stop that first".to_owned())
 }
 
 /// The nearest of its ancestors that an ended process had, too; else its parent. What is between them has come with it.

@@ -8,7 +8,8 @@ pub(crate) fn verdict(spec: &PortSpec, process: &ProcessReport) {
     let facts = &process.process.facts;
     let verdict = if process.judgement.verdict.is_stale() { "stale" } else { "spared" };
     let (name, pid, reason) = (facts.name(), facts.id.pid, process.reason());
-    log::info!(target: "portclear", "port {spec}: {name} (pid {pid}): {verdict}: {reason}");
+    let stops = process.stops().map(|stops| format!("; {stops}")).unwrap_or_default();
+    log::info!(target: "portclear", "port {spec}: {name} (pid {pid}): {verdict}: {reason}{stops}");
 }
 
 #[cfg(feature = "log")]

@@ -5,8 +5,14 @@
 mod again;
 mod command;
 pub(crate) mod event;
+mod held;
 mod json;
+#[cfg(test)]
+#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
+mod list;
+mod next;
 mod reason;
+mod recognition;
 mod rival;
 mod sentence;
 mod stop;

@@ -2,45 +2,61 @@
 
 use crate::model::supervisors::CONTAINER_INIT;
 use crate::model::{
-    Evidence, Identity, Liveness, ProcessReport, Protection, Role, Supervised, Supervisor, Trace, Verdict, Why, WhyNot,
-    escape,
+    Evidence, Identity, Liveness, NewerThan, ProcessReport, Protection, Record, Role, Seen, Supervised, Supervisor,
+    Trace, Verdict, Why, WhyNot, escape,
 };
 
 impl ProcessReport {
     /// Why it was judged as it was: one clause, after "stale:" or "spared:".
     #[must_use]
     pub fn reason(&self) -> String {
-        let (evidence, is_instance) = (evidence(&self.judgement.identity), self.judgement.identity.is_instance());
         match self.judgement.verdict {
-            Verdict::Stale(why) => match why {
-                Why::Instance => format!("an instance that nobody looks after; {evidence}"),
-                Why::Leftover => format!("left behind by an ended run; {evidence}"),
-                Why::OwnUnit => "left behind by an ended run of the caller's own unit".to_owned(),
-                Why::Live => format!("live, but live ones were to be ended; {evidence}"),
-                Why::Offspring => format!("nobody looks after it, and offspring was to be ended; {evidence}"),
-                Why::Tree if is_instance => format!("part of an instance that is ended; {evidence}"),
-                Why::Tree if self.role == Role::Launcher => "it started an instance that is ended".to_owned(),
-                Why::Tree => "started by an instance that is ended".to_owned(),
-                Why::AnyOwner => "not the service's, but any owner was to be ended".to_owned(),
+            Verdict::Stale(why) => self.stale(why),
+            Verdict::Spared(why) => self.spared(why),
+        }
+    }
+
+    fn stale(&self, why: Why) -> String {
+        let evidence = evidence(&self.judgement.identity);
+        match why {
+            Why::Instance => {
+                format!("an older instance of {}, and no supervisor runs it; {evidence}", self.service())
+            }
+            Why::Leftover => format!("left behind by an ended run; {evidence}"),
+            Why::OwnUnit => "left behind by an ended run of this unit".to_owned(),
+            Why::Live => format!("live, and this call may end live instances; {evidence}"),
+            Why::Offspring => format!("an orphaned child of an instance, and this call may end those; {evidence}"),
+            Why::Tree if self.judgement.identity.is_instance() => format!("part of the same instance; {evidence}"),
+            Why::Tree if self.role == Role::Launcher => "it started this instance".to_owned(),
+            Why::Tree => "this instance started it".to_owned(),
+            Why::AnyOwner => format!("{}, and this call may end any owner", self.not_recognised()),
+        }
+    }
+
+    fn spared(&self, why: WhyNot) -> String {
+        let evidence = evidence(&self.judgement.identity);
+        match why {
+            WhyNot::Elsewhere => format!("part of the same instance, and it serves another port as well; {evidence}"),
+            WhyNot::OtherInstance => "an instance of another profile or state folder than the caller's".to_owned(),
+            WhyNot::Protected | WhyNot::Live | WhyNot::Unknown => self.liveness(&evidence),
+            WhyNot::Newer(than) => match than {
+                NewerThan::Caller => {
+                    format!("it started after the caller, so it is probably the new server; {evidence}")
+                }
+                NewerThan::Server => {
+                    format!(
+                        "it started after the server that made this call, so it is newer than that server; {evidence}"
+                    )
+                }
+                NewerThan::Signal => {
+                    format!("it executed a program after this call signalled it, so it is newer; {evidence}")
+                }
             },
-            Verdict::Spared(why) => match why {
-                WhyNot::Elsewhere => {
-                    format!("part of the same instance, and it serves another port as well; {evidence}")
-                }
-                WhyNot::OtherInstance => "an instance of another profile or state folder than the caller's".to_owned(),
-                WhyNot::Protected | WhyNot::Live | WhyNot::Unknown => self.liveness(&evidence),
-                WhyNot::Newer => format!(
-                    "it did not start before the caller, or what called it, or is another since, so it is newer, not \
-                     stale; {evidence}"
-                ),
-                WhyNot::Offspring => format!("an instance started it, and it is none itself; {evidence}"),
-                WhyNot::Foreign => {
-                    let told = self.supervisor().map(|by| format!("; {}", self.looked_after(by))).unwrap_or_default();
-                    match self.forwards() {
-                        Some(hint) => format!("not the service's: {hint}"),
-                        None => format!("not the service's: neither what it executes nor a marker says so{told}"),
-                    }
-                }
+            WhyNot::Offspring => format!("an instance started it, and it is no instance itself; {evidence}"),
+            WhyNot::Foreign => match (self.forwards(), self.supervisor()) {
+                (Some(hint), _) => format!("{}: {hint}", self.not_recognised()),
+                (None, Some(by)) => format!("{}; {}", self.unrecognised(), self.looked_after(by)),
+                (None, None) => self.unrecognised(),
             },
         }
     }
@@ -48,16 +64,26 @@ impl ProcessReport {
     fn liveness(&self, evidence: &str) -> String {
         match &self.judgement.liveness {
             Liveness::Protected(protection) => protected(*protection),
-            Liveness::Live(supervisor) => {
-                let evidence = match supervisor {
-                    Supervisor::Container(_) => String::new(),
-                    Supervisor::Unit(_) | Supervisor::Program(_) => format!("; {evidence}"),
-                };
-                let stop = self.stops().map(|stops| format!("; {stops}")).unwrap_or_default();
-                format!("{}{evidence}{stop}", self.looked_after(supervisor))
+            Liveness::Live(supervisor @ Supervisor::Container(_)) => self.looked_after(supervisor),
+            Liveness::Live(supervisor @ (Supervisor::Unit(_) | Supervisor::Program(_))) => {
+                format!("{}; {evidence}", self.looked_after(supervisor))
             }
-            Liveness::Leftover | Liveness::Unsupervised | Liveness::Unknown => {
-                "what would tell may not be read from here".to_owned()
+            Liveness::Leftover | Liveness::Unsupervised => self.unread_identity().to_owned(),
+            Liveness::Unknown if self.judgement.identity == Identity::Unknown => self.unread_identity().to_owned(),
+            Liveness::Unknown => self.unread_liveness().to_owned(),
+        }
+    }
+
+    /// The fact that is missing where nobody can tell who looks after it.
+    fn unread_liveness(&self) -> &'static str {
+        let facts = &self.process.facts;
+        match (&facts.nested, &facts.cgroup, &facts.record) {
+            (Seen::Denied | Seen::Gone, _, _) => "its pid namespace may not be read from here",
+            (_, Seen::Denied | Seen::Gone, _) => "its cgroup may not be read from here",
+            (_, _, Record::Denied) => "systemd's record of its unit may not be read from here",
+            (_, _, Record::Current { .. }) => "the run that it was started in is not known",
+            (_, _, Record::None | Record::Outside(_) | Record::Inactive) => {
+                "PID 1 cannot be read from here, and may look after it"
             }
         }
     }
@@ -66,17 +92,21 @@ impl ProcessReport {
     fn looked_after(&self, supervisor: &Supervisor) -> String {
         match supervisor {
             Supervisor::Container(Some(name)) => {
-                format!("it runs in a container ({}), whose runtime looks after it", escape(name.as_bytes()))
+                format!(
+                    "it runs in a container ({}), and the container's runtime looks after it",
+                    escape(name.as_bytes())
+                )
             }
             Supervisor::Container(None) => {
-                "it runs in a pid namespace of its own, as in a container, whose runtime looks after it".to_owned()
+                "it runs in a pid namespace of its own, as in a container, and the container's runtime looks after it"
+                    .to_owned()
             }
             Supervisor::Unit(unit) => format!("unit {unit} runs it now"),
             Supervisor::Program(Supervised { by: CONTAINER_INIT, child, .. }) => {
-                format!("process {} is the main process of this container, which ends with it", child.pid)
+                format!("process {} is the main process of this container, and the container ends with it", child.pid)
             }
             Supervisor::Program(Supervised { by, supervisor, child }) => {
-                let above = (*child != self.process.id()).then(|| format!(", by process {} above it", child.pid));
+                let above = (*child != self.process.id()).then(|| format!(", through process {} above it", child.pid));
                 let entry = self.entry().map(|entry| format!(" as {entry}")).unwrap_or_default();
                 format!("{by} (pid {}) looks after it{entry}{}", supervisor.pid, above.unwrap_or_default())
             }
@@ -98,7 +128,7 @@ impl ProcessReport {
             name if ip.is_some() || forwarders.contains(&name) => {
                 let target = ip.zip(argument("-container-port")).map(|(ip, port)| format!(" ({ip}:{port})"));
                 let target = target.unwrap_or_default();
-                Some(format!("it forwards the port to a container{target}; stop the container that publishes it"))
+                Some(format!("it forwards the port to a container{target}"))
             }
             _ => None,
         }
@@ -128,47 +158,42 @@ fn evidence(identity: &Identity) -> String {
                 format!("it carries the marker but its script lies in package {}", escape(name.as_bytes()))
             }
             Trace::OtherCommand => "it carries the marker but runs another subcommand".to_owned(),
-            Trace::OtherTitle => "it carries the marker but has a title that no gateway has".to_owned(),
+            Trace::OtherTitle => "it carries the marker but has a title that no process of the service has".to_owned(),
             Trace::InlineCode => "it carries the marker but runs no script".to_owned(),
-            Trace::Scope => "it carries the marker, and was started in a scope of its own".to_owned(),
+            Trace::Scope => "it carries the marker, but runs in a scope of its own".to_owned(),
             Trace::OtherCgroup(pid) => {
-                format!("it carries the marker, and its ancestor {pid}, an instance, is in another cgroup")
+                format!("it carries the marker, but its ancestor {pid}, an instance, is in another cgroup")
             }
         },
-        Identity::Foreign => "nothing shows it to be the service's".to_owned(),
-        Identity::Unknown => "what would tell may not be read".to_owned(),
+        Identity::Foreign => "nothing shows that it is the service".to_owned(),
+        Identity::Unknown => "what it is may not be read from here".to_owned(),
     }
 }
 
 fn protected(protection: Protection) -> String {
     match protection {
         Protection::Caller => "it is the caller itself".to_owned(),
-        Protection::Ancestor => "the caller descends from it".to_owned(),
+        Protection::Ancestor => "this call runs inside it: it is an ancestor of the caller".to_owned(),
         Protection::Descendant => "the caller started it".to_owned(),
         Protection::Init => {
-            "PID 1 is never signalled, nor a user's service manager; if it is systemd, it holds the port for a socket \
-             unit (systemctl list-sockets) or in a unit's file descriptor store"
+            "PID 1 and a user's service manager are never signalled; systemd holds a port for a socket unit, or in a \
+             unit's file descriptor store"
                 .to_owned()
         }
-        Protection::SameInstance(pid) => {
-            format!("it is part of the instance (pid {pid}) that the caller descends from")
-        }
+        Protection::SameInstance(pid) => format!("it is part of the instance (pid {pid}) that this call runs inside"),
         Protection::Inherited(pid) => {
-            format!("process {pid} is the service that this call was started by, with what it started")
+            format!("the service (process {pid}) made this call, and this is that service or a process that it started")
         }
         Protection::Supervisor(name) => {
-            format!(
-                "it is {name} itself, which holds the port for the processes that it looks after; `{name} list` names them"
-            )
+            format!("it is {name} itself, and holds the port for the processes that it looks after")
         }
-        Protection::Named(pid) => format!("process {pid} is protected by name, with what it started"),
+        Protection::Named(pid) => format!("this call protects process {pid}, and all that it started"),
         Protection::CallersAncestryUnreadable => {
-            "the caller's own ancestry cannot be read to its end (is /proc mounted with hidepid?), so this may be \
-             an ancestor"
+            "the caller's own ancestors cannot all be read (is /proc mounted with hidepid?), so this may be one of them"
                 .to_owned()
         }
         Protection::AncestryUnreadable => {
-            "its ancestry cannot be read to its end, so it may descend from what is protected".to_owned()
+            "its ancestors cannot all be read, so it may descend from a protected process".to_owned()
         }
     }
 }

@@ -16,7 +16,7 @@ const HOLDERS: usize = 3;
 pub(crate) fn refusal(port: &PortReport) -> String {
     let answer = match &port.status {
         // The error's source says what went wrong.
-        Err(_) => "it is in use, and by whom could not be found out".to_owned(),
+        Err(_) => "it is in use, and the holder could not be found".to_owned(),
         Ok(Outcome::Free | Outcome::Cleared | Outcome::WouldClear) => {
             "free at every look, and taken again before every bind".to_owned()
         }
@@ -31,7 +31,8 @@ pub(crate) fn refusal(port: &PortReport) -> String {
     let mut there = port.holders.iter().filter(is_there);
     let holder = |holder: &ProcessReport| {
         let facts = &holder.process.facts;
-        format!("{}, pid {}: {}", facts.name(), facts.id.pid, holder.reason())
+        let stops = holder.stops().map(|stops| format!("; {stops}")).unwrap_or_default();
+        format!("{}, pid {}: {}{stops}", facts.name(), facts.id.pid, holder.reason())
     };
     let mut holders: Vec<String> = there.by_ref().take(HOLDERS).map(holder).collect();
     match there.count() {
@@ -56,7 +57,7 @@ impl PortReport {
             Ok(Outcome::Held(why)) => self.held(*why),
             Ok(Outcome::Unseen(why)) => self.unseen(*why),
             Ok(Outcome::Survived(WhySurvived::Unsettled)) => {
-                "still held: each process that was ended left another one behind".to_owned()
+                "still held: each ended process left another one behind".to_owned()
             }
             Ok(Outcome::Survived(WhySurvived::StillThere)) => {
                 let survivors = processes(count(self.processes(), has_survived));
@@ -83,22 +84,24 @@ impl PortReport {
         let is_asked = |process: &ProcessReport| has_survived(process) && !process.ending.signals.is_empty();
         let asked = match count(self.processes(), is_asked) {
             0 => String::new(),
-            n => format!("; {} signalled and still there, draining perhaps", processes(n)),
+            n => format!("; {} signalled and still there, perhaps draining", processes(n)),
         };
-        format!("still held: the wait was stopped{asked}; nobody is signalled any more")
+        format!("still held: the wait was stopped{asked}; no further signal is sent")
     }
 
     fn held(&self, why: WhyHeld) -> String {
         let held = match why {
-            WhyHeld::Changed => return "held by what a signalled process became, and left alone".to_owned(),
+            WhyHeld::Changed => {
+                return "held by a process that executed a program after its signal, and left alone".to_owned();
+            }
             WhyHeld::Elsewhere(id) => {
                 let member = self.process(id).map(|member| named(&member.process.facts)).unwrap_or_default();
-                format!("held by an instance of which {member} serves another port, too")
+                format!("held by an instance, and its process {member} serves another port")
             }
             WhyHeld::Spared => match self.holders.iter().find_map(live_unit) {
                 Some(unit) => {
                     let own = self.asker.as_ref().and_then(|asker| asker.unit.as_ref());
-                    let here = own.map(|own| format!(", this is {own}")).unwrap_or_default();
+                    let here = own.map(|own| format!(" (this call is in {own})")).unwrap_or_default();
                     format!("held by unit {unit}, which is running{here}")
                 }
                 None => match self.holders.iter().find_map(live_supervised) {
@@ -106,7 +109,7 @@ impl PortReport {
                         "held by the main process of this container".to_owned()
                     }
                     Some(Supervised { by, supervisor, .. }) => {
-                        format!("held by what {by} (pid {}) looks after", supervisor.pid)
+                        format!("held by a process that {by} (pid {}) looks after", supervisor.pid)
                     }
                     None => "held, and left alone".to_owned(),
                 },
@@ -124,7 +127,7 @@ impl PortReport {
         match why {
             WhyUnseen::NobodyListens => self.nobody_listens(),
             WhyUnseen::Unsettled => {
-                format!("its holders kept changing while they were looked at{}", self.nothing_signalled("; "))
+                format!("its holders changed during each look{}", self.nothing_signalled("; "))
             }
             WhyUnseen::NotPermitted(id) => format!("{} may not be signalled from here", owner(id)),
             WhyUnseen::Unread(id) => {
@@ -140,7 +143,8 @@ impl PortReport {
         match (self.connections.connected, self.connections.time_wait) {
             (0, 0) => "taken by a socket that is bound and does not listen: no table shows whose it is".to_owned(),
             (0, n) => format!("nobody listens; {} in TIME_WAIT, for a minute at most", count(n)),
-            (n, _) => format!("nobody listens; {} of a connection, which is not ended for a port", count(n)),
+            (1, _) => "nobody listens, but one connection uses the port, and connections are left alone".to_owned(),
+            (n, _) => format!("nobody listens, but {n} connections use the port, and connections are left alone"),
         }
     }
 
@@ -175,7 +179,7 @@ impl SweepReport {
     #[must_use]
     pub fn sentence(&self) -> String {
         if let Err(error) = &self.status {
-            return format!("could not find out what is left over: {}", cause(error));
+            return format!("could not find out what ended runs left behind: {}", cause(error));
         }
         if self.processes.is_empty() && self.is_whole() {
             return "nothing is left over".to_owned();
@@ -209,7 +213,7 @@ impl fmt::Display for Memory {
 }
 
 /// The unit that runs a holder, if the holder is spared for that.
-fn live_unit(holder: &ProcessReport) -> Option<&Unit> {
+pub(super) fn live_unit(holder: &ProcessReport) -> Option<&Unit> {
     match (&holder.judgement.liveness, holder.judgement.verdict) {
         (Liveness::Live(Supervisor::Unit(unit)), Verdict::Spared(WhyNot::Live)) => Some(unit),
         _ => None,
@@ -217,7 +221,7 @@ fn live_unit(holder: &ProcessReport) -> Option<&Unit> {
 }
 
 /// The same of a supervisor beside systemd.
-fn live_supervised(holder: &ProcessReport) -> Option<&Supervised> {
+pub(super) fn live_supervised(holder: &ProcessReport) -> Option<&Supervised> {
     match holder.supervisor()? {
         Supervisor::Program(supervised) if holder.judgement.verdict == Verdict::Spared(WhyNot::Live) => {
             Some(supervised)
@@ -230,7 +234,7 @@ pub(super) const fn has_ended(process: &ProcessReport) -> bool {
     process.ending.ended_after().is_some()
 }
 
-const fn has_survived(process: &ProcessReport) -> bool {
+pub(super) const fn has_survived(process: &ProcessReport) -> bool {
     matches!(process.ending.fate, Fate::Survived(_))
 }
 
@@ -282,11 +286,12 @@ mod tests {
 
     use super::*;
     use crate::model::{Ending, Identity, Judgement, Role, Why};
-    use crate::testing::{ancestors, facts, process};
+    use crate::testing::{ancestors, facts, process, service};
 
     fn swept(fates: &[Fate]) -> SweepReport {
         let verdict = Verdict::Stale(Why::Leftover);
-        let judgement = Judgement { identity: Identity::Foreign, liveness: Liveness::Leftover, verdict };
+        let judgement =
+            Judgement { identity: Identity::Foreign, liveness: Liveness::Leftover, verdict, service: service() };
         let report = |fate: &Fate| ProcessReport {
             role: Role::Leftover,
             process: process(facts(7, 70), ancestors(&[1], true)),

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use crate::model::supervisors::{CONTAINER_INIT, Row, SUPERVISORS};
-use crate::model::{Facts, Liveness, Manager, ProcessReport, Record, Supervised, Supervisor, escape};
+use crate::model::{Facts, Liveness, Manager, ProcessReport, Record, Supervised, Supervisor, escape, shell_word};
 
 impl ProcessReport {
     /// The name by which its supervisor knows it, or the process above it that the supervisor looks after. `None`: no
@@ -64,7 +64,7 @@ impl ProcessReport {
         .filter(|uid| *uid != 0)
     }
 
-    /// What a person can do: `` `sv down DIR` stops it``, with the user whose supervisor it is.
+    /// Who stops it, and how: `` `sv down DIR` stops it``, with the user whose supervisor it is.
     #[must_use]
     pub fn stops(&self) -> Option<String> {
         if let Supervisor::Program(Supervised { by: CONTAINER_INIT, .. }) = self.supervisor()? {
@@ -148,17 +148,9 @@ fn stop_container(name: &str, cgroup: &Path) -> Option<String> {
     Some(format!("{command} {}", word(OsStr::new(id))?))
 }
 
-/// A value as one word for a shell. In quotes it means itself, so nothing in it is run. `None`: it has characters that
-/// nobody should print, or it would be an option.
+/// A value as one word for a shell. `None`: it would be an option, or nobody should print it.
 fn word(value: &OsStr) -> Option<String> {
-    let text = value.to_str().filter(|text| !text.is_empty() && !text.starts_with('-'))?;
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@%+,=".contains(&b);
-    if text.bytes().all(is_plain) {
-        return Some(text.to_owned());
-    }
-    // A backslash is doubled by `escape`, and means itself between quotes.
-    let is_shown = escape(text.as_bytes()).replace(r"\\", r"\") == text;
-    is_shown.then(|| format!("'{}'", text.replace('\'', r"'\''")))
+    shell_word(value).filter(|_| !value.as_encoded_bytes().starts_with(b"-"))
 }
 
 fn bytes(value: &OsStr) -> &[u8] {

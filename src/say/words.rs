@@ -94,7 +94,7 @@ pub(super) const fn rule(verdict: Verdict) -> &'static str {
         Verdict::Stale(Why::Tree) => "tree",
         Verdict::Spared(WhyNot::Protected) => "protected",
         Verdict::Spared(WhyNot::Live) => "live",
-        Verdict::Spared(WhyNot::Newer) => "newer",
+        Verdict::Spared(WhyNot::Newer(_)) => "newer",
         Verdict::Spared(WhyNot::Elsewhere) => "elsewhere",
         Verdict::Spared(WhyNot::OtherInstance) => "other-instance",
         Verdict::Spared(WhyNot::Offspring) => "offspring",

@@ -84,7 +84,7 @@ fn e03_exec_between_term_and_kill_spares_it() {
     gateway.answers();
     assert_eq!(run.process(gateway.pid())["outcome"], "changed", "{run}");
     assert_eq!(run.sent(gateway.pid()), ["SIGTERM"], "{run}");
-    let sentence = "held by what a signalled process became, and left alone";
+    let sentence = "held by a process that executed a program after its signal, and left alone";
     assert_eq!(run.json()["ports"][0]["sentence"], sentence, "{run}");
     bystander.answers();
 }

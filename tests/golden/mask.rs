@@ -46,16 +46,15 @@ impl Mask {
         let mut text = String::new();
         for line in self.worded(printed).lines() {
             let mut line = line.to_owned();
-            if line.starts_with("    lineage   ") {
-                if let Some((_, below)) = line.split_once(&ancestors) {
-                    line = format!("    lineage   {TESTS} → {below}");
-                }
-                line = behind(&line, "(", |c| c.is_ascii_digit(), |pid| names.pid(pid));
+            // The parents stand between two facts.
+            if let Some((before, rest)) = line.split_once("; lineage: ") {
+                let (parents, after) = rest.split_once("; ").unwrap_or((rest, ""));
+                let below = parents.split_once(&ancestors).map(|(_, below)| format!("{TESTS} → {below}"));
+                let parents = below.unwrap_or_else(|| parents.to_owned());
+                let parents = behind(&parents, "(", |c| c.is_ascii_digit(), |pid| names.pid(pid));
+                line = format!("{before}; lineage: {parents}; {after}");
             }
-            if let Some((_, by)) = line.strip_prefix("    started   ").and_then(|row| row.split_once(" ago by ")) {
-                line = format!("    started   # ago by {by}");
-            }
-            text += &format!("{}\n", names.prose(&line));
+            text += &format!("{}\n", names.prose(&called(&line)));
         }
         text
     }
@@ -109,7 +108,7 @@ impl Names {
     fn prose(&self, text: &str) -> String {
         let digit = |c: char| c.is_ascii_digit();
         let mut text = self.folders(text);
-        for before in ["pid ", "process ", "ancestor "] {
+        for before in ["pid ", "process ", "ancestor ", "`kill ", " -p ", "/proc/"] {
             text = behind(&text, before, digit, |pid| self.pid(pid));
         }
         let list = |c: char| digit(c) || ", ".contains(c);
@@ -121,9 +120,9 @@ impl Names {
         // What sleeps may be awake at the moment.
         text = text.replace("(state R)", "(state S)").replace("(state D)", "(state S)");
         // The tests themselves may run in a container.
-        let unnamed = "it runs in a pid namespace of its own, as in a container, whose runtime";
+        let unnamed = "it runs in a pid namespace of its own, as in a container, and the";
         match text.split_once("it runs in a container (") {
-            Some((before, name)) => match name.split_once("), whose runtime") {
+            Some((before, name)) => match name.split_once("), and the") {
                 Some((_, after)) => format!("{before}{unnamed}{after}"),
                 None => text,
             },
@@ -146,6 +145,16 @@ impl Names {
         }
         masked + left
     }
+}
+
+/// Wherever the program lies, it is called by its name.
+fn called(line: &str) -> String {
+    let words = line.split(' ').map(|word| match word.rsplit_once('/') {
+        Some((folder, "portclear")) if folder.starts_with('`') => "`portclear",
+        Some((_, "portclear")) => "portclear",
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn named(known: &RefCell<Vec<String>>, letter: char, what: &str) -> String {

@@ -62,7 +62,7 @@ fn a09_both_ends_of_a_connection_from_the_port_live() {
         (&port["connections"]["connected"], &port["listeners"], &port["holders"]),
         (&json!(1), &json!([]), &json!([]))
     );
-    let sentence = "nobody listens; one socket of a connection, which is not ended for a port";
+    let sentence = "nobody listens, but one connection uses the port, and connections are left alone";
     assert_eq!(port["sentence"], sentence);
     untouched(&server);
     untouched(&client);

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use super::services::{is_foreign, is_found};
+use crate::support::run::PROGRAM;
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -56,11 +57,14 @@ fn b06_without_the_subcommand_it_says_what_would_do() {
     let other = agent().start();
     let run = portclear(&["18789"]);
     assert_eq!(run.status, 3, "{run}");
-    let said = "held, and left alone: nothing was signalled; --any-owner ends it all the same, \
-                --marker, --exe or --package say what your service looks like\n";
-    assert!(run.stdout.ends_with(said), "{run}");
+    let (pid, said) = (other.pid(), "held, and left alone: nothing was signalled");
+    let said = format!(
+        "{said}; next: `kill {pid}` (ends it, if you no longer need it); or `{PROGRAM} --package openclaw 18789` \
+         (recognises it, if it is your own service)\n"
+    );
+    assert!(run.stderr.ends_with(&said), "{run}");
     other.answers();
-    // The option that the sentence names would end it.
+    // An option that a terminal names would end it, too.
     let run = portclear(&["--any-owner", "--dry-run", "--json", "18789"]);
     let port = &run.json()["ports"][0];
     assert_eq!((run.status, &port["status"]), (0, &"would-clear".into()), "{run}");

@@ -57,20 +57,20 @@ fn a01_a_containers_port_forwarder_is_named_and_left_alone() {
                 -container-ip 172.17.0.2 -container-port 80";
     let argv: Vec<&str> = line.split_whitespace().collect();
     let proxy = posing_as(&argv);
-    let hint = "it forwards the port to a container (172.17.0.2:80); stop the container that publishes it";
+    let hint = "it forwards the port to a container (172.17.0.2:80)";
     is_foreign(&proxy, hint);
     let run = portclear(&["18789"]);
-    assert!(run.status == 3 && run.stdout.contains(hint), "{run}");
+    assert!(run.status == 3 && run.stderr.contains(hint), "{run}");
     untouched(&proxy);
     drop(proxy);
-    let hint = "it forwards the port to a container; stop the container that publishes it";
+    let hint = "it forwards the port to a container";
     for name in ["rootlessport", "slirp4netns", "com.docker.backend"] {
         is_foreign(&posing_as(&[name]), hint);
     }
 }
 
 fn a02_a_name_is_no_evidence() {
-    let reason = "neither what it executes nor a marker says so";
+    let reason = "not recognised as OpenClaw: it runs ";
     let other = || Fixture::other(GATEWAY);
     for comm in [&b"openclaw"[..], b"openclaw-gatewa"] {
         let fixture = other().start();
@@ -97,14 +97,14 @@ fn a02_a_name_is_no_evidence() {
 
 fn a03_an_ssh_tunnel_is_named_and_left_alone() {
     let ssh = posing_as(&["ssh", "-N", "-L", "18789:127.0.0.1:18789", "openclaw@gateway.example"]);
-    is_foreign(&ssh, "not the service's: it is an SSH tunnel");
+    is_foreign(&ssh, "not recognised as OpenClaw: it is an SSH tunnel");
     let run = portclear(&["18789"]);
-    assert!(run.status == 3 && run.stdout.contains("it is an SSH tunnel"), "{run}");
+    assert!(run.status == 3 && run.stderr.contains("it is an SSH tunnel"), "{run}");
     untouched(&ssh);
 }
 
 fn a04_another_projects_gateway_is_left_alone() {
-    let reason = "neither what it executes nor a marker says so";
+    let reason = "not recognised as OpenClaw: it runs ";
     for package in ["other", "openclaw-plugin", "my-openclaw", "@openclaw/openclaw", "OpenClaw"] {
         is_foreign(&Fixture::other(GATEWAY).package(package).start(), reason);
     }
@@ -116,7 +116,7 @@ fn a04_another_projects_gateway_is_left_alone() {
 }
 
 fn a06_the_node_host_of_the_same_brand_is_left_alone() {
-    let reason = "neither what it executes nor a marker says so";
+    let reason = "not recognised as OpenClaw: it runs ";
     let host = || Fixture::gateway().env("OPENCLAW_SERVICE_KIND", "node");
     let line = "node run --host 127.0.0.1 --port 18789 --display-name gateway";
     let run: Vec<&str> = line.split(' ').collect();
@@ -129,7 +129,7 @@ fn a06_the_node_host_of_the_same_brand_is_left_alone() {
 }
 
 fn a07_part_of_a_marker_is_no_marker() {
-    let reason = "neither what it executes nor a marker says so";
+    let reason = "not recognised as OpenClaw: it runs ";
     let (marker, kind) = (MARKERS[0].0, MARKERS[1].0);
     // It runs node and lies in no named package, so the marker alone decides.
     let with = |variables: &[(&str, &str)]| {

@@ -46,9 +46,9 @@ fn b01_an_innocent_node_is_left_alone_and_named() {
     innocent.answers();
     assert_eq!(innocent.signals(), [""; 0]);
     let who = format!("node (pid {}, uid 0", innocent.pid());
-    let what = "spared: not the service's: neither what it executes nor a marker says so";
-    assert!(run.stdout.contains(&who) && run.stdout.contains(what), "{run}");
-    assert!(run.stdout.contains(": held, and left alone: nothing was signalled"), "{run}");
+    let what = "spared: not recognised as OpenClaw: it runs node index.js; no marker, no script of package openclaw, no lock file";
+    assert!(run.stderr.contains(&who) && run.stderr.contains(what), "{run}");
+    assert!(run.stderr.contains(": held, and left alone: nothing was signalled; next: `kill "), "{run}");
     left_alone(&portclear(&JSON), &[(innocent.process(), "foreign")]);
 }
 

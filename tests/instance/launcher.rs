@@ -94,7 +94,7 @@ fn b04_what_a_shell_starts_again_is_not_chased() {
     assert_eq!(run.status, 6, "{run}");
     said(&run, gateway.pid(), ["holder", "stale-instance", "ended"], &["SIGTERM"]);
     said(&run, respawn.pid(), ["holder", "newer", "untouched"], &[]);
-    assert!(sentence(&run).ends_with(&format!("(pid {}): stop that first", parent.pid())), "{run}");
+    assert!(sentence(&run).ends_with(&format!("(pid {})", parent.pid())), "{run}");
     assert_eq!(answering(), Some(respawn.pid()));
     assert_eq!(gateway.signals_of(respawn.pid()), [""; 0]);
     assert!(parent.is_alive());

@@ -80,8 +80,11 @@ fn f01_a_rival_on_another_port_is_told() {
     // As people read it. The exit status is that of the port.
     let run = Portclear::new(&["18789"]).env("OPENCLAW_STATE_DIR", folder.path()).run();
     assert_eq!(run.status, 0, "{run}");
-    let last = run.stdout.lines().last().unwrap();
-    assert!(last.starts_with("portclear: state folder: node (pid ") && last.ends_with("; --sweep ends it"), "{run}");
+    let last = run.stderr.lines().last().unwrap();
+    assert!(
+        last.starts_with("portclear: state folder: node (pid ") && last.ends_with(" --sweep 18789` (ends it as well)"),
+        "{run}"
+    );
     // Another state folder is another's.
     let other = tempfile::tempdir().unwrap();
     assert_eq!(asked(&["18789"], &other).json()["rival"], Value::Null);

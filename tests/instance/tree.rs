@@ -103,7 +103,7 @@ fn f04_without_tree_they_live_and_are_counted() {
     let would = "would be cleared, 1 process stale; 2 processes started by it would live on, with ";
     assert!(sentence(&dry).starts_with(would), "{dry}");
     let advised = portclear(&["18789", "--dry-run"]);
-    assert!(advised.stdout.ends_with(" (--tree ends that, too)\n"), "{advised}");
+    assert!(advised.stdout.ends_with(" (--tree ends those as well)\n"), "{advised}");
     let run = portclear(&["18789", "--json"]);
     assert_eq!(run.status, 0, "{run}");
     ended(&run, &gateway, "holder", "stale-instance");

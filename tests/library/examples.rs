@@ -175,7 +175,7 @@ fn both_explain_who_holds_the_port() {
         let pid = format!("pid {}", foreign.pid());
         let says = errors.starts_with("gateway: ") && errors.contains(&pid);
         assert!(says && errors.contains("18789: held, and left alone: nothing was signalled"), "{errors}");
-        assert!(errors.contains("not the service's: neither what it executes nor a marker says so"), "{errors}");
+        assert!(errors.contains(": it runs node index.js; "), "{errors}");
     }
     foreign.answers();
     assert_eq!(foreign.signals(), [""; 0]);
@@ -233,7 +233,10 @@ fn an_older_server_does_not_end_a_newer_one_by_the_program() {
     assert_eq!(older.line(), None);
     let (status, errors) = older.ended();
     assert_eq!(status.code(), Some(1), "{errors}");
-    assert!(errors.contains(&format!("(pid {}): it did not start before the caller", newer.pid())), "{errors}");
+    assert!(
+        errors.contains(&format!("(pid {}): it started after the server that made this call", newer.pid())),
+        "{errors}"
+    );
     assert_eq!(get().unwrap(), newer.pid().to_string());
     // The other way round it is a restart.
     let gate = Gate::new();

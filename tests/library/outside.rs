@@ -114,8 +114,8 @@ fn a_verdict_and_a_signal_are_events_where_they_are_asked_for() {
     let mut server = Server::start(&[program.to_str().unwrap()], &[]);
     let lines: Vec<String> = std::iter::from_fn(|| server.line()).collect();
     let event = |text: String| format!("INFO portclear {text}");
-    let spared = "spared: not the service's: neither what it executes nor a marker says so";
-    let stale = "stale: an instance that nobody looks after; its script lies in package openclaw";
+    let spared = "spared: not recognised as OpenClaw: it runs node index.js; no marker, no script of package openclaw, no lock file";
+    let stale = "stale: an older instance of OpenClaw, and no supervisor runs it; its script lies in package openclaw";
     let expected = [
         "true".to_owned(),
         event(format!("port 127.0.0.1:18788: node (pid {}): {spared}", foreign.pid())),

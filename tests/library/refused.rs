@@ -28,9 +28,10 @@ fn what_is_no_instance_is_left_alone_and_named() {
     let mut server = program.start(&serve("127.0.0.1:18789"));
     let refused = said(&mut server);
     let sentence = format!(
-        "cannot bind 127.0.0.1:18789: held, and left alone: nothing was signalled (node, pid {}: not the service's: \
-         neither what it executes nor a marker says so)",
-        foreign.pid()
+        "cannot bind 127.0.0.1:18789: held, and left alone: nothing was signalled (node, pid {}: not recognised as \
+         gateway: it runs node index.js; it executes another program than {})",
+        foreign.pid(),
+        program.path.display()
     );
     assert_eq!(refused["refused"], sentence);
     assert_eq!(refused["kind"], "AddrInUse");
@@ -49,9 +50,9 @@ fn what_is_no_instance_is_left_alone_and_named() {
     let newer = program.serve("127.0.0.1:18780");
     late.go();
     let refused = said(&mut late);
-    assert_eq!(refused["holders"], json!([[newer.pid(), 0, "Spared(Newer)"]]));
+    assert_eq!(refused["holders"], json!([[newer.pid(), 0, "Spared(Newer(Caller))"]]));
     let sentence = refused["refused"].as_str().unwrap();
-    assert!(sentence.contains(&format!("gateway, pid {}: it did not start before", newer.pid())), "{sentence}");
+    assert!(sentence.contains(&format!("gateway, pid {}: it started after the caller", newer.pid())), "{sentence}");
     assert_eq!(ask("127.0.0.1:18780").unwrap(), format!("{} bind", newer.pid()));
 
     // A name would move the cursor, and a socket is shown by no table.
@@ -151,7 +152,7 @@ fn what_cannot_be_found_out_is_the_cause() {
     let stale = program.serve("127.0.0.1:18789");
     let mut server = without("netlink+tables", &program, &serve("127.0.0.1:18789"));
     let refused = said(&mut server);
-    let sentence = "cannot bind 127.0.0.1:18789: it is in use, and by whom could not be found out";
+    let sentence = "cannot bind 127.0.0.1:18789: it is in use, and the holder could not be found";
     assert_eq!((&refused["refused"], &refused["kind"]), (&sentence.into(), &"AddrInUse".into()));
     assert_eq!(refused["cause"], "cannot read the socket table", "{refused}");
     assert_eq!(ask("127.0.0.1:18789").unwrap(), format!("{} bind", stale.pid()));

@@ -53,8 +53,8 @@ fn d02_a_stopped_wait_leaves_what_drains() {
     let run = stops("at once");
     assert_eq!((run.status, run.stderr.as_str()), (5, "1 stopped\n"), "{run}");
     said(&run, gateway.pid(), ["holder", "stale-instance", "survived"], &["SIGTERM"]);
-    let expected = "still held: the wait was stopped; 1 process signalled and still there, draining perhaps; \
-                    nobody is signalled any more";
+    let expected = "still held: the wait was stopped; 1 process signalled and still there, perhaps draining; \
+                    no further signal is sent";
     assert_eq!(sentence(&run), expected, "{run}");
     gateway.answers();
     assert_eq!(gateway.signals(), ["TERM"]);
@@ -69,7 +69,7 @@ fn d02_a_wait_that_is_stopped_at_its_end_has_no_successor() {
     gateway.has_ended();
     assert!(run.status == 5 && run.stderr.ends_with(" stopped\n"), "{run}");
     assert_eq!(run.processes().len(), 1, "{run}");
-    assert_eq!(sentence(&run), "still held: the wait was stopped; nobody is signalled any more", "{run}");
+    assert_eq!(sentence(&run), "still held: the wait was stopped; no further signal is sent", "{run}");
     let fork = ask(GATEWAY).expect("the fork answers");
     let fork = Proc::of(fork.split(' ').next().unwrap().parse().unwrap());
     assert_ne!(fork.pid(), gateway.pid());

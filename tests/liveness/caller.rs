@@ -34,7 +34,10 @@ fn c01_a_sidecar_spares_the_gateway_above_it() {
     ];
     for line in lines {
         let run = gateway.run(&line, &[], false);
-        assert_eq!(spared(&run, 3, gateway.pid(), "protected"), "the caller descends from it");
+        assert_eq!(
+            spared(&run, 3, gateway.pid(), "protected"),
+            "this call runs inside it: it is an ancestor of the caller"
+        );
         untouched(&gateway);
     }
     bystander.answers();
@@ -46,7 +49,7 @@ fn c01_a_sidecar_spares_the_worker_of_the_gateway_above_it() {
     let worker = gateway.fork();
     gateway.close_sockets();
     let run = gateway.portclear(&JSON, &[]);
-    let because = |pid| format!("it is part of the instance (pid {pid}) that the caller descends from");
+    let because = |pid| format!("it is part of the instance (pid {pid}) that this call runs inside");
     assert_eq!(spared(&run, 3, worker.pid(), "protected"), because(gateway.pid()));
     assert_eq!(ask(GATEWAY).unwrap(), format!("{} gateway", worker.pid()));
     assert_eq!(gateway.signals_of(worker.pid()), [""; 0]);
@@ -91,8 +94,8 @@ fn c02_an_ancestry_that_cannot_be_read_protects_everything() {
     };
     namespace.hide_pids();
     let run = clear();
-    let why = "the caller's own ancestry cannot be read to its end (is /proc mounted with hidepid?), so this \
-               may be an ancestor";
+    let why = "the caller's own ancestors cannot all be read (is /proc mounted with hidepid?), so this may be one of \
+               them";
     assert_eq!(spared(&run, 4, gateway.inner_pid(), "unknown"), why);
     assert!(run.json()["ports"][0]["sentence"].as_str().unwrap().contains(why), "{run}");
     untouched(&gateway);
@@ -140,7 +143,9 @@ fn a11_the_cleaner_and_its_shell_are_spared_as_holders_of_the_port() {
     assert_eq!(holders.len(), 2, "{answer}");
     let shell = holders.iter().find(|holder| holder["pid"] == gateway.pid()).unwrap();
     let itself = holders.iter().find(|holder| holder["ppid"] == gateway.pid()).unwrap();
-    for (holder, reason) in [(shell, "the caller descends from it"), (itself, "it is the caller itself")] {
+    for (holder, reason) in
+        [(shell, "this call runs inside it: it is an ancestor of the caller"), (itself, "it is the caller itself")]
+    {
         assert_eq!((&holder["rule"], &holder["reason"]), (&json!("protected"), &json!(reason)));
         assert_eq!((&holder["signals"], &holder["outcome"]), (&json!([]), &json!("untouched")));
     }

@@ -22,7 +22,7 @@ fn c04_pid_1_of_a_container_is_never_signalled() {
     let gateway = namespace.init();
     let is_spared = |run: &Run| {
         let reason = spared(run, 3, 1, "protected");
-        assert!(reason.starts_with("PID 1 is never signalled"), "{reason}");
+        assert!(reason.starts_with("PID 1 and a user's service manager are never signalled"), "{reason}");
         untouched(gateway);
     };
     is_spared(&Portclear::new(&JSON).inside(&namespace).run());
@@ -39,7 +39,7 @@ fn c11_a_gateway_in_a_container_is_live() {
         let run = portclear(&[&JSON, more].concat());
         let reason = spared(&run, 3, gateway.pid(), "live");
         // The reason says only what can be seen, and the test cannot choose the cgroup that it runs in.
-        assert!(reason.contains("container") && reason.ends_with("whose runtime looks after it"), "{reason}");
+        assert!(reason.contains("container") && reason.ends_with("the container's runtime looks after it"), "{reason}");
         assert_eq!(run.json()["ports"][0]["holders"][0]["identity"], "instance", "{run}");
         untouched(&gateway);
     }
@@ -84,9 +84,11 @@ fn c11_the_container_is_named_by_its_cgroup() {
     let namespace = PidNs::new();
     let gateway = Fixture::gateway().inside(&namespace).start();
     cgroup.take(gateway.process());
-    let stop = format!("`docker stop {}` stops it", &name["docker-".len()..][..12]);
-    let said = format!("it runs in a container ({name}), whose runtime looks after it; {stop}");
+    let said = format!("it runs in a container ({name}), and the container's runtime looks after it");
     assert_eq!(spared(&portclear(&JSON), 3, gateway.pid(), "live"), said);
+    let stop = format!("; next: `docker stop {}` (stops it for good); or `", &name["docker-".len()..][..12]);
+    let run = portclear(&["18789"]);
+    assert!(run.stderr.contains(&stop), "{run}");
     untouched(&gateway);
     bystander.answers();
     drop(gateway);
@@ -109,7 +111,8 @@ fn c02_the_proc_of_another_pid_namespace_is_refused() {
     let port = refused.json()["ports"][0].take();
     assert_eq!(port["status"], "error", "{refused}");
     assert_eq!(port["holders"], json!([]), "{refused}");
-    let sentence = "could not find out: cannot read who asks from /proc: /proc belongs to another pid namespace";
+    let sentence =
+        "could not find out: cannot read the caller's own process from /proc: /proc belongs to another pid namespace";
     assert_eq!(port["sentence"], sentence, "{refused}");
     untouched(&gateway);
     // Without --json the same stands on standard error.

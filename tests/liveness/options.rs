@@ -15,7 +15,7 @@ fn c01_protect_spares_the_named_process() {
     let bystander = Bystander::start();
     let gateway = Fixture::gateway().start();
     let own = gateway.pid().to_string();
-    let because = format!("process {own} is protected by name, with what it started");
+    let because = format!("this call protects process {own}, and all that it started");
     let unrelated = bystander.pid().to_string();
     for more in [&["--protect", &own][..], &["--protect", &unrelated, "--protect", &own, "--any-owner"]] {
         assert_eq!(spared(&portclear_json(more), 3, gateway.pid(), "protected"), because);
@@ -34,7 +34,7 @@ fn c01_protect_spares_what_is_below_the_named_process() {
     let named = |fixture: &Fixture| fixture.pid().to_string();
     for above in [&top, &middle] {
         let reason = spared(&portclear_json(&["--protect", &named(above)]), 3, gateway.pid(), "protected");
-        assert_eq!(reason, format!("process {} is protected by name, with what it started", above.pid()));
+        assert_eq!(reason, format!("this call protects process {}, and all that it started", above.pid()));
         untouched(&gateway);
     }
     // A sibling of `middle` is not above the gateway.

@@ -68,6 +68,6 @@ fn a_free_port_is_silent() {
         assert_eq!((run.status, &run.stdout[..], &run.stderr[..]), (0, "", ""), "{line:?}");
     }
     let run = portclear(&["-v", "18789"]);
-    assert_eq!((run.status, &run.stdout[..], &run.stderr[..]), (0, "port 18789: free\n", ""));
+    assert_eq!((run.status, &run.stdout[..], &run.stderr[..]), (0, "portclear: port 18789: free\n", ""));
     bystander.answers();
 }

@@ -108,7 +108,7 @@ fn a_hostile_script_folder_and_parents_are_shown_safely() {
     let parts = [format!("s{SHOWN_TEXT}.js gateway"), format!("p{SHOWN}(")];
     // The block and the document show the parents.
     shows(&Portclear::new, &["18789", "-n"], &[&parts[0]]);
-    assert!(portclear(&["18789", "-n", "-v"]).stdout.contains(&parts[1]));
+    assert!(portclear(&["18789", "-n", "-v"]).said().contains(&parts[1]));
     let json = portclear(&["18789", "-n", "--json"]).json();
     assert_eq!(json["ports"][0]["holders"][0]["lineage"][0]["comm"], r"\u{1b}[2J\r");
     drop(holder);

@@ -126,7 +126,7 @@ fn the_values_of_a_cleared_gateway_are_true() {
         "liveness": "unsupervised",
         "verdict": "stale",
         "rule": "stale-instance",
-        "reason": "an instance that nobody looks after; its script lies in package openclaw",
+        "reason": "an older instance of OpenClaw, and no supervisor runs it; its script lies in package openclaw",
         "outcome": "ended",
     });
     for (key, value) in exact.as_object().unwrap() {

@@ -57,19 +57,21 @@ fn numbers(run: &Run, expected: &str) -> Vec<u64> {
         }
         rest.is_empty().then_some(numbers)
     };
-    let mut all: Vec<Vec<u64>> = run.stdout.lines().filter_map(read).collect();
+    let mut all: Vec<Vec<u64>> = run.said().lines().filter_map(read).collect();
     assert_eq!(all.len(), 1, "not once: {expected}\n{run}");
     all.remove(0)
 }
 
 #[track_caller]
 fn ends_with(run: &Run, lines: usize, last: &str) {
-    assert_eq!(run.stdout.lines().count(), lines, "{run}");
-    let said = run.stdout.lines().next_back().unwrap();
+    let text = run.said();
+    assert_eq!(text.lines().count(), lines, "{run}");
+    let said = text.lines().next_back().unwrap();
     assert!(said.starts_with(&format!("portclear: port 18789: {last}")), "{run}");
 }
 
-const BY_PACKAGE: &str = "stale: an instance that nobody looks after; its script lies in package openclaw";
+const BY_PACKAGE: &str =
+    "stale: an older instance of OpenClaw, and no supervisor runs it; its script lies in package openclaw";
 
 fn g01_every_field_of_a_line_is_the_process_own() {
     let bystander = Bystander::start();
@@ -99,7 +101,7 @@ fn g01_one_line_for_each_that_was_killed() {
     let gateway = Fixture::gateway().no_package().on_term(OnTerm::Ignore).start();
     gateway.listen_also("[::1]:18789");
     let child = gateway.fork();
-    let ending = "stale: an instance that nobody looks after; it carries the marker and runs the service's runtime: \
+    let ending = "stale: an older instance of OpenClaw, and no supervisor runs it; it carries the marker and runs the service's runtime: \
                   SIGTERM after # ms, SIGKILL after # ms, gone after # ms: cut off, perhaps while draining";
     let on = "127.0.0.1:18789, [::1]:18789";
     let expected = [gateway.pid(), child.pid()].map(|pid| line_of(&gateway, pid, "-", on, ending));
@@ -120,7 +122,7 @@ fn g01_a_spared_neighbour_has_its_line_too() {
     let neighbour = Fixture::other("[::1]:18789").start();
     let run = portclear(&["18789"]);
     assert_eq!(run.status, 3, "{run}");
-    let spared = "spared: not the service's: neither what it executes nor a marker says so";
+    let spared = "spared: not recognised as OpenClaw: it runs node index.js; no marker, no script of package openclaw, no lock file";
     for (process, on, ending) in [(&gateway, GATEWAY, BY_PACKAGE), (&neighbour, "[::1]:18789", spared)] {
         numbers(&run, &line_of(process, process.pid(), "-", on, ending));
     }
@@ -166,7 +168,8 @@ fn g01_unit_and_user_of_another_are_named() {
     let service = Unit::new(&namespace, &name);
     let gateway = Fixture::gateway().uid(NOBODY).inside(&namespace).start();
     service.take(&gateway);
-    let by_package = BY_PACKAGE.replace("an instance that nobody looks after", "left behind by an ended run");
+    let by_package =
+        BY_PACKAGE.replace("an older instance of OpenClaw, and no supervisor runs it", "left behind by an ended run");
     let ending = format!("{by_package}: SIGTERM after # ms, gone after # ms");
     let expected = line_of(&gateway, gateway.inner_pid(), "-", GATEWAY, &ending);
     assert!(expected.contains(&format!(", uid 65534 nobody, exe {}, unit {name}, ", gateway.exe().display())));

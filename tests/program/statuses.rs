@@ -13,7 +13,7 @@ fn g02_every_failure_has_its_status_and_sentence() {
     let mut sentences = Vec::new();
     let mut expect = |status: i32, sentence: &str, run: &Run| {
         assert_eq!(run.status, status, "{run}");
-        let said = if status == 2 { &run.stderr } else { &run.stdout };
+        let said = if status == 0 { &run.stdout } else { &run.stderr };
         assert!(said.contains(sentence), "{sentence:?} is not in {run}");
         let others = sentences.iter().filter(|other: &&String| said.contains(other.as_str()));
         assert_eq!(others.collect::<Vec<_>>(), [""; 0], "{run}");
@@ -57,11 +57,14 @@ fn g02_what_nobody_may_not_see_is_not_free() {
     let gateway = Fixture::gateway().start();
     let run = Portclear::new(&["18789"]).uid(NOBODY).run();
     assert_eq!(run.status, 4, "{run}");
-    let sentence = "portclear: port 18789: held by a process of uid 0 that cannot be seen from here; \
-                    this would work: sudo portclear 18789\n";
-    assert_eq!(run.stdout, sentence);
+    let sentence = "portclear: port 18789: held by a process of uid 0 that cannot be seen from here; next: `sudo /";
+    assert!(
+        run.stderr.starts_with(sentence) && run.stderr.ends_with("/portclear 18789` (looks again as root)\n"),
+        "{run}"
+    );
+    assert_eq!((run.stdout.as_str(), run.stderr.lines().count()), ("", 1), "{run}");
     untouched(&gateway);
     drop(gateway);
     let run = Portclear::new(&["18789", "-v"]).uid(NOBODY).run();
-    assert_eq!((run.status, &run.stdout[..]), (0, "port 18789: free\n"), "{run}");
+    assert_eq!((run.status, &run.stdout[..]), (0, "portclear: port 18789: free\n"), "{run}");
 }

@@ -115,8 +115,8 @@ fn is_live(container: &Supervisor, pid: u32, main: u32) {
     let run = container.portclear(&JSON);
     let reason = spared(&run, 3, pid, "live");
     let says = format!(
-        "process {main} is the main process of this container, which ends with it; its script lies in package openclaw; \
-         stop the container from outside"
+        "process {main} is the main process of this container, and the container ends with it; its script lies in \
+         package openclaw"
     );
     assert!(reason.starts_with(&says), "{reason}");
     let supervisor = json!({ "kind": "container-init", "pid": 1, "entry": null, "stop_command": null });
@@ -138,7 +138,7 @@ fn from_outside_it_runs_in_a_container(kind: &Kind) {
     let pid = answering(GATEWAY);
     let run = portclear(&JSON);
     let reason = spared(&run, 3, container.outer(pid), "live");
-    assert!(reason.contains("container") && reason.contains("whose runtime looks after it"), "{reason}");
+    assert!(reason.contains("container") && reason.contains("the container's runtime looks after it"), "{reason}");
     assert_eq!(run.process(container.outer(pid))["supervisor"]["kind"], "container", "{run}");
     assert_eq!(answering(GATEWAY), pid);
     bystander.answers();

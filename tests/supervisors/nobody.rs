@@ -81,7 +81,7 @@ fn has_returned(run: &Run, port: &Value, starter: u32) {
     assert_eq!((run.status, &port["status"]), (6, &json!("respawned")), "{run}");
     assert_eq!(port["starter"]["pid"], starter, "{run}");
     let (pid, name) = (answering(GATEWAY), named(&port["starter"]));
-    let says = format!("taken again by node (pid {pid}), started by {name} (pid {starter}): stop that first");
+    let says = format!("taken again by node (pid {pid}), started by {name} (pid {starter})");
     assert!(sentence(run).contains(&says), "no {says:?}: {run}");
 }
 

@@ -40,7 +40,7 @@ fn the_daemon_that_holds_the_port_is_protected() {
     assert!(reason.contains("pm2"), "{reason}");
     let text = supervisor.portclear(&["18789"]);
     assert_eq!(text.status, 3, "{text}");
-    assert!(text.stdout.contains("pm2 list"), "{text}");
+    assert!(text.stderr.contains("next: `pm2 list`"), "{text}");
     both_serve(&supervisor, daemon, innocent);
     bystander.answers();
 }

@@ -237,6 +237,11 @@ impl Run {
         assert_eq!(self.status, 0, "{self}");
     }
 
+    /// Results, and then refusals and errors. With one port it is one of the two.
+    pub(crate) fn said(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+
     /// The document that `--json` writes. It is as docs/portclear.schema.json says.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {

@@ -51,8 +51,8 @@ pub(super) fn is_live(sd: &Sd, unit: &Unit<'_>, port: u16, pid: u32) {
     let reason = spared(&judge(sd, port, &[]), 3, pid, "live");
     assert!(reason.starts_with(&format!("unit {name} runs it now; ")), "{reason}");
     let run = sd.portclear(&[&port.to_string()]);
-    let sentence = format!("held by unit {name}, which is running: nothing was signalled\n");
-    assert!(run.status == 3 && run.stdout.ends_with(&sentence), "{run}");
+    let sentence = format!("held by unit {name}, which is running: nothing was signalled; next: `");
+    assert!(run.status == 3 && run.stderr.contains(&sentence), "{run}");
     assert_eq!(sd.until_answers(port), pid);
 }
 

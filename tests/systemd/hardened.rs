@@ -239,11 +239,11 @@ fn g04_the_link_alone_tells(sd: &Sd) {
     let link = |run: &str, unit: &str| format!("ln -s {run} {folder}/invocation:{unit}");
     let old = "0".repeat(32);
     for live in [ask(&link(&run, unit.name())), ask(&link(&run, "renamed.service"))] {
-        assert!(live.status == 3 && live.stdout.contains("runs it now"), "{live}");
+        assert!(live.status == 3 && live.stderr.contains("runs it now"), "{live}");
     }
     // A user's manager leaves an empty folder when it is executed anew below another mount.
     let nothing = ask(":");
-    assert!(nothing.status == 4 && nothing.stdout.contains("may not be read"), "{nothing}");
+    assert!(nothing.status == 4 && nothing.stderr.contains("may not be read"), "{nothing}");
     for stale in [ask(&link(&old, unit.name())), ask(&link(&old, "another.service"))] {
         assert!(stale.status == 0 && stale.stdout.contains("stale: left behind by an ended run"), "{stale}");
     }

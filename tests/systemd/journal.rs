@@ -9,6 +9,7 @@ pub(crate) fn cases() -> Vec<Case> {
     both![
         g01_the_journal_has_a_line_per_event,
         g01_what_is_no_journal_gets_no_prefix,
+        g01_a_refusal_is_in_the_journal_and_in_the_file,
         g01_a_free_port_is_not_worth_a_line,
     ]
 }
@@ -86,6 +87,23 @@ fn g01_what_is_no_journal_gets_no_prefix(sd: &Sd) {
     assert!(text.starts_with("portclear: port ") && text.contains(&format!("(pid {leftover}, ")), "{text}");
     assert!(!text.contains('\u{1b}') && text.lines().all(|line| line.starts_with("portclear: ")), "{text}");
     assert_eq!(unit.journal_of("portclear"), []);
+    bystander.answers();
+}
+
+fn g01_a_refusal_is_in_the_journal_and_in_the_file(sd: &Sd) {
+    let bystander = sd.bystander();
+    // Standard error has the refusal. The journal is the other stream.
+    let file = format!("{}/{}", sd.runtime_directory(), sd.named("refusal").name());
+    let hook = format!("ExecStartPre=/bin/sh -c 'exec PROGRAM --no-kill --grace 100ms PORT 2>{file}'");
+    let (unit, _files, leftover) = left_behind(sd, "gw.service", OnTerm::Ignore, &hook);
+    assert_ne!(unit.try_start().status, 0);
+    let line = unit.until_line("the refusal", |line| line.message.contains(": still held: "));
+    assert_eq!(line.priority, 3, "{line:?}");
+    let text = fs::read_to_string(sd.path(&file)).unwrap();
+    fs::remove_file(sd.path(&file)).unwrap();
+    assert!(text.lines().all(|line| line.starts_with("portclear: port ")), "{text}");
+    assert_eq!((text.lines().count(), text.matches(": still held: ").count()), (2, 1), "{text}");
+    assert!(sd.process(leftover).is_alive());
     bystander.answers();
 }
 

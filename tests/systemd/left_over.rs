@@ -78,7 +78,7 @@ fn b03_a_leftover_of_a_unit_that_is_gone_is_ended(sd: &Sd) {
     assert_eq!(sd.until_answers(port), new.main_pid());
     let server = sd.install(sd.gateway(web));
     let new = sd.unit("other.service", &format!("[Service]\n{server}{}", hook(sd, web)));
-    fails(&new, ": spared: not the service's");
+    fails(&new, ": spared: not recognised as ");
     assert_eq!(sd.until_answers(web), theirs.1);
     bystander.answers();
 }
@@ -158,7 +158,7 @@ fn live_then_left_over(sd: &Sd, port: u16, unit: &Unit<'_>) {
     let lines = unit.journal_of("portclear");
     assert_eq!(lines.len(), 1, "{lines:#?}");
     assert_eq!(lines[0].priority, 5, "{lines:#?}");
-    assert!(lines[0].message.contains("the caller's own unit"), "{lines:#?}");
+    assert!(lines[0].message.contains("an ended run of this unit"), "{lines:#?}");
     assert!(lines[0].message.contains(&format!("(pid {old}, ")), "{lines:#?}");
     bystander.answers();
 }

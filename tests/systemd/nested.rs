@@ -32,7 +32,7 @@ fn c05_a_unit_of_an_inner_manager_is_not_judged_by_outer_records(sd: &Sd) {
     for more in [&[][..], &["--sweep", "--dry-run"], &["--live"]] {
         let run = sd.portclear(&[&["--json", &port_text], more].concat());
         let reason = spared(&run, 4, pid, "unknown");
-        assert_eq!(reason, "what would tell may not be read from here");
+        assert_eq!(reason, "systemd's record of its unit may not be read from here");
         assert_eq!(run.process(pid)["unit"]["manager"], "nested", "{run}");
         let swept = run.json()["swept"]["processes"].as_array().cloned().unwrap_or_default();
         assert!(swept.iter().all(|process| process["pid"] != pid), "{run}");

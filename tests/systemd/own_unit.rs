@@ -62,7 +62,7 @@ fn the_next_start_works(sd: &Sd, port: u16, gateway: &Installed) {
     let parts = [
         format!(", unit {}", unit.name()),
         format!(", run {run}, age "),
-        format!(" on 127.0.0.1:{port}: stale: left behind by an ended run of the caller's own unit: "),
+        format!(" on 127.0.0.1:{port}: stale: left behind by an ended run of this unit: "),
         "SIGTERM after ".to_owned(),
     ];
     for part in parts {
@@ -139,7 +139,7 @@ fn b13_a_neighbours_leftover_is_not_ours(sd: &Sd) {
         let why = unit.until_line("why", |line| line.message.contains(": spared: "));
         assert_eq!(why.priority, 4, "{why:?}");
         let named = [format!("(pid {theirs}, "), format!(", unit {}", neighbour.name())];
-        for part in named.iter().map(String::as_str).chain([": spared: not the service's"]) {
+        for part in named.iter().map(String::as_str).chain([": spared: not recognised as "]) {
             assert!(why.message.contains(part), "{part:?} in {why:?}");
         }
         assert_eq!(sd.until_answers(port), theirs);
@@ -167,7 +167,7 @@ fn b13_a_job_of_a_shared_daemon_owns_nothing(sd: &Sd) {
     let job = format!("[Service]\nType=oneshot\nExecStart=-/usr/bin/env -i {} {port}\n", sd.program());
     unit.write(&format!("{job}KillMode=process\n"));
     unit.start();
-    unit.until_line("what was left alone", |line| line.message.contains("not the service's"));
+    unit.until_line("what was left alone", |line| line.message.contains("not recognised as "));
     assert_eq!(sd.until_answers(port), leftover);
     // The hook of the same unit does own it.
     unit.write(&format!("[Service]\nType=oneshot\nExecStart={} {port}\n", sd.program()));

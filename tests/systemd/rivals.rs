@@ -32,7 +32,7 @@ fn rivals(first: (&Sd, &str), second: &Sd, port: u16, said: impl Fn(&Unit<'_>, &
     assert_ne!(run.status, 0, "{run}");
     until("ten restarts", || rival.show("NRestarts").parse::<u32>().unwrap() >= 10);
     let said = said(&unit, &rival);
-    let line = rival.until_line("who holds the port", |line| line.message.ends_with(&said));
+    let line = rival.until_line("who holds the port", |line| line.message.contains(&said));
     assert_eq!((line.priority, line.identifier.as_str()), (4, "portclear"), "{line:?}");
     assert_eq!(rival.main_pid(), 0);
     assert_eq!((unit.main_pid(), holder.until_answers(port)), (pid, pid));
@@ -43,7 +43,7 @@ fn rivals(first: (&Sd, &str), second: &Sd, port: u16, said: impl Fn(&Unit<'_>, &
 
 fn names_both(sds: [&Sd; 2], [unit, rival]: [&Unit<'_>; 2]) -> String {
     let (unit, rival) = (called(sds[0], unit), called(sds[1], rival));
-    format!(": held by unit {unit}, which is running, this is {rival}: nothing was signalled")
+    format!(": held by unit {unit}, which is running (this call is in {rival}): nothing was signalled; next: `")
 }
 
 fn c07_two_units_do_not_end_each_other(sd: &Sd) {
@@ -65,7 +65,7 @@ fn c07_a_unit_of_root_is_out_of_a_users_reach() {
     let [system, user] = [Manager::System, Manager::User].map(Sd::new);
     let port = user.port();
     rivals((&system, ""), &user, port, |_, _| {
-        format!("held by a process of uid 0 that cannot be seen from here; this would work: sudo portclear {port}")
+        format!("held by a process of uid 0 that cannot be seen from here; next: `sudo {} {port}` (", user.program())
     });
 }
 
@@ -80,7 +80,7 @@ fn d06_another_users_gateway_is_out_of_reach() {
     for more in [&[][..], &["--live", "--any-owner", "--offspring"]] {
         let run = sd.enter_as(NOBODY, &[&[&sd.program()[..], &port.to_string()], more].concat());
         let said = format!("held by a process of uid {} that cannot be seen from here; ", sd.uid());
-        assert!(run.status == 4 && run.stdout.contains(&said), "{run}");
+        assert!(run.status == 4 && run.stderr.contains(&said), "{run}");
     }
     assert_eq!(sd.until_answers(port), pid);
     assert_eq!(unit.signals_of(pid), [""; 0]);

@@ -48,7 +48,7 @@ fn nobody_looks_after_it(sd: &Sd, start: impl Fn(&str, &[String]) -> Running) {
     assert_eq!(sd.until_answers(port), unit.main_pid());
     let server = sd.install(sd.gateway(web));
     let unit = sd.unit("other.service", &format!("[Service]\n{server}{}", hook(sd, web)));
-    fails(&unit, ": spared: not the service's");
+    fails(&unit, ": spared: not recognised as ");
     assert_eq!(sd.until_answers(web), theirs);
     bystander.answers();
 }

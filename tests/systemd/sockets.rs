@@ -9,8 +9,8 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-const INIT: &str = "PID 1 is never signalled, nor a user's service manager; if it is systemd, it holds the port for a socket \
-                    unit (systemctl list-sockets) or in a unit's file descriptor store";
+const INIT: &str = "PID 1 and a user's service manager are never signalled; systemd holds a port for a socket unit, or in a \
+                    unit's file descriptor store";
 
 /// The hook fails the start, and its line in the journal says why.
 #[track_caller]

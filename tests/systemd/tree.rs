@@ -148,7 +148,7 @@ fn f02_what_stays_behind_is_counted(sd: &Sd) {
         "portclear: port {port}: cleared, 1 process ended; a bind proves it; 3 processes started by it still there, with "
     );
     let line = unit.until_line("what stays", |line| line.message.starts_with(&begin));
-    let how = " (--tree would have ended that, too; --sweep ends what carries the marker)";
+    let how = " (--tree would have ended those as well; --sweep ends those that carry the marker)";
     assert!(line.message.ends_with(how), "{line:?}");
     assert_eq!(line.priority, 5, "{line:?}");
     assert_eq!(unit.journal_of("portclear").len(), 2);

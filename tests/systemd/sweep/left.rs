@@ -106,6 +106,9 @@ impl<'a> Left<'a> {
     pub(super) fn is_on_the_page(&self, block: usize, printed: &str) {
         let user = if self.sd.uid() == 0 { "uid 0 root" } else { "uid 4711 portclear" };
         let printed = printed
+            .replace(&self.sd.program(), "portclear")
+            // The page describes no service.
+            .replace(&format!(" --package {0} --marker SWEPT_SERVICE={0}", self.service.name), "")
             .replace(self.unit.name(), "openclaw-gateway.service")
             .replace(&self.service.name, "openclaw")
             .replace(&self.port.to_string(), "18789")

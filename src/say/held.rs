@@ -1,0 +1,178 @@
+//! What a person can do about a holder that a rule spares: who stops it properly, and what this program could do.
+
+use std::path::Path;
+
+use crate::model::supervisors::CONTAINER_INIT;
+use crate::model::{
+    Also, Change, How, Liveness, Manager, ProcessReport, Protection, Runtime, Script, Step, Supervised, Supervisor,
+    Verdict, WhyNot, escape, shell_word,
+};
+
+pub(super) fn command(command: String, effect: &str) -> Step {
+    Step { how: How::Command(command), effect: effect.to_owned() }
+}
+
+pub(super) fn again(change: Change, effect: &str) -> Step {
+    Step { how: How::Again(change), effect: effect.to_owned() }
+}
+
+pub(super) fn words(words: &str) -> Step {
+    Step { how: How::Words, effect: words.to_owned() }
+}
+
+pub(super) fn for_spared(holder: &ProcessReport, port: u16, asker: Option<u32>) -> Vec<Step> {
+    let is_instance = holder.judgement.identity.is_instance();
+    let pid = holder.process.id().pid;
+    match (holder.judgement.verdict, &holder.judgement.liveness) {
+        (Verdict::Stale(_), _) => Vec::new(),
+        (Verdict::Spared(WhyNot::Protected), Liveness::Protected(protection)) => vec![for_protected(pid, *protection)],
+        (Verdict::Spared(WhyNot::Foreign), _) => for_foreign(holder, port, asker),
+        (Verdict::Spared(WhyNot::Live), Liveness::Live(supervisor)) => {
+            let live = again(Change::Also(Also::Live), "ends it all the same, and it may be started again");
+            let goes = is_instance && !is_main_of_this_container(supervisor);
+            stop(holder, asker).into_iter().chain(goes.then_some(live)).collect()
+        }
+        (Verdict::Spared(WhyNot::Newer(_)), _) => {
+            vec![again(Change::Look, "looks at it: it is probably the new server")]
+        }
+        (Verdict::Spared(WhyNot::OtherInstance), _) => vec![words(&other_instance(holder))],
+        (Verdict::Spared(WhyNot::Offspring), _) => vec![
+            command(format!("ps -o pid,ppid,user,args -p {pid}"), "shows what it is"),
+            again(Change::Also(Also::Offspring), "ends it"),
+        ],
+        (Verdict::Spared(WhyNot::Elsewhere), _) => {
+            vec![again(Change::Also(Also::Tree), "ends the whole instance, and frees its other port as well")]
+        }
+        (Verdict::Spared(WhyNot::Protected | WhyNot::Live | WhyNot::Unknown), _) => {
+            vec![again(Change::AsRoot, "looks again as root")]
+        }
+    }
+}
+
+fn is_main_of_this_container(supervisor: &Supervisor) -> bool {
+    matches!(supervisor, Supervisor::Program(Supervised { by: CONTAINER_INIT, .. }))
+}
+
+fn for_protected(pid: u32, protection: Protection) -> Step {
+    match protection {
+        Protection::Init if pid == 1 => {
+            command("systemctl list-sockets".to_owned(), "names the socket unit that holds the port")
+        }
+        Protection::Init => {
+            command("systemctl --user list-sockets".to_owned(), "names the socket unit that holds the port")
+        }
+        Protection::Supervisor(name) => command(format!("{name} list"), "names the processes that hold the port there"),
+        Protection::Named(pid) => {
+            again(Change::Unprotect(pid), &format!("protects process {pid} no longer, and may end it"))
+        }
+        Protection::Caller | Protection::Descendant => {
+            words("this call cannot end its own holder: call from another process")
+        }
+        Protection::Ancestor | Protection::SameInstance(_) | Protection::Inherited(_) => {
+            words("call from another shell that does not run inside this server")
+        }
+        Protection::CallersAncestryUnreadable | Protection::AncestryUnreadable => {
+            again(Change::AsRoot, "looks again as root")
+        }
+    }
+}
+
+fn other_instance(holder: &ProcessReport) -> String {
+    let keys: Vec<String> =
+        holder.judgement.service.instance_keys.iter().take(2).map(|key| escape(key.as_encoded_bytes())).collect();
+    format!("stop that instance, or call with its own variables ({})", keys.join(", "))
+}
+
+/// Whoever looks after it is asked to stop it. Nothing here ends it, where it only forwards for something else.
+fn for_foreign(holder: &ProcessReport, port: u16, asker: Option<u32>) -> Vec<Step> {
+    let facts = &holder.process.facts;
+    let pid = facts.id.pid;
+    let is_others = facts.uid.value().copied() != asker;
+    let sudo = if is_others && asker.is_some_and(|uid| uid != 0) { "sudo " } else { "" };
+    let kill = |effect: &str| command(format!("{sudo}kill {pid}"), effect);
+    if let Some(what) = holder.forwards() {
+        return vec![if what.contains("SSH") {
+            kill("closes the tunnel, if you no longer need it")
+        } else {
+            command(
+                format!("docker ps --filter publish={port}"),
+                "names the container; `docker stop NAME` frees the port",
+            )
+        }];
+    }
+    let describe = describe(holder);
+    if matches!(holder.judgement.liveness, Liveness::Live(_)) {
+        return stop(holder, asker).into_iter().chain(describe).collect();
+    }
+    let any = again(Change::Also(Also::AnyOwner), "ends it, whatever it is");
+    std::iter::once(kill("ends it, if you no longer need it")).chain(describe).chain([any]).collect()
+}
+
+/// The call that would recognise it, if it is the person's own service and nobody has described that.
+fn describe(holder: &ProcessReport) -> Option<Step> {
+    let facts = &holder.process.facts;
+    let effect = "recognises it, if it is your own service";
+    if !holder.judgement.service.is_known() {
+        return None;
+    }
+    let own = |path: &Path| !Runtime::is_known(path);
+    match (&facts.script, &facts.exe.value()?.path) {
+        (Script::At { package: Some(name), .. }, _) => Some(again(Change::Package(name.clone()), effect)),
+        (_, path) if own(path) => Some(again(Change::Executable(path.clone()), effect)),
+        _ => None,
+    }
+}
+
+/// How its supervisor stops it for good. `None`: nobody looks after it, or nobody here knows the command.
+pub(super) fn stop(process: &ProcessReport, asker: Option<u32>) -> Option<Step> {
+    let supervisor = process.supervisor()?;
+    let command = process.stop_command().and_then(|stop| for_its_owner(process, stop, asker));
+    let words = |text: &str| Some(words(text));
+    match (supervisor, command) {
+        (_, Some(stop)) => Some(self::command(stop, "stops it for good")),
+        (Supervisor::Program(Supervised { by: CONTAINER_INIT, .. }), None) => words("stop this container from outside"),
+        (Supervisor::Container(_), None) => words("stop its container with the runtime that started it"),
+        (Supervisor::Program(Supervised { by, .. }), None) => words(&format!("stop it with {by}")),
+        (Supervisor::Unit(unit), None) if unit.manager == Manager::Nested => {
+            words(&format!("stop unit {} with the manager that runs it", escape(unit.name.as_encoded_bytes())))
+        }
+        // A job of cron or a login of sshd: the stop of its unit does not end it.
+        (Supervisor::Unit(_), None) => {
+            Some(self::command(format!("kill {}", process.process.id().pid), "ends it, if you no longer need it"))
+        }
+    }
+}
+
+/// The command for the shell of the asker, where another user owns the supervisor.
+fn for_its_owner(process: &ProcessReport, stop: String, asker: Option<u32>) -> Option<String> {
+    let (Some(asker), Some(supervisor)) = (asker, process.supervisor()) else { return Some(stop) };
+    let runtime = |uid: u32| format!("XDG_RUNTIME_DIR=/run/user/{uid} ");
+    let variables = match supervisor {
+        Supervisor::Container(_) => return Some(stop),
+        Supervisor::Unit(unit) => match unit.manager {
+            Manager::User(uid) => runtime(uid),
+            Manager::System | Manager::Nested => String::new(),
+        },
+        Supervisor::Program(_) => String::new(),
+    };
+    let name = |uid: u32| process.user.as_ref().filter(|_| process.process.facts.uid.value() == Some(&uid));
+    match process.stopped_by() {
+        Some(owner) if owner == asker => Some(stop),
+        Some(owner) => {
+            let name = name(owner).and_then(|name| shell_word(name.as_ref())).filter(|name| !name.starts_with('-'));
+            match (asker, name) {
+                (0, Some(name)) => Some(format!("runuser -u {name} -- env {variables}{stop}")),
+                (0, None) => Some(format!("setpriv --reuid {owner} --clear-groups env {variables}{stop}")),
+                (_, Some(name)) => Some(format!("sudo -u {name} env {variables}{stop}")),
+                (_, None) => Some(format!("sudo -u '#{owner}' env {variables}{stop}")),
+            }
+        }
+        None if asker == 0 => Some(stop),
+        // A value for the environment comes before the command.
+        None => Some(format!("sudo {}{stop}", if has_variable(&stop) { "env " } else { "" })),
+    }
+}
+
+fn has_variable(command: &str) -> bool {
+    command.split(' ').next().is_some_and(|word| word.contains('='))
+}
