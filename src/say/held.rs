@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::model::supervisors::CONTAINER_INIT;
 use crate::model::{
     Also, Change, How, Liveness, Manager, ProcessReport, Protection, Runtime, Script, Step, Supervised, Supervisor,
-    Verdict, WhyNot, escape, shell_word,
+    Unit, Verdict, WhyNot, escape, shell_word,
 };
 
 pub(super) fn command(command: String, effect: &str) -> Step {
@@ -175,4 +175,22 @@ fn for_its_owner(process: &ProcessReport, stop: String, asker: Option<u32>) -> O
 
 fn has_variable(command: &str) -> bool {
     command.split(' ').next().is_some_and(|word| word.contains('='))
+}
+
+/// The unit that runs a holder, if the holder is spared for that.
+pub(super) fn live_unit(holder: &ProcessReport) -> Option<&Unit> {
+    match (&holder.judgement.liveness, holder.judgement.verdict) {
+        (Liveness::Live(Supervisor::Unit(unit)), Verdict::Spared(WhyNot::Live)) => Some(unit),
+        _ => None,
+    }
+}
+
+/// The same of a supervisor beside systemd.
+pub(super) fn live_supervised(holder: &ProcessReport) -> Option<&Supervised> {
+    match holder.supervisor()? {
+        Supervisor::Program(supervised) if holder.judgement.verdict == Verdict::Spared(WhyNot::Live) => {
+            Some(supervised)
+        }
+        Supervisor::Program(_) | Supervisor::Unit(_) | Supervisor::Container(_) => None,
+    }
 }

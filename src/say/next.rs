@@ -1,7 +1,7 @@
 //! What a person can do after a refusal, the safest step first. It names no option of the program.
 
-use super::held::{again, command, for_spared, stop, words};
-use super::sentence::{has_survived, live_supervised, live_unit};
+use super::held::{again, command, for_spared, live_supervised, live_unit, stop, words};
+use super::sentence::has_survived;
 use crate::model::{
     Also, Blind, Change, Identity, Liveness, Outcome, PortReport, ProcessId, ProcessReport, Record, Rival, Script,
     Signal, Step, WhyHeld, WhySurvived, WhyUnseen,

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::held::{live_supervised, live_unit};
 use crate::model::supervisors::CONTAINER_INIT;
 use crate::model::{
-    Blind, Error, Facts, Fate, Liveness, Memory, Outcome, PortReport, ProcessId, ProcessReport, Supervised, Supervisor,
-    SweepReport, Unit, Verdict, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
+    Blind, Error, Facts, Fate, Memory, Outcome, PortReport, ProcessId, ProcessReport, Supervised, SweepReport, WhyHeld,
+    WhySurvived, WhyUnseen,
 };
 
 /// A sentence names no more holders than these.
@@ -212,24 +213,6 @@ impl fmt::Display for Memory {
     }
 }
 
-/// The unit that runs a holder, if the holder is spared for that.
-pub(super) fn live_unit(holder: &ProcessReport) -> Option<&Unit> {
-    match (&holder.judgement.liveness, holder.judgement.verdict) {
-        (Liveness::Live(Supervisor::Unit(unit)), Verdict::Spared(WhyNot::Live)) => Some(unit),
-        _ => None,
-    }
-}
-
-/// The same of a supervisor beside systemd.
-pub(super) fn live_supervised(holder: &ProcessReport) -> Option<&Supervised> {
-    match holder.supervisor()? {
-        Supervisor::Program(supervised) if holder.judgement.verdict == Verdict::Spared(WhyNot::Live) => {
-            Some(supervised)
-        }
-        Supervisor::Program(_) | Supervisor::Unit(_) | Supervisor::Container(_) => None,
-    }
-}
-
 pub(super) const fn has_ended(process: &ProcessReport) -> bool {
     process.ending.ended_after().is_some()
 }
@@ -285,7 +268,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{Ending, Identity, Judgement, Role, Why};
+    use crate::model::{Ending, Identity, Judgement, Liveness, Role, Verdict, Why};
     use crate::testing::{ancestors, facts, process, service};
 
     fn swept(fates: &[Fate]) -> SweepReport {

@@ -137,7 +137,7 @@ fn came_back(run: &Run, kind: &Kind, supervisor: &Supervisor) {
     assert_eq!(said, (6, &json!("respawned"), &json!(above)), "{run}");
     let by = format!("started by {} (pid {above})", kind.name);
     assert!(sentence(run).ends_with(&by), "no {by:?}: {run}");
-    let stop = run.processes().iter().any(|process| process["supervisor"]["stop"] == (kind.stop)(supervisor));
+    let stop = run.processes().iter().any(|process| process["supervisor"]["stop_command"] == (kind.stop)(supervisor));
     assert!(stop, "{run}");
 }
 
