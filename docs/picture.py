@@ -24,8 +24,8 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 DOCS = Path(__file__).resolve().parent
-COLUMNS, ROWS = 116, 25
-COMMANDS = ["portclear -n 18789", "portclear 18789", "echo $?"]
+COLUMNS, ROWS = 116, 14
+COMMANDS = ["portclear 18789", "echo $?"]
 
 # What each command prints, as a person sees it: the status of the last command is there for `echo $?`.
 SHELL = r"""

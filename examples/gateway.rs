@@ -4,8 +4,8 @@
 //! $ cargo run --example gateway -- 127.0.0.1:18789
 //! ```
 //!
-//! Started once more, the second ends the first and answers in its place. Of whatever else holds the port it says
-//! what that is, and leaves it alone.
+//! Start it twice: the second one ends the first one and answers in its place. If another program holds the port, the
+//! gateway leaves that program alone and names it.
 // A program speaks.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 

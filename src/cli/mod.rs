@@ -81,9 +81,19 @@ fn raise_descriptor_limit() {
 #[cfg(test)]
 mod tests {
     #[test]
+    fn the_readme_is_short_and_shows_the_run_of_the_picture() {
+        let (readme, run) = (include_str!("../../README.md"), include_str!("../../docs/demo.txt"));
+        assert!(readme.lines().count() < 170, "{} lines", readme.lines().count());
+        assert!(
+            readme.contains(&format!("(docs/demo.svg)\n\n```console\n{run}```\n")),
+            "README.md should show:\n{run}"
+        );
+    }
+
+    #[test]
     fn the_readme_quotes_what_was_measured() {
         let (readme, page) = (include_str!("../../README.md"), include_str!("../../docs/performance.md"));
-        let speed = readme.split("\n## ").find(|section| section.starts_with("Speed")).unwrap();
+        let speed = readme.split("\n## ").find(|section| section.starts_with("How it compares")).unwrap();
         let quoted: Vec<&str> = speed
             .split_whitespace()
             .zip(speed.split_whitespace().skip(1))

@@ -13,6 +13,7 @@ mod moved;
 mod nested;
 mod options;
 mod own_unit;
+mod readme;
 mod recipes;
 mod records;
 mod rivals;
@@ -45,6 +46,7 @@ pub(crate) fn cases() -> Vec<Case> {
         hardened::cases(),
         drop_in::cases(),
         drop_in_options::cases(),
+        readme::cases(),
         recipes::cases(),
         journal::cases(),
         sweep::cases(),
