@@ -159,7 +159,8 @@ pub fn clear(ports: &[PortSpec], policy: &Policy) -> Report {
 }
 
 /// Does what [`clear`] does, and tells `observe` what it waits for: at once, then ten times a second, and when the wait
-/// is over. `observe` may stop the wait: see [`Observer`](report::Observer).
+/// is over. It does the same while a cleared port is watched. `observe` may stop both: see
+/// [`Observer`](report::Observer).
 ///
 /// ```no_run
 /// # use portclear::{Policy, PortSpec, Service};
