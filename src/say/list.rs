@@ -438,6 +438,7 @@ mod tests {
             SweepReport { status: Err(failed), ..SweepReport::default() },
             SweepReport::default(),
             of(vec![ended()]),
+            SweepReport { stopped: true, ..of(vec![survivor('S', &[Signal::TERM])]) },
             SweepReport { remainder: memory(2), ..of(vec![instance(Verdict::Stale(Why::Leftover))]) },
             of(vec![sent(&[Signal::TERM, Signal::KILL], Fate::Ended(Duration::ZERO)), survivor('S', &[Signal::TERM])]),
         ]

@@ -135,7 +135,7 @@ fn d02_a_port_that_is_taken_when_the_watch_is_stopped_is_not_free() {
     let waiting = Fixture::silent().start();
     let gateway = Fixture::gateway().start_below(&session);
     let (_terminal, stderr) = terminal();
-    let mut run = Portclear::new(&["18789", "--settle", "60s"]).stderr(stderr).traced();
+    let mut run = Portclear::new(&["18789", "--settle", "60s", "--json"]).stderr(stderr).traced();
     // Here it asks for Ctrl-C. By then it has looked, and nobody listened.
     let mut asks = || run.run_to_call(libc::SYS_read, |call| call[2] == size_of::<libc::signalfd_siginfo>() as u64);
     until("the gateway has ended", || {
@@ -148,7 +148,7 @@ fn d02_a_port_that_is_taken_when_the_watch_is_stopped_is_not_free() {
     waiting.listen_also(GATEWAY);
     let run = run.finish();
     assert_eq!(run.status, 6, "{run}");
-    assert!(run.stdout.contains("cleared, and taken again"), "{run}");
+    assert_eq!(sentence(&run), "cleared, and taken again", "{run}");
     assert!(waiting.is_alive());
     assert_eq!(waiting.signals(), [""; 0]);
     bystander.answers();
@@ -163,7 +163,7 @@ fn d02_a_sweep_that_is_stopped_says_so() {
     let (run, _) = program.interrupted(Terminal::Both, DRAINING);
     assert_eq!(run.status, 0, "{run}");
     let said = "; the wait was stopped, and no further signal is sent";
-    let sweep = run.stdout.lines().find(|line| line.contains("sweep")).unwrap_or_default();
+    let sweep = run.stderr.lines().find(|line| line.contains("sweep")).unwrap_or_default();
     assert!(sweep.contains(said), "{run}");
     gateway.answers();
     assert_eq!(gateway.signals(), ["TERM"]);
