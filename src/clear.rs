@@ -1,7 +1,7 @@
 //! The eight steps: probe, listeners, holders, facts, judge, plan, end, prove. A further round handles only what the
 //! one before left behind.
 
-use crate::answer::{Answer, Answers};
+use crate::answer::{Answer, Answers, Observed};
 use crate::end::{self, Mode};
 use crate::judge::Asked;
 use crate::judge::plan::{self, Group};
@@ -43,6 +43,8 @@ fn work<'a>(specs: &[PortSpec], policy: &'a Policy, mode: Mode<'_>, then: Then) 
     answers
 }
 
+// Several calls lead here. A copy for each would make the program larger.
+#[inline(never)]
 fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>, then: Then) -> Result<(), Error> {
     let mut lines = Lines::default();
     let caller = read::caller(&policy.service, &mut lines)?;
@@ -61,6 +63,9 @@ fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>, then: 
         }
         plan::all_or_nothing(&mut groups);
         for group in groups.iter_mut().filter(|group| group.refused.is_none()) {
+            if mode.acts() {
+                group.keep_approved(&asked);
+            }
             end::pin_members(group, &mut pins)?;
         }
         let swept = answers.are_to_be_swept().then(|| {
@@ -83,7 +88,8 @@ fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>, then: 
             answers.stop();
             return Ok(());
         }
-        if answers.are_complete() && (then == Then::Bind || answers.are_final(&asked)?) {
+        let observed = Observed::new(mode.observer(), clock.as_ref());
+        if answers.are_complete() && (then == Then::Bind || answers.are_final(&asked, observed)?) {
             return Ok(());
         }
     }

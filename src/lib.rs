@@ -158,8 +158,8 @@ pub fn clear(ports: &[PortSpec], policy: &Policy) -> Report {
     system::clear(ports, policy, None)
 }
 
-/// Does what [`clear`] does, and tells `observe` what it waits for: at once, then ten times a second, and when the wait
-/// is over. `observe` may stop the wait: see [`Observer`](report::Observer).
+/// Does what [`clear`] does, and tells `observe` what it waits for or watches: at once, then ten times a second, and
+/// when that is over. `observe` may stop it: see [`Observer`](report::Observer).
 ///
 /// ```no_run
 /// # use portclear::{Policy, PortSpec, Service};

@@ -17,7 +17,8 @@ use crate::read;
 pub(crate) use port::Answer;
 use port::State;
 pub(crate) use processes::fill_in;
-use processes::{add, write_endings};
+use processes::{add, has_survived, write_endings};
+pub(crate) use settle::Observed;
 
 pub(crate) struct Answers<'a> {
     policy: &'a Policy,
@@ -111,8 +112,9 @@ impl<'a> Answers<'a> {
 
     /// The caller waits no longer, so there is no other round.
     pub(crate) fn stop(&mut self) {
-        for answer in &mut self.ports {
-            answer.stop();
+        self.ports.iter_mut().for_each(Answer::stop);
+        if let Some(swept) = &mut self.swept {
+            swept.stopped = swept.processes.iter().any(has_survived);
         }
         self.end(WhySurvived::Stopped);
     }
@@ -135,12 +137,16 @@ impl<'a> Answers<'a> {
 
     /// Watches the ports that may be taken again, and completes the report. `false`: a port is taken again, and another
     /// round tells by whom. The last look comes after all that takes time, so that no held port is called free.
-    pub(crate) fn are_final(&mut self, asked: &Asked<'_>) -> Result<bool, Error> {
-        self.settle(&asked.caller);
+    pub(crate) fn are_final(&mut self, asked: &Asked<'_>, mut observed: Observed<'_>) -> Result<bool, Error> {
+        self.settle(&asked.caller, &mut observed);
         if self.are_complete() {
             self.rival = self.find_rival(asked)?;
             self.complete();
             self.look_again();
+        }
+        // Another round might signal somebody.
+        if observed.stopped && !self.are_complete() {
+            self.stop();
         }
         Ok(self.are_complete())
     }

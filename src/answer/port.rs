@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::processes::{add, write_endings};
+use super::processes::{add, has_survived, write_endings};
 use crate::end::Target;
 use crate::judge::plan::{Decision, Group, PortPlan, Purpose, Refused};
 use crate::judge::{Asked, Judged};
@@ -133,7 +133,7 @@ impl Answer {
     /// The bind comes first: a process that is still there may have let go of the port.
     pub(super) fn prove(&mut self) {
         let first = |fate: Fate| self.report.holders.iter().find(|holder| holder.ending.fate == fate);
-        let survived = self.any_holder(|holder| matches!(holder.ending.fate, Fate::Survived(_)));
+        let survived = self.any_holder(has_survived);
         let not_permitted = first(Fate::NotPermitted).map(|holder| WhyUnseen::NotPermitted(holder.process.id()));
         let unread = || first(Fate::Unread).map(|holder| WhyUnseen::Unread(holder.process.id()));
         self.state = State::Open;
@@ -164,6 +164,11 @@ impl Answer {
         self.report.elapsed = self.start.elapsed();
     }
 
+    /// The observer stopped the watch.
+    pub(super) fn stop_watch(&mut self) {
+        self.report.stopped = true;
+    }
+
     /// Somebody has taken the port since it was free.
     pub(super) fn reopen(&mut self) {
         self.state = State::Open;
@@ -171,12 +176,19 @@ impl Answer {
 
     pub(super) fn give_up(&mut self, why: WhySurvived) {
         let signalled = self.report.processes().any(|process| !process.ending.signals.is_empty());
-        let unseen = Outcome::Unseen(WhyUnseen::Unsettled);
-        self.close(Ok(if signalled { Outcome::Survived(why) } else { unseen }));
+        // Its watch was stopped, and all that were signalled have ended.
+        let taken_again = self.report.stopped && !self.report.processes().any(has_survived);
+        self.close(Ok(match signalled {
+            true if taken_again => Outcome::Respawned,
+            true => Outcome::Survived(why),
+            false => Outcome::Unseen(WhyUnseen::Unsettled),
+        }));
     }
 
     /// What is still there was not waited for to the end.
     pub(super) fn stop(&mut self) {
+        let waits = self.report.processes().any(has_survived);
+        self.report.stopped |= waits;
         if matches!(self.report.status, Ok(Outcome::Survived(WhySurvived::StillThere))) {
             self.report.status = Ok(Outcome::Survived(WhySurvived::Stopped));
         }

@@ -35,6 +35,10 @@ pub(super) fn write_endings(processes: &mut [ProcessReport], targets: &[Target])
     }
 }
 
+pub(super) const fn has_survived(process: &ProcessReport) -> bool {
+    matches!(process.ending.fate, Fate::Survived(_))
+}
+
 /// Fills in user names and markers. They are for people to read, so this comes last.
 pub(crate) fn fill_in<'r>(processes: impl Iterator<Item = &'r mut ProcessReport>, service: &Service) {
     let mut names: Option<BTreeMap<u32, String>> = None;

@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::{Answer, Answers};
+use crate::end::{Clock, TICK};
 use crate::judge::starters::starters;
 use crate::model::{
-    CENTURY, Caller, Error, Facts, Fate, Liveness, Outcome, PortReport, ProcessId, ProcessReport, Supervisor,
+    CENTURY, Caller, Error, Facts, Fate, Liveness, Observer, Outcome, Policy, PortReport, PortSpec, ProcessId,
+    ProcessReport, Progress, Supervisor,
 };
 use crate::read::{self, PidFd, Pinned};
 
@@ -21,7 +23,7 @@ const TURN: Duration = Duration::from_millis(10);
 
 impl Answers<'_> {
     /// Watches the cleared ports, all at once. Opens the answer of each that is taken again.
-    pub(crate) fn settle(&mut self, caller: &Caller) {
+    pub(crate) fn settle(&mut self, caller: &Caller, observed: &mut Observed<'_>) {
         let settle = self.policy.settle.min(CENTURY);
         let start = Instant::now();
         let is_cleared = |answer: &&mut Answer| matches!(answer.report.status, Ok(Outcome::Cleared));
@@ -40,10 +42,55 @@ impl Answers<'_> {
             if now >= end {
                 break;
             }
+            observed.tell(&watched, end - now, self.policy);
+            if observed.stopped {
+                watched.iter_mut().for_each(|one| one.answer.stop_watch());
+                break;
+            }
             wait(&mut watched, if now < asks { asks } else { end.min(now + TURN) });
             watched.retain(Watched::is_expected);
         }
+        observed.over(self.policy);
         watched.into_iter().for_each(|one| one.settled(start));
+    }
+}
+
+/// The observer of a watch.
+pub(crate) struct Observed<'o> {
+    observer: Option<Observer<'o>>,
+    /// When the call sent its first signal. `None`: it has sent none.
+    signalled: Option<Instant>,
+    /// When the observer was told last.
+    told: Option<Instant>,
+    /// It stopped the watch.
+    pub(super) stopped: bool,
+}
+
+impl<'o> Observed<'o> {
+    pub(crate) fn new(observer: Option<Observer<'o>>, clock: Option<&Clock>) -> Self {
+        Self { observer, signalled: clock.map(|clock| clock.start), told: None, stopped: false }
+    }
+
+    /// Tells the observer which ports are watched, unless it was told a moment ago.
+    fn tell(&mut self, watched: &[Watched<'_>], left: Duration, policy: &Policy) {
+        if !watched.is_empty() && self.told.is_none_or(|told| told.elapsed() >= TICK) {
+            self.told = Some(Instant::now());
+            self.call(watched.iter().map(|one| one.answer.spec()).collect(), left, policy);
+        }
+    }
+
+    fn over(&mut self, policy: &Policy) {
+        if self.told.take().is_some() {
+            self.call(Vec::new(), Duration::ZERO, policy);
+        }
+    }
+
+    fn call(&mut self, watched: Vec<PortSpec>, left: Duration, policy: &Policy) {
+        let Some(observe) = self.observer.as_mut().filter(|_| !self.stopped) else { return };
+        let elapsed = self.signalled.map(|start| start.elapsed()).unwrap_or_default();
+        let (pids, name, then_in) = (Vec::new(), String::new(), Duration::ZERO);
+        let sent = policy.signal;
+        self.stopped = observe(&Progress { pids, name, watched, elapsed, left, sent, then: None, then_in }).is_break();
     }
 }
 

@@ -11,6 +11,10 @@ use portclear::report::{Change, shell_word};
 /// Where sudo looks for a program: its usual secure_path (sudoers(5)).
 const SECURE_PATH: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
+/// The options that only look, and the one that asks.
+const LOOKS: [&str; 3] = ["-n", "--dry-run", "--check"];
+const ASKS: [&str; 2] = ["-i", "--interactive"];
+
 /// How the program was called.
 pub(crate) struct Call {
     /// As it was typed.
@@ -36,7 +40,7 @@ impl Call {
         match change {
             Change::Nothing => self.line(&[], &self.arguments),
             Change::Look if self.looks_only() => self.line(&[], &self.arguments),
-            Change::Look => self.line(&["-n".into()], &self.arguments),
+            Change::Look => self.line(&["-n".into()], &self.stripped(&ASKS)),
             Change::AsRoot => {
                 let words = self.arguments.iter().map(|word| shell_word(word)).collect::<Option<Vec<_>>>()?;
                 let program = self.for_sudo().and_then(|program| shell_word(&program))?;
@@ -83,18 +87,25 @@ impl Call {
     }
 
     fn looks_only(&self) -> bool {
-        self.that_acts().len() != self.arguments.len() || self.that_acts() != self.arguments
+        self.stripped(&LOOKS) != self.arguments
     }
 
-    /// Without `-n` and `--check`: the command is to have its effect.
+    /// Without `-n`, `--check` and `-i`: the command is to have its effect.
     fn that_acts(&self) -> Vec<OsString> {
+        self.stripped(&[&LOOKS[..], &ASKS].concat())
+    }
+
+    /// Without these options, also where one stands in a cluster of letters.
+    fn stripped(&self, options: &[&str]) -> Vec<OsString> {
+        let is_letter =
+            |c: char| options.iter().any(|option| option.strip_prefix('-').is_some_and(|o| o == c.to_string()));
         let is_cluster = |text: &str| text.starts_with('-') && text.bytes().skip(1).all(|b| b.is_ascii_lowercase());
-        let act = |word: &OsString| match word.to_str() {
-            Some("-n" | "--dry-run" | "--check") => None,
-            Some(text) if is_cluster(text) => Some(text.replace('n', "").into()),
+        let strip = |word: &OsString| match word.to_str() {
+            Some(text) if options.contains(&text) => None,
+            Some(text) if is_cluster(text) => Some(text.replace(is_letter, "").into()),
             _ => Some(word.clone()),
         };
-        self.arguments.iter().filter_map(act).collect()
+        self.arguments.iter().filter_map(strip).collect()
     }
 
     fn unprotected(&self, pid: u32) -> Vec<OsString> {
@@ -165,6 +176,9 @@ mod tests {
             (home, "-vn 18789", live.clone(), Some("portclear --live -v 18789")),
             (home, "--dry-run 18789", tree, Some("portclear --tree 18789")),
             (home, "--live 18789", live.clone(), None),
+            (home, "-i 18789", Look, Some("portclear -n 18789")),
+            (home, "-vi 18789", live.clone(), Some("portclear --live -v 18789")),
+            (true, "--interactive 18789", AsRoot, Some("sudo portclear --interactive 18789")),
             (home, "--grace 1s 18789 --no-kill", Grace(330), Some("portclear --grace 330s 18789 --no-kill")),
             (home, "--grace=1s 18789", Grace(60), Some("portclear --grace 60s 18789")),
             (home, "--grace 1s --no-kill 18789", Kill, Some("portclear --grace 1s 18789")),

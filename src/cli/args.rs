@@ -21,6 +21,8 @@ pub(crate) struct Args {
     pub(crate) dry_run: bool,
     #[arg(long, conflicts_with = "dry_run")]
     pub(crate) check: bool,
+    #[arg(short, long, conflicts_with_all = ["dry_run", "check", "sweep", "json", "quiet"])]
+    pub(crate) interactive: bool,
     #[arg(long, value_name = "PID", value_parser = pid)]
     protect: Vec<u32>,
     #[command(flatten)]

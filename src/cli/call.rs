@@ -8,9 +8,9 @@ use portclear::Policy;
 use portclear::report::escape;
 
 use crate::cli::args::{Args, UnitArgs};
-use crate::cli::help;
 use crate::cli::hint::Line;
 use crate::cli::hook;
+use crate::cli::{ask, help};
 
 /// One call of the program.
 pub(crate) enum Call {
@@ -40,6 +40,10 @@ pub(crate) fn of(line: &[OsString]) -> Result<Call, Error> {
 
 fn clear(line: &[OsString]) -> Result<Call, Error> {
     let args = Args::try_parse_from(line).map_err(|error| explained(error, line, help::command, Args::command))?;
+    if args.interactive && !ask::is_possible() {
+        let message = "--interactive needs a terminal: it asks on standard error and reads from standard input";
+        return Err(refused(Args::command(), message.to_owned()));
+    }
     let policy = args.policy().map_err(|message| refused(Args::command(), message))?;
     Ok(Call::Clear(Box::new(args), Box::new(policy)))
 }

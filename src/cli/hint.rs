@@ -138,6 +138,7 @@ fn of_units_option(name: &str) -> Option<&'static str> {
     match name {
         "protect" => Some("a pid means nothing in a unit file: the process has another one after a restart"),
         "n" | "dry-run" | "check" => Some("a hook that only looks would free no port"),
+        "i" | "interactive" => Some("a hook has no terminal, and nobody who answers"),
         "json" | "color" => Some("the journal takes plain lines; the hook prints them without an option"),
         "profile" => Some("the hook takes the profile from the unit: Environment=OPENCLAW_PROFILE=NAME"),
         _ => None,

@@ -5,7 +5,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use procfs::process::Process;
 
 /// SIGINT, held back from the first [`came`](Interrupt::came) to [`release`](Interrupt::release). Before and after that
-/// it ends the program as usual. (The program has one thread, so its mask is that of the process.)
+/// it ends the program as usual. (The program has one thread, so its mask is that of the process.) What comes between
+/// the last question and the release changes nothing: the answer is there, and is said.
 #[derive(Default)]
 pub(crate) struct Interrupt(Option<Held>);
 
@@ -22,10 +23,16 @@ impl Interrupt {
         if self.0.is_none() {
             self.0 = hold();
         }
+        self.came_since()
+    }
+
+    fn came_since(&self) -> bool {
         self.0.as_ref().is_some_and(|held| matches!(held.signals.read_signal(), Ok(Some(_))))
     }
 
     pub(crate) fn release(&mut self) {
+        // Unread, it would end the program before the report.
+        self.came_since();
         if let Some(held) = self.0.take() {
             // It is a mask that the kernel itself gave, so there is no reason to refuse it.
             let _ = held.mask.thread_set_mask();

@@ -38,6 +38,7 @@ mod tests {
         "18789 --profile work",
         "18789 --drry-run",
         "18789 -n --check",
+        "18789 -i -n",
         "18789 --exe /no/such",
         "18789 -q -v",
         "18789 -q --json",
@@ -121,6 +122,7 @@ mod tests {
         part("About a process (group.rs)", &texts_of("group.rs"));
         part("The frame of a section (text.rs)", &texts_of("text.rs"));
         part("While it waits (live.rs)", &texts_of("live.rs"));
+        part("While it asks (ask.rs)", &texts_of("ask.rs"));
         part("Errors of the program itself (mod.rs, dropin.rs, loaded.rs, stop.rs)", &{
             let mut all = Vec::new();
             for file in ["mod.rs", "dropin.rs", "loaded.rs", "stop.rs"] {

@@ -6,6 +6,7 @@
 mod advice;
 mod again;
 mod args;
+mod ask;
 mod call;
 mod check;
 mod dropin;
@@ -40,7 +41,7 @@ use crate::cli::exit::Exit;
 
 pub(crate) fn main() -> ExitCode {
     let result = match call::read() {
-        Call::Clear(args, policy) => run(&args, &policy),
+        Call::Clear(args, policy) => run(&args, *policy),
         Call::Unit(args, hook) => dropin::print(&args, &hook).map(|()| Exit::Free),
     };
     let exit = result.unwrap_or_else(|error| {
@@ -51,14 +52,16 @@ pub(crate) fn main() -> ExitCode {
     exit.code().into()
 }
 
-fn run(args: &Args, policy: &Policy) -> anyhow::Result<Exit> {
+fn run(args: &Args, policy: Policy) -> anyhow::Result<Exit> {
     raise_descriptor_limit();
-    let report = if args.looks() {
-        portclear::inspect(&args.ports, policy)
+    let report = if args.interactive {
+        ask::clear(args, policy)
+    } else if args.looks() {
+        portclear::inspect(&args.ports, &policy)
     } else if io::stderr().is_terminal() {
-        live::clear(&args.ports, policy, !args.quiet && !args.json)
+        live::clear(&args.ports, &policy, !args.quiet && !args.json)
     } else {
-        portclear::clear(&args.ports, policy)
+        portclear::clear(&args.ports, &policy)
     };
     match show::report(args, &report) {
         // Nobody reads it any more: the exit status still counts.

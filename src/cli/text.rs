@@ -171,7 +171,7 @@ impl<'a> Section<'a> {
         self.groups.iter().try_for_each(|group| self.paragraph(out, group))
     }
 
-    fn paragraph(&self, out: &mut impl Write, group: &[&ProcessReport]) -> io::Result<()> {
+    pub(crate) fn paragraph(&self, out: &mut impl Write, group: &[&ProcessReport]) -> io::Result<()> {
         let Some(first) = group.first() else { return Ok(()) };
         let facts = &first.process.facts;
         let alone = group.len() == 1;

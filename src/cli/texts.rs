@@ -26,7 +26,7 @@ pub(crate) const PORTS: [Text; 1] = [(
      that stand in the way of that address count. localhost means 127.0.0.1 and [::1]. portclear resolves no other name.",
 )];
 
-pub(crate) const ENDING: [Text; 7] = [
+pub(crate) const ENDING: [Text; 8] = [
     (
         "dry_run",
         "Only look: say who holds the port and what would be done",
@@ -38,6 +38,14 @@ pub(crate) const ENDING: [Text; 7] = [
         "Only look: exit 0 only where the port is free now",
         "For scripts. It signals nobody. The exit status is 3 where a stale instance holds the port and a real call would \
          try to end it. The other statuses are those of a real call.",
+    ),
+    (
+        "interactive",
+        "Show each holder, and ask before it is ended",
+        "It needs a terminal. y or yes ends the holder and the rest of its instance, and anything else leaves it alone. All \
+         holders of a port must be approved, or nothing is ended for the port. It also asks about holders that a real call \
+         leaves alone, but never about a protected process, or one whose evidence may not be read. Ctrl-C at a question \
+         ends portclear (status 130), and nobody is signalled.",
     ),
     (
         "protect",

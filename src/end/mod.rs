@@ -2,6 +2,7 @@
 
 mod late;
 mod lines;
+mod mode;
 mod next_signal;
 mod recheck;
 mod target;
@@ -19,18 +20,13 @@ use lines::Lines;
 use next_signal::{Phase, next_signal};
 use recheck::Recheck;
 
+pub(crate) use mode::Mode;
 pub(crate) use next_signal::{Clock, KILL_WAIT};
 pub(crate) use target::Target;
 pub(crate) use whom::{gather, pin_members, sweep, targets};
 
 /// The time between two calls of an observer. A person who stops the wait does not notice it.
-const TICK: Duration = Duration::from_millis(100);
-
-/// Whether targets are signalled, or only looked at.
-pub(crate) enum Mode<'o> {
-    Look,
-    Act(Option<Observer<'o>>),
-}
+pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 /// What became of the targets.
 pub(crate) struct Done {
@@ -45,13 +41,10 @@ pub(crate) struct Done {
 
 /// Ends the targets, or leaves them untouched in a dry run. Each of them is tried, whatever happens to another.
 pub(crate) fn all(mut targets: Vec<Target>, asked: &Asked<'_>, clock: &mut Option<Clock>, mode: &mut Mode<'_>) -> Done {
-    let observer = match mode {
-        Mode::Look => {
-            targets.iter_mut().for_each(|target| target.ending.fate = Fate::Untouched);
-            return Done { targets, missed: BTreeSet::new(), stopped: false, result: Ok(()) };
-        }
-        Mode::Act(observer) => observer.as_deref_mut(),
-    };
+    if !mode.acts() {
+        targets.iter_mut().for_each(|target| target.ending.fate = Fate::Untouched);
+        return Done { targets, missed: BTreeSet::new(), stopped: false, result: Ok(()) };
+    }
     // All or nothing, until the first signal. If one holder has changed since its judgement, or has let go of the port,
     // no target of a port is signalled. The next round looks at all of them again.
     if !targets.iter_mut().filter(|target| target.role == Role::Holder).all(|holder| is_same(holder, asked)) {
@@ -61,7 +54,7 @@ pub(crate) fn all(mut targets: Vec<Target>, asked: &Asked<'_>, clock: &mut Optio
         return Done { targets, missed: BTreeSet::new(), stopped: false, result: Ok(()) };
     }
     let clock = *clock.get_or_insert_with(|| Clock::new(asked.policy));
-    let observer = observer.map(|observer| observer as _);
+    let observer = mode.observer();
     let mut round = Round { targets, missed: BTreeSet::new(), asked, clock, observer, stopped: false, error: None };
     let ended = round.run().and_then(|()| round.look_once_more());
     round.tell(|_| false);
@@ -198,7 +191,8 @@ impl Round<'_, '_> {
 
     /// `true`: there were some.
     fn add_late_forks(&mut self) -> bool {
-        if !self.asked.policy.ends.tree {
+        // A late fork came after the question, if a person was asked.
+        if !self.asked.policy.ends.tree || self.asked.policy.approved.is_some() {
             return false;
         }
         self.find_changed(|_| true);
@@ -253,8 +247,10 @@ impl Round<'_, '_> {
         let asks = now < grace;
         let sent = if asks || !policy.kill { policy.signal } else { Signal::KILL };
         let then = (asks && policy.kill).then_some(Signal::KILL);
-        let left = if asks { grace } else { end }.saturating_duration_since(now);
-        let progress = Progress { pids, name, elapsed: start.elapsed(), left, sent, then };
+        let (left, until) = (end.saturating_duration_since(now), grace.saturating_duration_since(now));
+        let then_in = if then.is_some() { until } else { Duration::ZERO };
+        let (watched, elapsed) = (Vec::new(), start.elapsed());
+        let progress = Progress { pids, name, watched, elapsed, left, sent, then, then_in };
         self.stopped = observe(&progress).is_break();
     }
 }

@@ -37,7 +37,7 @@ pub(crate) fn recheck(pinned: &Pinned, before: &Judged, was_signalled: bool, ask
         facts.lock = facts.lock.or_else(|| old.lock.clone());
         facts.pid_file = facts.pid_file.or_else(|| old.pid_file.clone());
     }
-    let now = asked.judgement(&Process { facts, ..Process::clone(&before.process) });
+    let now = asked.judgement_of_holder(&Process { facts, ..Process::clone(&before.process) });
     match before.judgement.verdict {
         Verdict::Stale(Why::Tree) if now.identity == Identity::Unknown => Recheck::Unread,
         Verdict::Stale(Why::Tree) if is_still_of_the_tree(&before.judgement, &now, executed) => Recheck::Same,

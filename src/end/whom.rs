@@ -31,7 +31,7 @@ pub(crate) fn gather(
 /// other children, or a run that shows its orphans.
 fn relatives(base: &[Judged], processes: &mut Processes, asked: &Asked<'_>) -> Result<Vec<Judged>, Error> {
     let service = &asked.policy.service;
-    let judged = |found: Vec<Process>| found.into_iter().map(|process| asked.judge(process.into())).collect();
+    let judged = |found: Vec<Process>| found.into_iter().map(|process| asked.judge_relative(process.into())).collect();
     let has_orphans = |judged: &Judged| {
         let facts = &judged.process.facts;
         facts.run.is_some() && facts.environ.value().is_some_and(|environ| service.is_marked(environ))

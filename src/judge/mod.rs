@@ -70,6 +70,34 @@ impl<'a> Asked<'a> {
         Judged { process, judgement }
     }
 
+    /// A holder: where a person is asked, the approval decides.
+    pub(crate) fn judge_holder(&self, process: Rc<Process>) -> Judged {
+        let judgement = self.judgement_of_holder(&process);
+        Judged { process, judgement }
+    }
+
+    pub(crate) fn judgement_of_holder(&self, process: &Process) -> Judgement {
+        let mut judgement = self.judgement(process);
+        let (facts, Judgement { identity, verdict, .. }) = (&process.facts, &mut judgement);
+        match self.policy.approval(facts) {
+            None => {}
+            // What a process became after a signal was never shown to the person.
+            Some(true) if !self.past.changed.contains(&facts.id) => *verdict = rules::approve(identity, *verdict),
+            Some(_) => *verdict = rules::decline(*verdict),
+        }
+        judgement
+    }
+
+    /// A relative: where a person is asked, it may be part of an approved instance, whatever the rules say of it.
+    pub(crate) fn judge_relative(&self, process: Rc<Process>) -> Judged {
+        let mut judged = self.judge(process);
+        let Judgement { identity, verdict, .. } = &mut judged.judgement;
+        if self.policy.approved.is_some() && identity.is_instance() {
+            *verdict = rules::approve(identity, *verdict);
+        }
+        judged
+    }
+
     pub(crate) fn judgement(&self, process: &Process) -> Judgement {
         let facts = &process.facts;
         let identity = identity(facts, &process.ancestry, &process.ports, &self.service);

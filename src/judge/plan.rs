@@ -35,7 +35,7 @@ pub(crate) fn port(spec: PortSpec, world: &World, asked: &Asked<'_>) -> PortPlan
     let listeners: Vec<Listener> = world.listeners.iter().filter(in_the_way).cloned().collect();
     let inodes: Vec<u64> = listeners.iter().map(|listener| listener.inode).collect();
     let holders = world.holders.iter().filter(|holder| holder.holds_any_of(&inodes));
-    let holders: Vec<Judged> = holders.map(|holder| asked.judge(holder.clone())).collect();
+    let holders: Vec<Judged> = holders.map(|holder| asked.judge_holder(holder.clone())).collect();
     let decision = decide(&listeners, &holders, world.settled);
     PortPlan { spec, listeners, holders, decision }
 }
@@ -133,6 +133,14 @@ impl Group {
         let (members, remainder): (Vec<_>, Vec<_>) = all.into_iter().partition(wanted);
         self.remainder.extend(remainder.iter().map(|member| member.judged.id()));
         self.members = members.into_iter().map(Member::ended_with_its_instance).collect();
+    }
+
+    /// Where a person is asked, a member that was not approved is left alone: it may have come after the question.
+    pub(crate) fn keep_approved(&mut self, asked: &Asked<'_>) {
+        let is_approved = |member: &Member| asked.policy.approval(&member.judged.process.facts) != Some(false);
+        let (approved, others) = std::mem::take(&mut self.members).into_iter().partition(is_approved);
+        self.members = approved;
+        self.remainder.extend(others.iter().map(|member: &Member| member.judged.id()));
     }
 
     /// Relatives that may serve another port: members, and processes that the launchers started beside the holders. A

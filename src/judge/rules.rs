@@ -36,6 +36,21 @@ pub(crate) fn decide(identity: &Identity, liveness: &Liveness, at: Situation, al
     }
 }
 
+/// The verdict on a process that a person has approved. No approval ends a protected process, or one whose evidence may
+/// not be read.
+pub(crate) const fn approve(identity: &Identity, verdict: Verdict) -> Verdict {
+    match (identity, verdict) {
+        (_, Verdict::Spared(WhyNot::Protected | WhyNot::Unknown | WhyNot::Elsewhere))
+        | (Identity::Unknown, Verdict::Spared(_)) => verdict,
+        _ => Verdict::Stale(Why::Approved),
+    }
+}
+
+/// The verdict on a process that a person has not approved.
+pub(crate) const fn decline(verdict: Verdict) -> Verdict {
+    if verdict.is_stale() { Verdict::Spared(WhyNot::Declined) } else { verdict }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +62,8 @@ mod tests {
     const END_ANY_OWNER: Verdict = Verdict::Stale(Why::AnyOwner);
     const END_LIVE: Verdict = Verdict::Stale(Why::Live);
     const END_OFFSPRING: Verdict = Verdict::Stale(Why::Offspring);
+    const END_APPROVED: Verdict = Verdict::Stale(Why::Approved);
+    const DECLINED: Verdict = Verdict::Spared(WhyNot::Declined);
     const PROTECTED: Verdict = Verdict::Spared(WhyNot::Protected);
     const LIVE: Verdict = Verdict::Spared(WhyNot::Live);
     const NEWER: Verdict = Verdict::Spared(WhyNot::Newer(NewerThan::Caller));
@@ -173,6 +190,11 @@ mod tests {
                 for ((column, liveness), expected) in columns.iter().zip(rules) {
                     let decided = decide(identity, liveness, at, allow);
                     assert_eq!(decided, expected, "{row} × {column}, {name}");
+                    let read = expected != UNKNOWN && (expected.is_stale() || *row != "unknown");
+                    let approved = if read && expected != PROTECTED { END_APPROVED } else { expected };
+                    assert_eq!(approve(identity, decided), approved, "{row} × {column}, {name}, approved");
+                    let declined = if expected.is_stale() { DECLINED } else { expected };
+                    assert_eq!(decline(decided), declined, "{row} × {column}, {name}, declined");
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 /// Where the kernel put the stack and the environment at the last exec (proc_pid_stat(5), fields 28 and 51). A
 /// fork has its parent's mark. An exec gets a new one at random (`kernel.randomize_va_space`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct ExecMark {
     pub(crate) stack: u64,
     pub(crate) environ_end: u64,

@@ -32,6 +32,7 @@
 //! | unsupervised | nobody looks after the process |
 //! | stale | the process may be ended: it is nobody's current server |
 //! | spared | the process is left alone, for a reason |
+//! | approved | a person has seen the process in a report, and agreed to its end |
 //! | newer | the process did not start before the caller, or before the instance that started the caller |
 //! | target | a process that is to be ended, held by its pidfd |
 //! | late fork | a process that a target forked after the call began |

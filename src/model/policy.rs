@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Service, Signal};
+use super::{ExecMark, Facts, FileId, ProcessId, ProcessReport, Service, Signal};
 
 /// As good as for ever. No clock overflows on it.
 pub(crate) const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
@@ -30,6 +30,22 @@ pub struct Policy {
     pub(crate) settle: Duration,
     pub(crate) protect: Vec<u32>,
     pub(crate) ends: Ends,
+    /// `None`: nobody is asked, and the rules decide alone.
+    pub(crate) approved: Option<Vec<Approved>>,
+}
+
+/// A process that a person has approved, as it was shown. After an exec it is another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Approved {
+    id: ProcessId,
+    mark: ExecMark,
+    file: Option<FileId>,
+}
+
+impl Approved {
+    fn of(facts: &Facts) -> Self {
+        Self { id: facts.id, mark: facts.mark, file: facts.file() }
+    }
 }
 
 /// Processes that may be ended beside stale instances: for [`Policy::also_end`].
@@ -74,7 +90,7 @@ impl Policy {
         let grace = Duration::from_secs(10);
         let settle = Duration::from_secs(1);
         let ends = Ends { any_owner: false, live: false, offspring: false, tree: false, sweep: false };
-        Self { service, grace, signal: Signal::TERM, kill: true, settle, protect: Vec::new(), ends }
+        Self { service, grace, signal: Signal::TERM, kill: true, settle, protect: Vec::new(), ends, approved: None }
     }
 
     /// How long an instance may take to end, counted from the first signal of the call. All instances have the same
@@ -123,5 +139,41 @@ impl Policy {
             Also::Sweep => self.ends.sweep = true,
         }
         self
+    }
+
+    /// Ends these processes and no others: for a program that asks a person first. `shown` are the processes of a report
+    /// that the person has seen and approved. They replace those of an earlier call.
+    ///
+    /// Such a process is ended whatever the rules say of it, with two exceptions: a protected process is never ended,
+    /// and neither is one whose evidence may not be read. A process that came later, or that executed another program
+    /// since it was shown, was not approved and is spared. It stays all or nothing for each port. Nothing is swept.
+    ///
+    /// [`inspect`](crate::inspect) with such a policy lists the members of an approved holder's instance. A call that
+    /// ends processes leaves a member alone that is not approved itself.
+    ///
+    /// ```no_run
+    /// use portclear::report::Outcome;
+    /// use portclear::{Policy, PortSpec, Service};
+    ///
+    /// let ports: [PortSpec; 1] = ["18789".parse()?];
+    /// let policy = Policy::new(Service::openclaw());
+    /// let seen = portclear::inspect(&ports, &policy);
+    /// let holders = seen.ports.iter().flat_map(|port| &port.holders);
+    /// // With the rest of their instances.
+    /// let seen = portclear::inspect(&ports, &policy.clone().only(holders));
+    /// // Here the program shows the processes, and asks.
+    /// let approved = seen.ports.iter().flat_map(|port| port.processes());
+    /// let report = portclear::clear(&ports, &policy.only(approved));
+    /// # Ok::<(), portclear::policy::PortSpecError>(())
+    /// ```
+    pub fn only<'p>(mut self, shown: impl IntoIterator<Item = &'p ProcessReport>) -> Self {
+        let shown = shown.into_iter().map(|process| Approved::of(&process.process.facts));
+        self.approved = Some(shown.collect());
+        self
+    }
+
+    /// Whether a person is asked, and has approved this process.
+    pub(crate) fn approval(&self, facts: &Facts) -> Option<bool> {
+        self.approved.as_ref().map(|approved| approved.contains(&Approved::of(facts)))
     }
 }

@@ -62,6 +62,9 @@ pub struct PortReport {
     pub unreadable: usize,
     /// How long the port was watched after it was cleared. Zero: nobody seemed to be there who starts its holder again.
     pub watched: Duration,
+    /// The observer stopped the wait for a process of this port, or the watch of the port
+    /// ([`clear_observed`](crate::clear_observed)).
+    pub stopped: bool,
     /// An ancestor of an ended process that was still there then. It may start the process again.
     pub starter: Option<Box<Facts>>,
     /// Who asked. `None`: the bind alone gave the answer.
@@ -82,6 +85,7 @@ impl PortReport {
             connections: Connections::default(),
             unreadable: 0,
             watched: Duration::ZERO,
+            stopped: false,
             starter: None,
             asker: None,
             elapsed: Duration::ZERO,
@@ -232,6 +236,8 @@ pub struct SweepReport {
     pub memory: Memory,
     /// Processes that they had started, and that are still there.
     pub remainder: Memory,
+    /// The observer stopped the wait for them ([`clear_observed`](crate::clear_observed)).
+    pub stopped: bool,
 }
 
 impl SweepReport {
@@ -248,7 +254,7 @@ impl SweepReport {
 impl Default for SweepReport {
     fn default() -> Self {
         let (memory, remainder) = (Memory::default(), Memory::default());
-        Self { status: Ok(()), processes: Vec::new(), memory, remainder }
+        Self { status: Ok(()), processes: Vec::new(), memory, remainder, stopped: false }
     }
 }
 

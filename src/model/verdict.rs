@@ -186,6 +186,8 @@ pub enum Why {
     Live,
     /// It is offspring that nobody looks after, and the policy ends offspring.
     Offspring,
+    /// A person approved it ([`Policy::only`](crate::Policy::only)).
+    Approved,
     /// It is part of an instance that is ended, or such an instance started it and the policy ends its tree.
     Tree,
 }
@@ -200,6 +202,8 @@ pub enum WhyNot {
     Live,
     /// It is the new server, not the old one.
     Newer(NewerThan),
+    /// It may be ended, but only approved processes are, and nobody approved it ([`Policy::only`](crate::Policy::only)).
+    Declined,
     /// It is part of the holder's instance, and it listens on a port that is not to be cleared.
     Elsewhere,
     /// It is an instance of another profile or state folder than the caller's.

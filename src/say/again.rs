@@ -1,9 +1,21 @@
 //! Who has started a process again, or may do so.
 
 use super::sentence::{has_ended, named};
-use crate::model::{Facts, Fate, Outcome, PortReport, ProcessReport, Supervised, Supervisor};
+use crate::model::{Facts, Fate, Outcome, PortReport, ProcessReport, Supervised, Supervisor, SweepReport};
+
+const WAIT_STOPPED: &str = "; the wait was stopped, and no further signal is sent";
 
 impl PortReport {
+    /// Of a port that is free all the same.
+    pub(super) fn cut_short(&self) -> &'static str {
+        let waits = self.processes().any(|process| matches!(process.ending.fate, Fate::Survived(_)));
+        match (self.stopped, waits) {
+            (false, _) => "",
+            (true, true) => WAIT_STOPPED,
+            (true, false) => "; the watch was stopped",
+        }
+    }
+
     /// The process that has started a holder again, or may do so. `None`: there is none, or it is PID 1 or a manager.
     #[must_use]
     pub fn starter(&self) -> Option<&Facts> {
@@ -53,6 +65,12 @@ impl PortReport {
         let Some(process) = ended().find(is_likely) else { return String::new() };
         let stops = process.stops().map(|stops| format!(" ({stops})")).unwrap_or_default();
         format!("; {} may start it again{stops}", supervised(process))
+    }
+}
+
+impl SweepReport {
+    pub(super) const fn cut_short(&self) -> &'static str {
+        if self.stopped { WAIT_STOPPED } else { "" }
     }
 }
 

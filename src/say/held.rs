@@ -35,6 +35,7 @@ pub(super) fn for_spared(holder: &ProcessReport, port: u16, asker: Option<u32>) 
         (Verdict::Spared(WhyNot::Newer(_)), _) => {
             vec![again(Change::Look, "looks at it: it is probably the new server")]
         }
+        (Verdict::Spared(WhyNot::Declined), _) => vec![again(Change::Look, "shows it again")],
         (Verdict::Spared(WhyNot::OtherInstance), _) => vec![words(&other_instance(holder))],
         (Verdict::Spared(WhyNot::Offspring), _) => vec![
             command(format!("ps -o pid,ppid,user,args -p {pid}"), "shows what it is"),

@@ -244,6 +244,7 @@ mod tests {
             Why::AnyOwner => Why::AnyOwner,
             Why::Live => Why::Live,
             Why::Offspring => Why::Offspring,
+            Why::Approved => Why::Approved,
             Why::Tree => Why::Tree,
         ];
         let mut all: Vec<ProcessReport> = whys.into_iter().map(|why| instance(Verdict::Stale(why))).collect();
@@ -262,6 +263,7 @@ mod tests {
             WhyNot::Newer(NewerThan::Caller) => WhyNot::Newer(NewerThan::Caller),
             WhyNot::Newer(NewerThan::Server) => WhyNot::Newer(NewerThan::Server),
             WhyNot::Newer(NewerThan::Signal) => WhyNot::Newer(NewerThan::Signal),
+            WhyNot::Declined => WhyNot::Declined,
             WhyNot::Elsewhere => WhyNot::Elsewhere,
             WhyNot::OtherInstance => WhyNot::OtherInstance,
             WhyNot::Foreign => WhyNot::Foreign | WhyNot::Protected | WhyNot::Live | WhyNot::Unknown,
@@ -330,6 +332,8 @@ mod tests {
             cleared(vec![cut_off(), ended()]),
             cleared(vec![ended(), survivor('S', &[Signal::TERM])]),
             PortReport { remainder: memory(1), ..cleared(vec![ended()]) },
+            PortReport { stopped: true, ..cleared(vec![ended()]) },
+            PortReport { stopped: true, ..cleared(vec![ended(), survivor('S', &[Signal::TERM])]) },
             by_starter,
             cleared(vec![ended_by(Supervisor::Unit(unit(Manager::System)))]),
             cleared(vec![ended_by(by("pm2", 50))]),
@@ -434,6 +438,7 @@ mod tests {
             SweepReport { status: Err(failed), ..SweepReport::default() },
             SweepReport::default(),
             of(vec![ended()]),
+            SweepReport { stopped: true, ..of(vec![survivor('S', &[Signal::TERM])]) },
             SweepReport { remainder: memory(2), ..of(vec![instance(Verdict::Stale(Why::Leftover))]) },
             of(vec![sent(&[Signal::TERM, Signal::KILL], Fate::Ended(Duration::ZERO)), survivor('S', &[Signal::TERM])]),
         ]

@@ -26,6 +26,7 @@ impl ProcessReport {
             Why::OwnUnit => "left behind by an ended run of this unit".to_owned(),
             Why::Live => format!("live, and this call may end live instances; {evidence}"),
             Why::Offspring => format!("an orphaned child of an instance, and this call may end those; {evidence}"),
+            Why::Approved => format!("a person approved its end; {evidence}"),
             Why::Tree if self.judgement.identity.is_instance() => format!("part of the same instance; {evidence}"),
             Why::Tree if self.role == Role::Launcher => "it started this instance".to_owned(),
             Why::Tree => "this instance started it".to_owned(),
@@ -37,6 +38,7 @@ impl ProcessReport {
         let evidence = evidence(&self.judgement.identity);
         match why {
             WhyNot::Elsewhere => format!("part of the same instance, and it serves another port as well; {evidence}"),
+            WhyNot::Declined => format!("nobody approved its end; {evidence}"),
             WhyNot::OtherInstance => "an instance of another profile or state folder than the caller's".to_owned(),
             WhyNot::Protected | WhyNot::Live | WhyNot::Unknown => self.liveness(&evidence),
             WhyNot::Newer(than) => match than {

@@ -77,7 +77,7 @@ impl PortReport {
         let survivors = also(count(self.processes(), has_survived), &format!("{let_go}still there"));
         let remaining = remaining(&self.remainder, "it still there");
         let again = self.may_return();
-        format!("cleared, {ended} ended{cut_off}{survivors}; a bind proves it{remaining}{again}")
+        format!("cleared, {ended} ended{cut_off}{survivors}; a bind proves it{}{remaining}{again}", self.cut_short())
     }
 
     /// What was asked may be draining, and goes on.
@@ -201,7 +201,8 @@ impl SweepReport {
         };
         let remaining = remaining(&self.remainder, if is_dry_run { "them would live on" } else { "them still there" });
         let cut_off = cut_off(&self.processes);
-        format!("{}{runs} {done}{cut_off}{others}, with {}{remaining}", processes(swept), self.memory)
+        let stopped = self.cut_short();
+        format!("{}{runs} {done}{cut_off}{others}, with {}{stopped}{remaining}", processes(swept), self.memory)
     }
 }
 

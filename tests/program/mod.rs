@@ -1,6 +1,7 @@
 //! The command line: arguments, exit statuses, and every form of the answer. No text of another process breaks a
 //! line, and no secret is shown. A free port costs one bind and not a word.
 
+mod approved;
 mod arguments;
 mod check;
 mod ctrl_c;
@@ -8,6 +9,7 @@ mod demo;
 mod dry_run;
 mod free_port;
 mod hostile;
+mod interactive;
 mod json;
 mod lines;
 mod picture;
@@ -34,6 +36,8 @@ pub(crate) fn cases() -> Vec<Case> {
         terminal::cases(),
         ctrl_c::cases(),
         demo::cases(),
+        interactive::cases(),
+        approved::cases(),
         streams::cases(),
         hostile::cases(),
         picture::cases(),

@@ -9,6 +9,10 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(colours_are_shown_to_those_who_want_them),
         case!(a_pipe_gets_a_line_per_holder),
         case!(the_live_line_comes_and_goes),
+        case!(the_live_line_counts_to_one_deadline),
+        case!(the_live_line_fits_the_terminal),
+        case!(a_terminal_that_cannot_erase_gets_no_line),
+        case!(a_watch_says_that_the_port_is_free),
         case!(no_live_line_where_standard_error_is_no_terminal),
         case!(a_terminal_shows_an_error_once),
     ]
@@ -126,30 +130,35 @@ fn a_pipe_gets_a_line_per_holder() {
     bystander.answers();
 }
 
-/// The states of the live line, split at its erasures.
-fn live(stderr: &str) -> Vec<&str> {
-    stderr.split("\r\x1b[K").collect()
+/// The states of the live line. None but the last is without an erasure before it.
+fn live(stderr: &str) -> Vec<String> {
+    let states = stderr.split("\r\x1b[K").map(|state| {
+        let line = state.strip_prefix("\x1b[?7l").unwrap_or(state);
+        line.strip_suffix("\x1b[?7h").unwrap_or(line).to_owned()
+    });
+    states.collect()
+}
+
+/// The seconds that a state names, in the order of the line.
+fn seconds(state: &str) -> Vec<u32> {
+    let words: Vec<&str> = state.split([' ', ',', ';']).collect();
+    words.windows(2).filter(|two| two[1] == "s").map(|two| two[0].parse().unwrap()).collect()
 }
 
 fn the_live_line_comes_and_goes() {
     let bystander = Bystander::start();
-    for (line, then) in [(&["--grace", "1500ms"][..], true), (&["--grace", "1500ms", "--no-kill"], false)] {
+    let (killed, spared) = (&["--grace", "1500ms"][..], &["--grace", "1500ms", "--no-kill"][..]);
+    for (line, first, status) in [(killed, "4 s left, SIGKILL in 2 s", 0), (spared, "2 s left", 5)] {
         let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
-        let run = Portclear::new(&[&["18789"], line].concat()).on_terminal(Terminal::Both);
-        assert_eq!(run.status, if then { 0 } else { 5 }, "{run}");
-        // A refusal follows when the line is erased.
-        let (line, refusal) = run.stderr.rsplit_once("\r\x1b[K").unwrap();
-        assert!(!line.contains('\n') && refusal.is_empty() == (run.status == 0), "{run}");
-        let line = format!("{line}\r\x1b[K");
-        let shown = live(&line);
-        let then = if then { ", then SIGKILL" } else { "" };
-        let waiting = format!(
-            "\x1b[?7lnode (pid {}) was asked to end and may be draining: 2 s left{then}; Ctrl-C stops waiting\x1b[?7h",
-            gateway.pid()
-        );
-        // The first and the last write is an erasure.
-        assert_eq!((shown.first(), shown.last()), (Some(&""), Some(&"")), "{run}");
-        assert!(shown[1..shown.len() - 1].len() >= 2, "{run}");
+        let wide = Screen { columns: 200, ..Terminal::Both.into() };
+        let run = Portclear::new(&[&["18789"], line].concat()).on_terminal(wide);
+        assert_eq!(run.status, status, "{run}");
+        let shown = live(&run.stderr);
+        // The first and the last write is an erasure. A refusal follows then.
+        let (before, after) = (&shown[0][..], &shown[shown.len() - 1][..]);
+        assert_eq!((before, after.is_empty()), ("", status == 0), "{run}");
+        assert!(shown.len() >= 4, "{run}");
+        let waiting = format!("waiting for node (pid {}) to end: {first}; Ctrl-C stops waiting", gateway.pid());
         assert_eq!(shown[1], waiting, "{run}");
         assert!(!run.stdout.contains("Ctrl-C"), "{run}");
     }
@@ -158,12 +167,91 @@ fn the_live_line_comes_and_goes() {
     let forks: Vec<Proc> = (0..6).map(|_| gateway.fork()).collect();
     let run = Portclear::new(&["18789", "--grace", "1s"]).on_terminal(Terminal::Stderr);
     assert_eq!(run.status, 0, "{run}");
-    assert!(live(&run.stderr)[1].contains(" may be draining (and 6 more): "), "{run}");
+    assert!(live(&run.stderr)[1].contains(" and 6 more: "), "{run}");
     forks.iter().for_each(Proc::has_ended);
     let gateway = Fixture::gateway().start();
     let run = Portclear::new(&["18789"]).on_terminal(Terminal::Both);
     assert_eq!((run.status, &run.stderr[..]), (0, ""), "{run}");
     gateway.has_ended();
+    bystander.answers();
+}
+
+/// A drain that ends after SIGKILL was announced, and one that SIGKILL ends.
+fn the_live_line_counts_to_one_deadline() {
+    let bystander = Bystander::start();
+    let [first, second] = ["127.0.0.1:18789", "127.0.0.2:18789"]
+        .map(|address| Fixture::gateway_on(address).on_term(OnTerm::Ignore).start());
+    // SIGKILL does not end it at once.
+    let held = hold_at_exit(&first);
+    let run = Portclear::new(&["18789", "--grace", "2s"]).on_terminal(Terminal::Both);
+    drop(held);
+    assert_eq!(run.status, 5, "{run}");
+    let shown: Vec<Vec<u32>> =
+        live(&run.stderr).iter().map(|state| seconds(state)).filter(|one| !one.is_empty()).collect();
+    let deadline: Vec<u32> = shown.iter().map(|numbers| numbers[0]).collect();
+    let kill: Vec<u32> = shown.iter().filter_map(|numbers| numbers.get(1).copied()).collect();
+    assert!(deadline.is_sorted_by(|a, b| a >= b) && kill.is_sorted_by(|a, b| a >= b), "{shown:?}: {run}");
+    assert_eq!((deadline[0], deadline.last(), &kill[..]), (4, Some(&1), &[2, 1][..]), "{shown:?}: {run}");
+    assert!(run.stderr.contains("2 s left, SIGKILL sent"), "{run}");
+    second.has_ended();
+    bystander.answers();
+}
+
+fn the_live_line_fits_the_terminal() {
+    let bystander = Bystander::start();
+    let widths: [(u16, &[&str]); 5] = [
+        (200, &["waiting for node (pid ", ") to end: 4 s left, SIGKILL in 2 s; Ctrl-C stops waiting"]),
+        (80, &["waiting for node (pid ", "): 4 s left, SIGKILL in 2 s; Ctrl-C stops"]),
+        (40, &["node (", "): 4 s, ^C stops"]),
+        (20, &["4 s left, ^C stops"]),
+        (10, &["4 s left"]),
+    ];
+    for (columns, parts) in widths {
+        let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
+        let screen = Screen { columns, ..Terminal::Both.into() };
+        let run = Portclear::new(&["18789", "--grace", "1500ms"]).on_terminal(screen);
+        assert_eq!(run.status, 0, "{run}");
+        let shown = live(&run.stderr);
+        assert!(shown.iter().all(|state| state.chars().count() < columns.into()), "{columns}: {run}");
+        assert!(shown[1].starts_with(parts[0]) && shown[1].ends_with(parts[parts.len() - 1]), "{columns}: {run}");
+        gateway.has_ended();
+    }
+    // Nothing that says something fits there.
+    let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
+    let screen = Screen { columns: 5, ..Terminal::Both.into() };
+    let run = Portclear::new(&["18789", "--grace", "500ms"]).on_terminal(screen);
+    assert_eq!((run.status, &run.stderr[..]), (0, ""), "{run}");
+    gateway.has_ended();
+    bystander.answers();
+}
+
+fn a_terminal_that_cannot_erase_gets_no_line() {
+    let bystander = Bystander::start();
+    for term in [Some("dumb"), Some(""), None] {
+        let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
+        let screen = Screen { term, ..Terminal::Stderr.into() };
+        let run = Portclear::new(&["18789", "--grace", "500ms"]).on_terminal(screen);
+        assert_eq!((run.status, &run.stderr[..]), (0, ""), "{term:?}: {run}");
+        gateway.has_ended();
+    }
+    bystander.answers();
+}
+
+fn a_watch_says_that_the_port_is_free() {
+    let bystander = Bystander::start();
+    let session = Fixture::silent().marked(false).package("session").start();
+    let widths = [
+        (200, "port 18789 is free; checking that it stays free; Ctrl-C stops checking"),
+        (60, "port 18789 is free; ^C stops checking"),
+        (20, "port 18789 is free"),
+    ];
+    for (columns, said) in widths {
+        let gateway = Fixture::gateway().start_below(&session);
+        let screen = Screen { columns, ..Terminal::Both.into() };
+        let run = Portclear::new(&["18789"]).on_terminal(screen);
+        assert_eq!((run.status, live(&run.stderr)), (0, vec![String::new(), said.to_owned(), String::new()]), "{run}");
+        gateway.has_ended();
+    }
     bystander.answers();
 }
 

@@ -50,7 +50,7 @@ pub(crate) use process::Proc;
 pub(crate) use run::{JSON, Portclear, Run, Running, TREE, portclear, portclear_json};
 pub(crate) use sd::{Manager, Sd, both};
 pub(crate) use server::Server;
-pub(crate) use terminal::{Terminal, terminal};
+pub(crate) use terminal::{Dialogue, Screen, Terminal, terminal};
 pub(crate) use tracer::{Call, Traced, hold_at_exit};
 pub(crate) use unit::Unit;
 pub(crate) use wait::{DEADLINE, tick_after, until};

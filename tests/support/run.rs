@@ -136,6 +136,12 @@ impl Portclear {
         running
     }
 
+    /// Starts it with this as its standard input.
+    #[track_caller]
+    pub(super) fn spawn_reading(self, stdin: Stdio) -> Running {
+        self.start(PROGRAM.as_ref(), &[], stdin)
+    }
+
     /// Starts it under a tracer that can stop it between two system calls.
     #[track_caller]
     pub(crate) fn traced(self) -> Traced {

@@ -1,7 +1,8 @@
 """Runs a program on terminals of its own, and says what was written to each.
 
-terminal.py stdout,stderr TEXT PROGRAM ARGUMENTS…: what is not named is a pipe. The terminal of standard error is the
-controlling one, and somebody types Ctrl-C there when it shows TEXT, once (an empty TEXT: never).
+terminal.py stdout,stderr COLUMNS TEXT PROGRAM ARGUMENTS…: what is not named is a pipe. 0 columns: the terminal does not
+tell its width. The terminal of standard error is the controlling one, and somebody types Ctrl-C there when it shows TEXT,
+once (an empty TEXT: never).
 """
 
 import fcntl
@@ -9,6 +10,7 @@ import json
 import os
 import pty
 import select
+import struct
 import subprocess
 import sys
 import termios
@@ -24,6 +26,8 @@ def terminal():
     mode = termios.tcgetattr(theirs)
     mode[3] |= termios.ISIG
     termios.tcsetattr(theirs, termios.TCSANOW, mode)
+    if columns:
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     return ours, theirs
 
 
@@ -40,7 +44,8 @@ def take_control():
         fcntl.ioctl(2, termios.TIOCSCTTY, 0)
 
 
-streams, awaited, *argv = sys.argv[1:]
+streams, columns, awaited, *argv = sys.argv[1:]
+columns = int(columns)
 pairs = [terminal() if name in streams.split(",") else os.pipe() for name in ("stdout", "stderr")]
 child = subprocess.Popen(
     argv, stdin=subprocess.DEVNULL, stdout=pairs[0][1], stderr=pairs[1][1], preexec_fn=take_control
