@@ -15,7 +15,8 @@ const GATEWAYS: [&str; 3] = ["openclaw-gateway", "clawdbot-gateway", "moltbot-ga
 
 const MIXED: &str = "\
 At a stop, systemd sends SIGTERM to the main process alone, so that it can finish its work. Then it sends SIGKILL
-# to the rest of the run. KillMode=process leaves that rest behind: orphans that hold the port, and their memory.";
+# to the rest of the run. KillMode=process leaves that rest behind: orphans that hold the port, and their memory.
+# If ExecStart= is a shell script, the script must start the server with exec. Else the shell is the main process.";
 
 const TIMEOUT: &str = "TimeoutStopSec";
 

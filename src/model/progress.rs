@@ -12,7 +12,7 @@ use super::{PortSpec, Signal};
 /// the function is not called again. A process that was asked to end is not recalled: it may drain for minutes, and ends
 /// then. Where one still holds the port, the outcome is [`Survived`](crate::report::Outcome::Survived), with
 /// [`Stopped`](crate::report::WhySurvived::Stopped). A last look still proves a free port free.
-/// [`PortReport::stopped`](crate::report::PortReport::stopped) and
+/// [`PortReport::stopped`](field@crate::report::PortReport::stopped) and
 /// [`SweepReport::stopped`](crate::report::SweepReport::stopped) tell where a wait or a watch was cut short.
 ///
 /// The library handles no signal and blocks none. A server that wants to hear Ctrl-C meanwhile asks its own handler:

@@ -220,7 +220,7 @@ pub enum WhyNot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NewerThan {
-    /// It started after the caller.
+    /// It did not start before the caller.
     Caller,
     /// It started after the instance that started the caller, and before the caller.
     Server,

@@ -43,7 +43,7 @@ impl ProcessReport {
             WhyNot::Protected | WhyNot::Live | WhyNot::Unknown => self.liveness(&evidence),
             WhyNot::Newer(than) => match than {
                 NewerThan::Caller => {
-                    format!("it started after the caller, so it is probably the new server; {evidence}")
+                    format!("it did not start before the caller, so it is probably the new server; {evidence}")
                 }
                 NewerThan::Server => {
                     format!(

@@ -9,7 +9,7 @@ impl Rival {
     pub fn sentence(&self) -> String {
         let rival = named(&self.process.process.facts);
         format!(
-            "{rival} serves port {} from the same state folder: the next start would fail with status 78",
+            "{rival} uses the same state folder, and its lock names port {}: the next start would fail with status 78",
             self.port
         )
     }

@@ -53,7 +53,7 @@ impl PortReport {
             Ok(Outcome::Cleared) => self.cleared(),
             Ok(Outcome::WouldClear) => {
                 let stale = processes(self.processes().count());
-                format!("would be cleared, {stale} stale{}", remaining(&self.remainder, "it would live on"))
+                format!("would be cleared, {stale} stale{}", remaining(&self.remainder, "it may live on"))
             }
             Ok(Outcome::Held(why)) => self.held(*why),
             Ok(Outcome::Unseen(why)) => self.unseen(*why),
@@ -199,7 +199,7 @@ impl SweepReport {
             1 => " of an ended run".to_owned(),
             runs => format!(" of {runs} ended runs"),
         };
-        let remaining = remaining(&self.remainder, if is_dry_run { "them would live on" } else { "them still there" });
+        let remaining = remaining(&self.remainder, if is_dry_run { "them may live on" } else { "them still there" });
         let cut_off = cut_off(&self.processes);
         let stopped = self.cut_short();
         format!("{}{runs} {done}{cut_off}{others}, with {}{stopped}{remaining}", processes(swept), self.memory)

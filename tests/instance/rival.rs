@@ -52,7 +52,7 @@ fn is_told(run: &Run, gateway: &Fixture, verdict: &str) {
     let rival = run.json()["rival"].take();
     let pid = gateway.pid();
     let said = format!(
-        "node (pid {pid}) serves port 19001 from the same state folder: the next start would fail with status 78"
+        "node (pid {pid}) uses the same state folder, and its lock names port 19001: the next start would fail with status 78"
     );
     assert_eq!((&rival["sentence"], &rival["port"]), (&json!(said), &json!(19001)), "{run}");
     let process = &rival["process"];

@@ -52,7 +52,10 @@ fn what_is_no_instance_is_left_alone_and_named() {
     let refused = said(&mut late);
     assert_eq!(refused["holders"], json!([[newer.pid(), 0, "Spared(Newer(Caller))"]]));
     let sentence = refused["refused"].as_str().unwrap();
-    assert!(sentence.contains(&format!("gateway, pid {}: it started after the caller", newer.pid())), "{sentence}");
+    assert!(
+        sentence.contains(&format!("gateway, pid {}: it did not start before the caller", newer.pid())),
+        "{sentence}"
+    );
     assert_eq!(ask("127.0.0.1:18780").unwrap(), format!("{} bind", newer.pid()));
 
     // A name would move the cursor, and a socket is shown by no table.

@@ -36,7 +36,10 @@ fn c06_a_gateway_that_started_after_the_call_is_newer() {
         drop(earlier);
         let server = server.start();
         let reason = spared(&late.finish(), 3, server.pid(), "newer");
-        assert!(reason.starts_with("it started after the caller, so it is probably the new server; "), "{reason}");
+        assert!(
+            reason.starts_with("it did not start before the caller, so it is probably the new server; "),
+            "{reason}"
+        );
         untouched(&server);
     }
     bystander.answers();
