@@ -82,7 +82,7 @@ fn f01_a_gateway_of_the_same_state_folder_is_named() {
     let run = asked(&["18789"]);
     assert_eq!(run.status, 0, "{run}");
     for said in [format!("(pid {}", gateway.pid()), "port 18795".to_owned(), "status 78".to_owned()] {
-        assert!(run.stdout.contains(&said), "{said}: {run}");
+        assert!(run.stderr.contains(&said), "{said}: {run}");
     }
     gateway.serves(18795);
     // So it is.
