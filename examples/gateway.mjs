@@ -1,15 +1,18 @@
-// A small gateway that clears its own stale instance when it starts, by the program `portclear`.
+// A small gateway that clears its own stale instance when it starts, by the npm package `portclear`.
 //
-//   $ node examples/gateway.mjs 18789
+//   $ PORTCLEAR=target/debug/portclear node examples/gateway.mjs 18789
+//
+// PORTCLEAR is the path of the program. A project that installed the package needs no path.
 //
 // Its instances are told by the package that this script lies in: the `name` in the nearest package.json, which must
 // not be that of anything else. Leave process.title alone: it overwrites the command line that names the script. A
 // service that needs a title is told by a variable that its unit sets: `--runtime node --marker MY_GATEWAY=1`.
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 
-const program = process.env.PORTCLEAR ?? 'portclear';
+// In your project: from 'portclear'
+import { clear } from '../npm/portclear/index.js';
+
 const port = Number(process.argv[2] ?? 18789);
 const { name } = JSON.parse(readFileSync(new URL('package.json', import.meta.url), 'utf8'));
 
@@ -28,18 +31,6 @@ const listen = () => new Promise((done, fail) => {
   });
 });
 
-// What portclear found and did about the port (docs/json.md). Any exit status but 0 is an error to execFile, and the
-// document is there all the same.
-const clear = () => new Promise((done, fail) => {
-  execFile(program, ['--json', '--package', name, `127.0.0.1:${port}`], (error, stdout, stderr) => {
-    try {
-      done(JSON.parse(stdout).ports[0]);
-    } catch {
-      fail(new Error(`cannot run ${program}: ${stderr.trim() || error?.message}`));
-    }
-  });
-});
-
 // A free port costs nothing but the listen. Another server may be faster after a clear: the next look decides.
 const start = async () => {
   for (let attempts = 5; ; attempts -= 1) {
@@ -48,7 +39,8 @@ const start = async () => {
     } catch (error) {
       if (error.code !== 'EADDRINUSE' || attempts === 0) throw error;
     }
-    const answer = await clear();
+    const report = await clear(`127.0.0.1:${port}`, { package: name, program: process.env.PORTCLEAR });
+    const [answer] = report.ports;
     if (answer.exit !== 0) {
       const holders = answer.holders.map((holder) => `\n  ${holder.exe ?? holder.comm} (pid ${holder.pid}): ${holder.reason}`);
       throw new Error(`port ${port}: ${answer.sentence}${holders.join('')}`);

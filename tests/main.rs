@@ -9,6 +9,7 @@
 )]
 
 mod comparison;
+mod dist;
 mod ending;
 mod golden;
 mod harness;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         supervisors::cases(),
         systemd::cases(),
         comparison::cases(),
+        dist::cases(),
     ];
     let trials = cases.into_iter().flatten().map(support::case::Case::trial).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

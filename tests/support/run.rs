@@ -189,7 +189,7 @@ pub(crate) struct Running {
 impl Running {
     /// `forks`: the command is a wrapper, and its only child is the process in question.
     #[track_caller]
-    pub(super) fn start(
+    pub(crate) fn start(
         mut command: Command, forks: bool, folder: Option<TempDir>, elsewhere: [Option<Stdio>; 2],
     ) -> Self {
         // The output goes to files: a pipe that nobody empties would make the program wait.
