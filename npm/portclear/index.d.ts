@@ -3,7 +3,7 @@ import type { Report } from './document.js';
 export type * from './document.js';
 
 /** 18789, `'18789'`, or at one address: `'127.0.0.1:18789'`, `'[::1]:18789'`, `'localhost:18789'` */
-export type Port = number | string;
+export type PortSpec = number | string;
 
 /** The options of the program. `portclear --help` describes them. Without one that describes the service, it is the OpenClaw gateway */
 export interface Options {
@@ -63,7 +63,7 @@ export type FailureCode =
  * Ends a stale instance of your service that holds the port, and proves by a bind that the port is free.
  * A port that is not free is an answer, and no error: look at `exit`, which is 0 only if all ports are free.
  */
-export function clear(ports: Port | Port[], options?: Options): Promise<Report>;
+export function clear(ports: PortSpec | PortSpec[], options?: Options): Promise<Report>;
 
 /** Only looks: what `clear` would do. It signals nobody */
-export function inspect(ports: Port | Port[], options?: Options): Promise<Report>;
+export function inspect(ports: PortSpec | PortSpec[], options?: Options): Promise<Report>;

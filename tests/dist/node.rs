@@ -65,6 +65,7 @@ fn wrong_arguments_reject_and_touch_nothing() {
     let gateway = Fixture::gateway().start();
     let calls = [
         "clear('--any-owner', { program })",
+        "clear(['--any-owner', 18789], { program })",
         "clear([], { program })",
         "clear(0, { program })",
         "clear(18789, { program, anyowner: true })",
@@ -75,6 +76,7 @@ fn wrong_arguments_reject_and_touch_nothing() {
         "clear(18789, { program, firstSignal: 'STOP' })",
         "clear(18789, { program, package: '' })",
         "clear(18789, { program, marker: ['A=b', '--live'] })",
+        "clear(18789, { program, color: 'never' })",
         "inspect(18789, { program, json: true })",
     ];
     for call in calls {
