@@ -19,7 +19,7 @@ fn the_package_is_installed_used_by_a_unit_and_removed() {
     // /tmp is another one inside.
     let inside = "/root/portclear.deb";
     std::fs::copy(&package, sd.path(inside)).unwrap();
-    sd.enter_as(0, &["dpkg", "--install", inside]).succeeded();
+    sd.enter_as(0, &["apt-get", "install", "--yes", inside]).succeeded();
     sd.enter_as(0, &["dpkg", "--verify", "portclear"]).succeeded();
     assert_eq!(sd.enter_as(0, &["portclear", "-q", "--check", &port.to_string()]).status, 0);
 
@@ -28,12 +28,13 @@ fn the_package_is_installed_used_by_a_unit_and_removed() {
     unit.start();
     let leftover = sd.process(sd.until_answers(port));
     unit.stop();
-    // The package's own drop-in calls the program by its installed path.
-    let drop_in = sd.enter_as(0, &["portclear", "unit", &port.to_string(), "--unit", &name]);
-    drop_in.succeeded();
+    // The second command of docs/packaging.md. systemctl edits on a terminal alone.
+    let edit = format!("portclear unit {port} --unit {name} | SYSTEMD_EDITOR=tee systemctl edit {name}");
+    let edited = sd.enter_as(0, &["script", "--quiet", "--return", "--command", &edit, "/dev/null"]);
+    edited.succeeded();
     let hook = format!("ExecStartPre=/usr/bin/portclear {port}\n");
-    assert!(drop_in.stdout.contains(&hook), "{drop_in}");
-    unit.drop_in("portclear.conf", &drop_in.stdout);
+    let drop_in = std::fs::read_to_string(sd.unit_folder().join(format!("{name}.d/override.conf"))).unwrap();
+    assert!(drop_in.contains(&hook), "{drop_in}\n{edited}");
     unit.start();
     leftover.has_ended();
     sd.until_answers(port);
