@@ -2,8 +2,10 @@
 //!
 //! `cargo run --features pages --bin pages -- FOLDER`. SOURCE_DATE_EPOCH is the date of the manual.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+#![cfg_attr(test, allow(clippy::type_complexity))]
+
+use std::fs;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::builder::PossibleValuesParser;
@@ -44,9 +46,8 @@ type Failure = Box<dyn std::error::Error>;
 fn main() -> Result<(), Failure> {
     let folder = PathBuf::from(std::env::args_os().nth(1).ok_or("name the folder: pages FOLDER")?);
     fs::create_dir_all(&folder)?;
-    let date = date()?;
-    page(&folder, &date, help::command(), "portclear", main_sections)?;
-    page(&folder, &date, help::unit_command(), "portclear-unit", unit_sections)?;
+    fs::write(folder.join("portclear.1"), page(help::command(), "portclear", main_sections)?)?;
+    fs::write(folder.join("portclear-unit.1"), page(help::unit_command(), "portclear-unit", unit_sections)?)?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut completed(), "portclear", &folder)?;
     }
@@ -89,7 +90,7 @@ fn hinted(arg: &Arg) -> Arg {
     }
 }
 
-fn page(folder: &Path, date: &str, command: Command, name: &str, more: fn(&mut Roff)) -> Result<(), Failure> {
+fn page(command: Command, name: &str, more: fn(&mut Roff)) -> Result<Vec<u8>, Failure> {
     let mut command = command.display_name(name.to_owned());
     command.build();
     let mut roff = Roff::new();
@@ -100,13 +101,13 @@ fn page(folder: &Path, date: &str, command: Command, name: &str, more: fn(&mut R
     about.split("\n\n").skip(1).for_each(|paragraph| paragraphs(&mut roff, &[paragraph]));
     options(&mut roff, &command);
     more(&mut roff);
-    let mut file = File::create(folder.join(format!("{name}.1")))?;
-    let man = Man::new(command).title(name.to_uppercase()).date(date).manual("User Commands");
+    let man = Man::new(command).title(name.to_uppercase()).date(date()?).manual("User Commands");
     let man = man.source(format!("portclear {}", env!("CARGO_PKG_VERSION")));
-    man.render_title(&mut file)?;
-    man.render_name_section(&mut file)?;
-    roff.to_writer(&mut file)?;
-    Ok(())
+    let mut text = Vec::new();
+    man.render_title(&mut text)?;
+    man.render_name_section(&mut text)?;
+    roff.to_writer(&mut text)?;
+    Ok(text)
 }
 
 fn synopsis(roff: &mut Roff, command: &Command) {
@@ -129,15 +130,12 @@ fn synopsis(roff: &mut Roff, command: &Command) {
 
 fn options(roff: &mut Roff, command: &Command) {
     roff.control("SH", ["OPTIONS"]);
+    let mut args: Vec<&Arg> = command.get_arguments().collect();
+    // The options of a heading together. The ports come first, and have none.
+    let headings: Vec<_> = args.iter().map(|arg| arg.get_help_heading()).collect();
+    args.sort_by_key(|arg| headings.iter().position(|heading| *heading == arg.get_help_heading()));
     let mut heading = None;
-    let (ports, options): (Vec<&Arg>, Vec<&Arg>) = command.get_arguments().partition(|arg| arg.is_positional());
-    let mut headings: Vec<&str> = Vec::new();
-    for arg in &options {
-        headings.extend(arg.get_help_heading().filter(|heading| !headings.contains(heading)));
-    }
-    let grouped =
-        headings.iter().flat_map(|heading| options.iter().filter(move |arg| arg.get_help_heading() == Some(heading)));
-    for arg in ports.iter().chain(grouped) {
+    for arg in args {
         if arg.get_help_heading() != heading {
             heading = arg.get_help_heading();
             // The manual is where --help would be read.
