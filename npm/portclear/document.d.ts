@@ -139,8 +139,8 @@ export interface FoundProcess {
   liveness: 'protected' | 'live' | 'leftover' | 'unsupervised' | 'unknown';
   /** The decision. `stale`: it may be ended. `spared`: portclear leaves it alone. A stale process is left alone as well where another holder of its port is spared */
   verdict: 'stale' | 'spared';
-  /** The rule behind the verdict. Stale: `stale-instance`, `stale-leftover`, `own-unit` (an ended run of the caller's own unit left it), `any-owner` (`--any-owner`), `end-live` (`--live`), `end-offspring` (`--offspring`), `tree` (it is part of an ended instance, or `--tree` ends it). Spared: `protected`, `live`, `newer` (it started after the call), `elsewhere` (it is part of the holder's instance and serves another port), `other-instance` (it has another profile or state folder), `offspring`, `foreign`, `unknown` */
-  rule: 'stale-instance' | 'stale-leftover' | 'own-unit' | 'any-owner' | 'end-live' | 'end-offspring' | 'tree' | 'protected' | 'live' | 'newer' | 'elsewhere' | 'other-instance' | 'offspring' | 'foreign' | 'unknown';
+  /** The rule behind the verdict. Stale: `stale-instance`, `stale-leftover`, `own-unit` (an ended run of the caller's own unit left it), `any-owner` (`--any-owner`), `end-live` (`--live`), `end-offspring` (`--offspring`), `approved` (a person approved it: only a server that asks has this word), `tree` (it is part of an ended instance, or `--tree` ends it). Spared: `protected`, `live`, `newer` (it started after the call), `declined` (it is stale, and the person did not approve it), `elsewhere` (it is part of the holder's instance and serves another port), `other-instance` (it has another profile or state folder), `offspring`, `foreign`, `unknown` */
+  rule: 'stale-instance' | 'stale-leftover' | 'own-unit' | 'any-owner' | 'end-live' | 'end-offspring' | 'approved' | 'tree' | 'protected' | 'live' | 'newer' | 'declined' | 'elsewhere' | 'other-instance' | 'offspring' | 'foreign' | 'unknown';
   /** Who runs it now */
   supervisor: Supervisor | null;
   /** The rule and its evidence as a clause, for people */
