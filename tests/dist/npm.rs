@@ -1,15 +1,18 @@
 //! The npm package as npm installs it: from the tarballs, without a network.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
 use tempfile::TempDir;
 
 use super::{file, run};
+use crate::support::process::only_child;
 use crate::support::*;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case!(npx_clears_the_port, Needs::Node),
+        case!(a_signal_to_npx_reaches_the_program, Needs::Node),
         case!(an_import_clears_the_port, Needs::Node),
         case!(without_the_programs_package_it_says_so, Needs::Node),
     ]
@@ -46,6 +49,25 @@ fn npx_clears_the_port() {
     let foreign = Fixture::other(GATEWAY).start();
     assert_eq!(npx(&["18789"]).status, 3);
     untouched(&foreign);
+    bystander.answers();
+}
+
+fn a_signal_to_npx_reaches_the_program() {
+    let bystander = Bystander::start();
+    let project = whole();
+    let gateway = Fixture::gateway().on_term(OnTerm::Ignore).start();
+    let script = project.path().join("node_modules/.bin/portclear");
+    let mut npx = Server::start(&["node", script.to_str().unwrap(), "--grace", "60s", "18789"], &[]);
+    until("SIGTERM arrives", || gateway.signals() == ["TERM"]);
+    let program = Proc::of(only_child(npx.pid()));
+    program.keep();
+    // Ctrl-C goes to both, and the program alone decides.
+    npx.process().signal(Signal::SIGINT);
+    npx.process().signal(Signal::SIGTERM);
+    let (status, errors) = npx.ended();
+    assert_eq!(status.signal(), Some(Signal::SIGTERM as i32), "{errors}");
+    assert!(!program.is_alive() && gateway.is_alive());
+    assert_eq!(gateway.signals(), ["TERM"]);
     bystander.answers();
 }
 
