@@ -1,8 +1,6 @@
 //! The files that need nothing but themselves: the sums, the archive, the manual, the completions.
 
-use std::path::Path;
-
-use super::{file, folder, run};
+use super::{file, folder, has, run};
 use crate::support::*;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -10,7 +8,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!(each_file_has_its_sum),
         case!(the_program_runs_in_an_empty_root),
         case!(the_manual_is_well_formed_and_has_every_option),
-        case!(bash_completes_options_and_the_unit),
+        case!(the_shells_complete_options_and_the_unit),
     ]
 }
 
@@ -59,8 +57,7 @@ fn the_manual_is_well_formed_and_has_every_option() {
         }
         let linters: [&[&str]; 2] = [&["groff", "-ww", "-man", "-Tutf8", "-z"], &["mandoc", "-Tlint", "-Wwarning"]];
         for lint in linters {
-            if !Path::new("/usr/bin").join(lint[0]).exists() {
-                eprintln!("{name}: not looked at by {}: it is not installed", lint[0]);
+            if !has(lint[0]) {
                 continue;
             }
             let linted = run(&[lint, &[name]].concat(), &folder);
@@ -69,7 +66,7 @@ fn the_manual_is_well_formed_and_has_every_option() {
     }
 }
 
-fn bash_completes_options_and_the_unit() {
+fn the_shells_complete_options_and_the_unit() {
     let folder = folder().unwrap().join("pages");
     let table = [
         ("portclear --any", "--any-owner"),
@@ -88,8 +85,8 @@ fn bash_completes_options_and_the_unit() {
         assert_eq!(run.stdout.trim_end(), expected, "{line}: {run}");
     }
     for (shell, name) in [("zsh", "_portclear"), ("fish", "portclear.fish")] {
-        if Path::new("/usr/bin").join(shell).exists() {
-            run(&[shell, "--no-execute", name], &folder).succeeded();
+        if has(shell) {
+            run(&[shell, "-n", name], &folder).succeeded();
         }
     }
 }

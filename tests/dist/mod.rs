@@ -10,6 +10,7 @@ mod types;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::support::needs::is_ci;
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -33,6 +34,17 @@ fn file(begin: &str, end: &str) -> PathBuf {
     path
 }
 
+/// Whether this machine has a program that a test cannot do without. CI has it.
+#[track_caller]
+fn has(program: &str) -> bool {
+    let found = Path::new("/usr/bin").join(program).exists();
+    assert!(found || !is_ci(), "needs {program}");
+    if !found {
+        eprintln!("nothing was seen by {program}: it is not installed");
+    }
+    found
+}
+
 /// Runs a program in the test's network, with a home of its own and no variable of the test run's.
 #[track_caller]
 fn run(argv: &[&str], folder: &Path) -> Run {
@@ -40,7 +52,7 @@ fn run(argv: &[&str], folder: &Path) -> Run {
 }
 
 fn command(argv: &[&str], folder: &Path) -> Command {
-    let node = support_path();
+    let node = folder_of_node();
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).args(argv).current_dir(folder).stdin(Stdio::null());
     command.env_clear().env("PATH", format!("/usr/sbin:/usr/bin:/sbin:/bin{node}")).env("HOME", folder);
@@ -48,7 +60,7 @@ fn command(argv: &[&str], folder: &Path) -> Command {
 }
 
 /// Where node lies, if that is another folder than usual.
-fn support_path() -> String {
+fn folder_of_node() -> String {
     let folder = crate::support::node::binary().and_then(|node| Some(node.parent()?.to_str()?.to_owned()));
     folder.map(|folder| format!(":{folder}")).unwrap_or_default()
 }

@@ -5,11 +5,14 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::{file, run};
+use super::{file, has, run};
 use crate::support::process::only_child;
 use crate::support::*;
 
 pub(super) fn cases() -> Vec<Case> {
+    if !has("npm") {
+        return Vec::new();
+    }
     vec![
         case!(npx_clears_the_port, Needs::Node),
         case!(a_signal_to_npx_reaches_the_program, Needs::Node),
