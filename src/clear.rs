@@ -68,8 +68,9 @@ fn rounds(answers: &mut Answers<'_>, policy: &Policy, mut mode: Mode<'_>, then: 
             }
             end::pin_members(group, &mut pins)?;
         }
-        let swept = answers.are_to_be_swept().then(|| {
-            let swept = end::sweep(&answers.holders(), &mut pins, &mut processes, &asked);
+        let sweep = || end::sweep(&answers.holders(), &mut pins, &mut processes, &asked);
+        let may_sweep = answers.may_sweep(&groups, mode.acts() && then == Then::Report);
+        let swept = may_sweep.then(sweep).flatten().map(|swept| {
             groups.push(swept.found);
             swept.status
         });

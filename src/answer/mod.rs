@@ -17,14 +17,14 @@ use crate::read;
 pub(crate) use port::Answer;
 use port::State;
 pub(crate) use processes::fill_in;
-use processes::{add, has_survived, write_endings};
+use processes::{add, has_survived, look_elsewhere, write_endings};
 pub(crate) use settle::Observed;
 
 pub(crate) struct Answers<'a> {
     policy: &'a Policy,
     start: Instant,
     ports: Vec<Answer>,
-    /// `None`: the policy does not sweep, or has not swept yet.
+    /// `None`: nothing is to be swept, or it has not been swept yet.
     swept: Option<SweepReport>,
     rival: Option<Rival>,
     /// The remainders. A process is counted once, however many rounds have seen it.
@@ -48,8 +48,18 @@ impl<'a> Answers<'a> {
         !self.are_to_be_swept() && self.ports.iter().all(|answer| answer.state == State::Closed)
     }
 
+    /// A person who is asked sees holders and their instances. Nothing else is ended then.
     pub(crate) fn are_to_be_swept(&self) -> bool {
-        self.policy.ends.sweep && self.swept.is_none()
+        self.policy.ends.sweep && self.policy.approved.is_none() && self.swept.is_none()
+    }
+
+    /// Whether this round looks for what is ended beside the ports. A call that `acts` also ends a rival that an ended
+    /// run left in the caller's own unit, where a port is free or about to be: the start would fail beside it.
+    pub(crate) fn may_sweep(&self, groups: &[Group], acts: bool) -> bool {
+        let is_free = |answer: &Answer| matches!(answer.report.status, Ok(Outcome::Free | Outcome::Cleared));
+        let starts = || self.ports.iter().any(is_free) || groups.iter().any(|group| group.refused.is_none());
+        let may_end_a_rival = acts && self.policy.approved.is_none() && self.swept.is_none();
+        self.are_to_be_swept() || may_end_a_rival && starts()
     }
 
     /// The ports that have no answer yet.
@@ -174,11 +184,29 @@ impl<'a> Answers<'a> {
     /// Counts what is still there, and fills in names.
     fn complete(&mut self) {
         self.count_remainders();
+        self.look_elsewhere();
         let reports = self.ports.iter_mut().map(|answer| &mut answer.report);
         let of_ports = reports.flat_map(|report| report.holders.iter_mut().chain(&mut report.members));
         let swept = self.swept.iter_mut().flat_map(|swept| &mut swept.processes);
         let rival = self.rival.iter_mut().map(|rival| &mut rival.process);
         fill_in(of_ports.chain(swept).chain(rival), &self.policy.service);
+    }
+
+    /// A person who is asked should know what else the processes serve.
+    fn look_elsewhere(&mut self) {
+        let is_asked = self.policy.approved.is_some();
+        let would_clear = |answer: &&mut Answer| is_asked && matches!(answer.report.status, Ok(Outcome::WouldClear));
+        let mut asked = self.ports.iter_mut().filter(would_clear).peekable();
+        if asked.peek().is_none() {
+            return;
+        }
+        let listeners = read::all_listeners();
+        for answer in asked {
+            let all = listeners.as_ref().map_err(Error::clone);
+            if let Err(error) = all.and_then(|all| look_elsewhere(&mut answer.report, all)) {
+                answer.close(Err(error));
+            }
+        }
     }
 
     /// Probes the free ports a last time. Opens the answers of those that are taken again.
@@ -213,5 +241,36 @@ impl<'a> Answers<'a> {
         let elapsed = self.start.elapsed();
         let ports = self.ports.into_iter().map(|answer| answer.report).collect();
         Report { dry_run, ports, swept: self.swept, rival: self.rival, elapsed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Also, Service};
+
+    #[test]
+    fn with_approvals_nothing_is_swept() {
+        let policy = Policy::new(Service::openclaw());
+        let sweeps = policy.clone().also_end(Also::Sweep);
+        let free = || {
+            let mut answer = Answer::probe("127.0.0.1:1".parse().unwrap(), Instant::now());
+            answer.close(Ok(Outcome::Free));
+            vec![answer]
+        };
+        // policy → whether it sweeps, and whether a call that acts looks for a rival where a port is free
+        let table = [
+            (policy.clone(), false, true),
+            (sweeps.clone(), true, true),
+            (policy.only([]), false, false),
+            (sweeps.only([]), false, false),
+        ];
+        for (policy, swept, looks) in table {
+            let answers = Answers { ports: free(), ..Answers::probe(&[], &policy) };
+            assert_eq!(answers.are_to_be_swept(), swept, "{policy:?}");
+            assert_eq!([false, true].map(|acts| answers.may_sweep(&[], acts)), [swept, looks], "{policy:?}");
+            // A held port keeps the server from starting in any case.
+            assert_eq!(Answers::probe(&[], &policy).may_sweep(&[], true), swept, "{policy:?}");
+        }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::end::Target;
 use crate::judge::Judged;
-use crate::model::{Ending, Fate, ProcessReport, Role, Service};
-use crate::read;
+use crate::model::{Ending, Error, Fate, Listener, PortReport, ProcessId, ProcessReport, Role, Service};
+use crate::read::{self, Pinned};
 
 /// Adds a process to the report, each once: as it was when it was signalled, or else as it was last seen. Gives it if
 /// its judgement is new.
@@ -37,6 +37,22 @@ pub(super) fn write_endings(processes: &mut [ProcessReport], targets: &[Target])
 
 pub(super) const fn has_survived(process: &ProcessReport) -> bool {
     matches!(process.ending.fate, Fate::Survived(_))
+}
+
+/// Finds those of the listeners that the processes hold, and that are not in the way of their port.
+pub(super) fn look_elsewhere(report: &mut PortReport, listeners: &[Listener]) -> Result<(), Error> {
+    let is_in_the_way = |listener: &Listener| report.listeners.iter().any(|known| known.inode == listener.inode);
+    let others: Vec<&Listener> = listeners.iter().filter(|listener| !is_in_the_way(listener)).collect();
+    let inodes: Vec<u64> = others.iter().map(|listener| listener.inode).collect();
+    let ids: Vec<ProcessId> = report.processes().map(|process| process.process.id()).collect();
+    report.elsewhere.clear();
+    for id in ids {
+        let Some(pinned) = Pinned::again(id)? else { continue };
+        let held = pinned.held(&inodes)?;
+        let held = others.iter().filter(|listener| held.contains(&listener.inode));
+        report.elsewhere.extend(held.map(|listener| (id, Listener::clone(listener))));
+    }
+    Ok(())
 }
 
 /// Fills in user names and markers. They are for people to read, so this comes last.

@@ -107,6 +107,11 @@ impl Args {
         self.service.is_known()
     }
 
+    /// The call also ends what ended runs left anywhere.
+    pub(crate) const fn sweeps(&self) -> bool {
+        self.ending.sweep
+    }
+
     /// The call only looks.
     pub(crate) const fn looks(&self) -> bool {
         self.dry_run || self.check

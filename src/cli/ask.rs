@@ -7,7 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use anstream::AutoStream;
 use anstyle::Style;
 use portclear::report::{Liveness, Outcome, PortReport, ProcessId, ProcessReport, Verdict, Why};
-use portclear::{Policy, Report};
+use portclear::{Policy, PortSpec, Report};
 use rustix::termios::{QueueSelector, tcflush};
 
 use crate::cli::again::Call;
@@ -23,15 +23,15 @@ pub(crate) fn is_possible() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Clears the ports of which all holders are approved.
-pub(crate) fn clear(args: &Args, policy: Policy) -> Report {
+/// Clears the ports of which all holders are approved. `declined` gets the ports that stay held for a no alone.
+pub(crate) fn clear(args: &Args, policy: Policy, declined: &mut Vec<PortSpec>) -> Report {
     let seen = portclear::inspect(&args.ports, &policy);
     let holders = seen.ports.iter().flat_map(|port| &port.holders);
     // As if all were approved: then the rest of their instances is found, and what keeps a port from being cleared. What
     // is protected or may not be read keeps it as well.
     let policy = policy.only(holders);
     let would = portclear::inspect(&args.ports, &policy);
-    let mut questions = Questions { args, answers: Vec::new(), approved: Vec::new() };
+    let mut questions = Questions { args, answers: Vec::new(), approved: Vec::new(), declined: Vec::new() };
     let mut asked = Vec::new();
     for (known, port) in seen.ports.iter().zip(&would.ports) {
         if matches!(port.status, Ok(Outcome::WouldClear)) {
@@ -39,8 +39,16 @@ pub(crate) fn clear(args: &Args, policy: Policy) -> Report {
             asked.push(port.spec);
         }
     }
+    let said_no = std::mem::take(&mut questions.declined);
     let approved = questions.approved();
     let done = if asked.is_empty() { None } else { Some(live::clear(&asked, &policy.only(&approved), true)) };
+    // Whoever came after the question is news.
+    let is_known = |port: &PortReport| {
+        let asked = would.ports.iter().find(|asked| asked.spec == port.spec);
+        asked.is_some_and(|asked| port.holders.iter().all(|holder| shown(asked, holder).is_some()))
+    };
+    let held = done.iter().flat_map(|done| &done.ports).filter(|port| matches!(port.status, Ok(Outcome::Held(_))));
+    declined.extend(held.filter(|port| said_no.contains(&port.spec) && is_known(port)).map(|port| port.spec));
     merged(seen, would, done)
 }
 
@@ -80,6 +88,7 @@ struct Questions<'a> {
     /// A process that holds several ports is asked about once.
     answers: Vec<(ProcessId, bool)>,
     approved: Vec<ProcessReport>,
+    declined: Vec<PortSpec>,
 }
 
 impl Questions<'_> {
@@ -90,18 +99,23 @@ impl Questions<'_> {
         for holder in &would.holders {
             let id = holder.process.id();
             let answer = match self.answer(id) {
-                Some(answer) => answer,
+                Some(answer) => {
+                    let said = if answer { "approved" } else { "declined" };
+                    text.extend(format!("  {} ({}) is {said} above\n", name(&[holder]), pids(&[holder])).bytes());
+                    answer
+                }
                 None => {
                     // A vector takes all that is written.
                     let _ = describe(&mut text, &section, shown(port, holder).unwrap_or(holder));
+                    text.extend(listens_elsewhere(would, holder, "It").bytes());
                     self.ask(std::mem::take(&mut text), would)
                 }
             };
             self.answers.push((id, answer));
             if !answer {
                 self.forget(would);
-                let others = if would.holders.len() > 1 { ", for the port stays held" } else { "" };
-                text.extend(format!("Nothing is ended for {}{others}.\n", section.title).bytes());
+                self.declined.push(would.spec);
+                text.extend(format!("Port {} stays held, so portclear ends nothing for it.\n", would.spec).bytes());
                 let _ = self.show(&text);
                 return;
             }
@@ -167,7 +181,17 @@ fn introduction(title: &str, would: &PortReport) -> Vec<u8> {
         [] => String::new(),
         _ => format!("; also ended with {it}: {}", members.join(", ")),
     };
-    format!("{BOLD}{title}{BOLD:#}: {held}{members}\n").into_bytes()
+    let subject = |member| format!("{} ({})", name(&[member]), pids(&[member]));
+    let elsewhere = would.members.iter().map(|member| listens_elsewhere(would, member, &subject(member)));
+    format!("{BOLD}{title}{BOLD:#}: {held}{members}\n{}", elsewhere.collect::<String>()).into_bytes()
+}
+
+/// `It also listens on 127.0.0.1:18792.`: whoever approves the end of a process ends what it serves there.
+fn listens_elsewhere(would: &PortReport, process: &ProcessReport, subject: &str) -> String {
+    let own = would.elsewhere.iter().filter(|(id, _)| *id == process.process.id());
+    let mut addresses: Vec<String> = own.map(|(_, listener)| listener.local.to_string()).collect();
+    addresses.dedup();
+    if addresses.is_empty() { String::new() } else { format!("{subject} also listens on {}.\n", addresses.join(", ")) }
 }
 
 /// The facts, and a warning where a person should know more.

@@ -9,7 +9,7 @@ use portclear::report::escape;
 use crate::cli::args::{Ending, UnitArgs};
 use crate::cli::hook::can_stand_in_a_line;
 use crate::cli::loaded::{Settings, loaded, span};
-use crate::cli::stop::{Setting, settings};
+use crate::cli::stop::{Setting, is_gateway, settings};
 
 /// The time that the program needs beside the grace: SIGKILL and its wait.
 const BESIDE_GRACE: Duration = Duration::from_secs(2);
@@ -35,10 +35,19 @@ pub(crate) fn print(args: &UnitArgs, arguments: &str) -> anyhow::Result<()> {
     let text = dropin(unit, &format!("{} {arguments}", in_a_line(program)), &settings);
     io::stdout().write_all(text.as_bytes()).context("cannot write the drop-in")?;
     let limit = found.and_then(|found| start_limit(&found.all, longest(&args.ending)));
-    for note in settings.into_iter().filter_map(|setting| setting.note).chain(limit) {
+    let other = (args.service.is_known() && !is_gateway(unit)).then(|| looks_for_a_gateway(unit));
+    for note in settings.into_iter().filter_map(|setting| setting.note).chain(limit).chain(other) {
         writeln!(io::stderr(), "portclear: {unit}: {note}").context("cannot write a note")?;
     }
     Ok(())
+}
+
+/// The name of the unit is not one of a gateway's, and the call describes no other service.
+fn looks_for_a_gateway(unit: &str) -> String {
+    format!(
+        "this hook looks for an OpenClaw gateway; describe another service with --package, --exe, --marker or \
+         --pid-file. What an ended run of {unit} left on the port is ended in any case."
+    )
 }
 
 /// The path of the program as the first word of a line. A $ is special in arguments alone (systemd.service(5),

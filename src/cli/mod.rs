@@ -54,8 +54,9 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(args: &Args, policy: Policy) -> anyhow::Result<Exit> {
     raise_descriptor_limit();
+    let mut declined = Vec::new();
     let report = if args.interactive {
-        ask::clear(args, policy)
+        ask::clear(args, policy, &mut declined)
     } else if args.looks() {
         portclear::inspect(&args.ports, &policy)
     } else if io::stderr().is_terminal() {
@@ -63,7 +64,7 @@ fn run(args: &Args, policy: Policy) -> anyhow::Result<Exit> {
     } else {
         portclear::clear(&args.ports, &policy)
     };
-    match show::report(args, &report) {
+    match show::report(args, &report, &declined) {
         // Nobody reads it any more: the exit status still counts.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         other => other.context("cannot write the report")?,

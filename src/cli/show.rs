@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
-use portclear::Report;
+use portclear::{PortSpec, Report};
 
 use crate::cli::again::Call;
 use crate::cli::args::Args;
@@ -12,14 +12,17 @@ use crate::cli::journal::{is_journal, prefix};
 use crate::cli::text::Section;
 
 /// Prints what there is to say, in the order of the ports. The error is that of standard output: where standard error
-/// takes nothing, the exit status still tells.
-pub(crate) fn report(args: &Args, report: &Report) -> io::Result<()> {
+/// takes nothing, the exit status still tells. `declined`: a person has just read about these ports, and said no.
+pub(crate) fn report(args: &Args, report: &Report, declined: &[PortSpec]) -> io::Result<()> {
     if args.json {
         // The end of the line flushes it.
         return writeln!(io::stdout(), "{}", check::document(report, args.check));
     }
     let call = Call::of_this_process();
-    let ports = report.ports.iter().map(|port| Section::of_port(port, args, &call));
+    let ports = report.ports.iter().map(|port| {
+        let section = Section::of_port(port, args, &call);
+        if declined.contains(&port.spec) { section.brief() } else { section }
+    });
     let swept = report.swept.as_ref().map(|swept| Section::of_sweep(swept, args));
     let rival = report.rival.as_ref().filter(|_| !args.quiet).map(|rival| Section::of_rival(rival, &call));
     let mut screen = Screen::new(args);

@@ -45,6 +45,11 @@ impl Setting {
     }
 }
 
+/// Its name is one that OpenClaw gives to a unit.
+pub(crate) fn is_gateway(unit: &str) -> bool {
+    GATEWAYS.iter().any(|name| unit.starts_with(name))
+}
+
 /// `None`: no file of the unit was found.
 pub(crate) fn settings(unit: &str, loaded: Option<&Loaded>) -> [Setting; 3] {
     let nothing = Loaded::default();
@@ -73,7 +78,7 @@ fn kill_mode(loaded: &Loaded) -> Setting {
 /// Never shorter than it is. `found`: the unit's files are known.
 fn stop_timeout(unit: &str, loaded: &Loaded, found: bool) -> Setting {
     let times = Times::of(loaded);
-    let is_gateway = GATEWAYS.iter().any(|name| unit.starts_with(name));
+    let is_gateway = is_gateway(unit);
     match (times.missing(is_gateway), times.own) {
         (Some(value), _) => times.written(value, is_gateway, found),
         (None, Some(text)) => {

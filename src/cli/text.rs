@@ -18,6 +18,8 @@ use crate::cli::group::{age, ending, exe, groups, name, pids, user, what};
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
+const STATE_FOLDER: &str = "state folder";
+
 /// A line names no more steps than these: the safest.
 const STEPS: usize = 2;
 
@@ -71,7 +73,8 @@ impl<'a> Section<'a> {
 
     pub(crate) fn of_sweep(swept: &'a SweepReport, args: &Args) -> Self {
         Self {
-            title: "sweep".to_owned(),
+            // Without a sweep it is a rival that an ended run left in the caller's own unit.
+            title: if args.sweeps() { "sweep" } else { STATE_FOLDER }.to_owned(),
             sentence: swept.sentence(),
             advice: advice_of_sweep(swept, args.is_openclaw()),
             next: Vec::new(),
@@ -92,7 +95,7 @@ impl<'a> Section<'a> {
     /// It warns. The exit status is that of the ports alone.
     pub(crate) fn of_rival(rival: &'a Rival, call: &Call) -> Self {
         Self {
-            title: "state folder".to_owned(),
+            title: STATE_FOLDER.to_owned(),
             sentence: rival.sentence(),
             advice: String::new(),
             next: next(rival.next_steps(), call),
@@ -104,6 +107,11 @@ impl<'a> Section<'a> {
             one_event: false,
             is_set_off: false,
         }
+    }
+
+    /// The answer alone. A person has read the rest at the question.
+    pub(crate) fn brief(self) -> Self {
+        Self { advice: String::new(), next: Vec::new(), groups: Vec::new(), ..self }
     }
 
     /// How many ports came to which end.

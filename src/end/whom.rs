@@ -82,23 +82,30 @@ fn serving(group: &mut Group, pins: &Pins) -> Result<(), Error> {
     Ok(())
 }
 
-/// The group to sweep. Its errors do not keep a port from being cleared. The `holders` belong to their port.
+/// The group to sweep. Its errors do not keep a port from being cleared. The `holders` belong to their port. `None`: the
+/// policy does not sweep, and there is no rival to end.
 pub(crate) fn sweep(
     holders: &BTreeSet<ProcessId>, pins: &mut Pins, processes: &mut Processes, asked: &Asked<'_>,
-) -> Partly<Group> {
-    let Partly { found, status } = leftovers(holders, processes, asked);
+) -> Option<Partly<Group>> {
     let mut group = Group::new(Purpose::Sweep);
-    let pinned = pins.pin(found.into_iter(), Judged::id).and_then(|held| {
-        (group.base, group.remainder) = (held.pinned, held.unpinned.iter().map(Judged::id).collect());
-        gather(&mut group, pins, processes, asked)?;
+    let mut status = Ok(());
+    let mut gathered = || {
+        if asked.policy.ends.sweep {
+            let Partly { found, status: of_search } = leftovers(holders, processes, asked);
+            status = of_search;
+            let held = pins.pin(found.into_iter(), Judged::id)?;
+            (group.base, group.remainder) = (held.pinned, held.unpinned.iter().map(Judged::id).collect());
+            gather(&mut group, pins, processes, asked)?;
+        }
         if let Some(rival) = rival(holders, pins, processes, asked)? {
             group.join(rival);
         }
         pin_members(&mut group, pins)
-    });
-    match pinned {
-        Ok(()) => Partly { found: group, status },
-        Err(error) => Partly { found: Group::new(Purpose::Sweep), status: Err(error) },
+    };
+    match gathered() {
+        Ok(()) if group.base.is_empty() && !asked.policy.ends.sweep => None,
+        Ok(()) => Some(Partly { found: group, status }),
+        Err(error) => Some(Partly { found: Group::new(Purpose::Sweep), status: Err(error) }),
     }
 }
 
@@ -124,7 +131,8 @@ fn leftovers(holders: &BTreeSet<ProcessId>, processes: &mut Processes, asked: &A
 }
 
 /// The stale instance that uses the caller's state folder, on whatever port: the service refuses to start beside it. No
-/// run has ended for it, so a part of it that serves another port spares it, as it would a holder.
+/// run has ended for it, so a part of it that serves another port spares it, as it would a holder. Where nothing is
+/// swept, it is one that an ended run left in the caller's own unit: everything that such a run left there is stale.
 fn rival(
     holders: &BTreeSet<ProcessId>, pins: &mut Pins, processes: &mut Processes, asked: &Asked<'_>,
 ) -> Result<Option<Group>, Error> {
@@ -132,7 +140,12 @@ fn rival(
     let Some(named) = named else { return Ok(None) };
     let Some(process) = read::process(named.id, &asked.policy.service)? else { return Ok(None) };
     let rival = asked.judge(process.into());
-    if !matches!(rival.judgement.verdict, Verdict::Stale(Why::Instance | Why::Leftover | Why::OwnUnit)) {
+    let is_ended = match rival.judgement.verdict {
+        Verdict::Stale(Why::Instance | Why::Leftover) => asked.policy.ends.sweep,
+        Verdict::Stale(Why::OwnUnit) => asked.policy.ends.sweep || rival.judgement.identity.is_instance(),
+        Verdict::Stale(_) | Verdict::Spared(_) => false,
+    };
+    if !is_ended {
         return Ok(None);
     }
     let mut group = Group::new(Purpose::Sweep);

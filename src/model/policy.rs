@@ -146,7 +146,8 @@ impl Policy {
     ///
     /// Such a process is ended whatever the rules say of it, with two exceptions: a protected process is never ended,
     /// and neither is one whose evidence may not be read. A process that came later, or that executed another program
-    /// since it was shown, was not approved and is spared. It stays all or nothing for each port. Nothing is swept.
+    /// since it was shown, was not approved and is spared. It stays all or nothing for each port. Nothing
+    /// is swept, even with [`Also::Sweep`].
     ///
     /// [`inspect`](crate::inspect) with such a policy lists the members of an approved holder's instance. A call that
     /// ends processes leaves a member alone that is not approved itself.

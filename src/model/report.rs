@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Blind, Error, Facts, Judgement, Listener, Marker, Outcome, PortSpec, Process, Signal, Unit};
+use super::{Blind, Error, Facts, Judgement, Listener, Marker, Outcome, PortSpec, Process, ProcessId, Signal, Unit};
 
 /// What was found and done, port by port, in the order of the call.
 #[derive(Clone, Debug)]
@@ -13,7 +13,8 @@ pub struct Report {
     pub dry_run: bool,
     /// One for each port.
     pub ports: Vec<PortReport>,
-    /// The processes that ended runs of the service left behind, if the policy sweeps.
+    /// The processes that ended runs of the service left behind, if the policy sweeps. Without a sweep: a rival that an
+    /// ended run left in the caller's own unit, if the call tried to end it.
     pub swept: Option<SweepReport>,
     /// A living instance that uses the caller's state folder, and serves none of the ports. The service refuses to start
     /// beside it.
@@ -67,6 +68,9 @@ pub struct PortReport {
     pub stopped: bool,
     /// An ancestor of an ended process that was still there then. It may start the process again.
     pub starter: Option<Box<Facts>>,
+    /// The other listeners of these processes. A person who is asked should know them, so they are read only where a
+    /// call looks with [`Policy::only`](crate::Policy::only), and the port would be cleared.
+    pub elsewhere: Vec<(ProcessId, Listener)>,
     /// Who asked. `None`: the bind alone gave the answer.
     pub asker: Option<Asker>,
     /// Time from the call to the answer.
@@ -87,6 +91,7 @@ impl PortReport {
             watched: Duration::ZERO,
             stopped: false,
             starter: None,
+            elsewhere: Vec::new(),
             asker: None,
             elapsed: Duration::ZERO,
         }

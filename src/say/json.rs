@@ -52,6 +52,7 @@ fn port(port: &PortReport) -> Value {
         "members": port.members.iter().map(process).collect::<Vec<_>>(),
         "remainder": memory(&port.remainder),
         "watched_ms": millis(port.watched),
+        "stopped": port.stopped,
         "starter": port.starter().map(relative),
     })
 }
@@ -64,6 +65,7 @@ fn swept(report: &SweepReport, dry_run: bool) -> Value {
         "memory": memory(&report.memory),
         "processes": report.processes.iter().map(process).collect::<Vec<_>>(),
         "remainder": memory(&report.remainder),
+        "stopped": report.stopped,
     })
 }
 

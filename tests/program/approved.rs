@@ -23,7 +23,7 @@ fn c03_one_declined_holder_spares_them_all() {
     dialogue.types("y\n");
     dialogue.shows(QUESTION);
     dialogue.types("n\n");
-    dialogue.shows("Nothing is ended for port 18789, for the port stays held.");
+    dialogue.shows("Port 18789 stays held, so portclear ends nothing for it.");
     let run = dialogue.finish();
     assert_eq!(run.status, 3, "{run}");
     for holder in [&first, &second] {
@@ -122,7 +122,7 @@ fn a_yes_counts_for_the_port_of_the_question() {
         dialogue.shows(QUESTION);
         dialogue.types("n\n");
     }
-    dialogue.shows("Nothing is ended for port 18789, for the port stays held.");
+    dialogue.shows("Port 18789 stays held, so portclear ends nothing for it.");
     dialogue.shows(QUESTION);
     dialogue.types("n\n");
     let run = dialogue.finish();

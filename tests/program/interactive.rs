@@ -10,6 +10,7 @@ pub(crate) fn cases() -> Vec<Case> {
         case!(a02_a_protected_holder_is_not_asked_about),
         case!(the_question_counts_the_rest_of_the_instance),
         case!(a_holder_of_two_ports_is_asked_about_once),
+        case!(the_question_names_the_other_listeners),
         case!(without_a_terminal_nothing_is_asked_and_nothing_touched),
         case!(an_answer_before_the_question_is_none),
         case!(of_a_live_one_its_supervisor_is_told, Needs::Root),
@@ -58,10 +59,13 @@ fn anything_else_spares_it() {
         let mut dialogue = asked(&[]);
         dialogue.shows(QUESTION);
         dialogue.types(no);
-        dialogue.shows("Nothing is ended for port 18789.");
+        dialogue.shows("Port 18789 stays held, so portclear ends nothing for it.");
         let run = dialogue.finish();
         assert_eq!(run.status, 3, "{no:?}: {run}");
         assert!(!run.stderr.contains("SIGTERM"), "{no:?}: {run}");
+        // The person has just read the rest.
+        let last: Vec<&str> = run.stderr.trim().lines().collect();
+        assert!(matches!(last[..], [line] if line.starts_with("port 18789: held")), "{no:?}: {run}");
         untouched(&stale);
     }
     bystander.answers();
@@ -109,13 +113,49 @@ fn a_holder_of_two_ports_is_asked_about_once() {
     for (answer, status) in [("y\n", 0), ("n\n", 3)] {
         let gateway = Fixture::gateway().listen("127.0.0.1:18792").start();
         let mut dialogue = asked(&["18792"]);
-        dialogue.shows(QUESTION);
+        let facts = dialogue.shows(QUESTION);
+        assert!(facts.contains("It also listens on 127.0.0.1:18792."), "{facts}");
         dialogue.types(answer);
         let run = dialogue.finish();
         assert_eq!((run.status, run.stderr.matches("[y/N]").count()), (status, 0), "{run}");
-        assert_eq!(run.stderr.contains("Nothing is ended for port 18792."), status == 3, "{run}");
+        assert_eq!(run.stderr.contains("Port 18792 stays held, so portclear ends nothing"), status == 3, "{run}");
+        let said = if status == 3 { "declined" } else { "approved" };
+        let above = format!("  node (pid {}) is {said} above", gateway.pid());
+        let lines: Vec<&str> = run.stderr.lines().map(str::trim_end).collect();
+        assert!(lines.windows(2).any(|two| two == ["port 18792: 1 process holds it", &above]), "{run}");
         assert_eq!(gateway.is_alive(), status == 3);
     }
+    bystander.answers();
+}
+
+/// A yes ends what a process serves elsewhere, too: the holder, and a process that is ended with it.
+fn the_question_names_the_other_listeners() {
+    let bystander = Bystander::start();
+    let gateway = Fixture::gateway().listen("127.0.0.1:18792").listen("127.0.0.1:18793").start();
+    let mut dialogue = asked(&[]);
+    let facts = dialogue.shows(QUESTION);
+    assert!(facts.contains("\nIt also listens on 127.0.0.1:18792, 127.0.0.1:18793."), "{facts}");
+    dialogue.types("n\n");
+    assert_eq!(dialogue.finish().status, 3);
+    untouched(&gateway);
+    drop(gateway);
+    let gateway = Fixture::gateway().start();
+    let worker = Fixture::other("127.0.0.1:18792").start_below(&gateway);
+    let mut dialogue = asked(&["--tree"]);
+    let facts = dialogue.shows("End it, and 1 more process? [y/N] ");
+    let named = format!("node (pid {}) also listens on 127.0.0.1:18792.", worker.pid());
+    assert!(facts.contains(&named) && !facts.contains("It also"), "{facts}");
+    dialogue.types("n\n");
+    assert_eq!(dialogue.finish().status, 3);
+    untouched(&gateway);
+    assert!(worker.is_alive());
+    // What it serves alone is not repeated.
+    drop(worker);
+    let mut dialogue = asked(&[]);
+    let facts = dialogue.shows(QUESTION);
+    assert!(!facts.contains("also listens"), "{facts}");
+    dialogue.types("n\n");
+    assert_eq!(dialogue.finish().status, 3);
     bystander.answers();
 }
 

@@ -180,6 +180,7 @@ fn the_values_of_a_stubborn_gateway_and_a_free_port_are_true() {
         "members": [],
         "remainder": { "count": 0, "bytes": 0, "kind": "pss" },
         "watched_ms": 0,
+        "stopped": false,
         "starter": null,
     });
     assert_eq!(*free, exact, "{run}");

@@ -52,9 +52,12 @@ fn b13_the_drop_in_says_all() {
     let run = portclear(&["unit", "--unit", "gw@work.service", "--grace", "5s", "18789"]);
     run.succeeded();
     assert!(run.stdout.contains("gw@work.service") && run.stdout.contains("--grace=5s"), "{run}");
+    assert!(run.stderr.contains(LOOKS_FOR_A_GATEWAY) && run.stderr.lines().count() == 1, "{run}");
+    assert_eq!(portclear(&["unit", "--unit", "openclaw-gateway-work", "18789"]).stderr, "");
     // A name without an ending is a service's.
     let whole = portclear(&["unit", "--unit", "my-app.service", "--package", "my-app", "8080"]);
     whole.succeeded();
+    assert_eq!(whole.stderr, "");
     assert_eq!(portclear(&["unit", "--unit", "my-app", "--package", "my-app", "8080"]).stdout, whole.stdout);
 }
 
@@ -130,7 +133,8 @@ fn b13_the_drop_in_of_a_templates_instance_works(sd: &Sd) {
     assert_ne!(sd.until_answers(port), 0);
     // Nothing stands against the drop-in any more. Whoever prints it again, for an edit, gets the whole of it.
     let again = sd.portclear(&["unit", "--unit", unit.name(), &port.to_string()]);
-    assert_eq!((again.status, again.stderr.as_str()), (0, ""), "{again}");
+    let notes: Vec<&str> = again.stderr.lines().collect();
+    assert!(matches!(notes[..], [note] if note.contains(LOOKS_FOR_A_GATEWAY)), "{again}");
     assert_eq!(again.stdout, run.stdout);
     bystander.answers();
 }
@@ -189,6 +193,10 @@ const KEPT: &str = "KillMode=mixed is kept";
 
 const TIMEOUT: &str = "TimeoutStartSec=";
 
+/// The name of the unit is no gateway's, and the call describes no other service.
+const LOOKS_FOR_A_GATEWAY: &str = ": this hook looks for an OpenClaw gateway; describe another service with --package";
+
+/// For a unit that is called otherwise than a gateway.
 #[track_caller]
 fn warns(run: &Run, of: &[&str]) {
     assert_eq!(run.status, 0, "{run}");
@@ -197,8 +205,8 @@ fn warns(run: &Run, of: &[&str]) {
     assert_eq!(run.stdout.contains(&format!("\n# {KEPT}: ")), of.contains(&KEPT), "{run}");
     assert!(!run.stdout.contains("loaded with"), "{run}");
     let lines: Vec<&str> = run.stderr.lines().collect();
-    assert_eq!(lines.len(), of.len(), "{of:?}: {run}");
-    for (line, of) in lines.iter().zip(of) {
+    assert_eq!(lines.len(), of.len() + 1, "{of:?}: {run}");
+    for (line, of) in lines.iter().zip(of.iter().chain([&LOOKS_FOR_A_GATEWAY])) {
         assert!(line.contains(of), "{of}: {run}");
     }
 }

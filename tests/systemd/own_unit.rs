@@ -1,5 +1,7 @@
 //! What an ended run left in the caller's own unit is ended without any configuration, whatever it executes.
 
+use serde_json::json;
+
 use crate::support::*;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -9,7 +11,9 @@ pub(crate) fn cases() -> Vec<Case> {
         b13_a_perl_service_needs_no_configuration,
         b13_a_shell_service_needs_no_configuration,
         b13_a_neighbours_leftover_is_not_ours,
-        b13_a_job_of_a_shared_daemon_owns_nothing
+        b13_a_job_of_a_shared_daemon_owns_nothing,
+        f01_a_rival_that_an_ended_run_left_in_the_own_unit_is_ended,
+        f01_a_rival_that_a_neighbour_left_is_told_and_lives
     ];
     cases.push(case!(b04_a_real_node_survives_its_launcher, Needs::Systemd, Needs::Node));
     cases
@@ -151,6 +155,65 @@ fn b13_a_neighbours_leftover_is_not_ours(sd: &Sd) {
         leftover.has_ended();
         assert_ne!(sd.until_answers(port), theirs);
     }
+    bystander.answers();
+}
+
+/// Starts and stops a unit that leaves a gateway behind, and writes the lock that names it. Gives the gateway's inner pid,
+/// and the lines of a unit with this state folder and a hook for a free port.
+fn leaves_a_rival(sd: &Sd, unit: &Unit<'_>) -> (u32, String) {
+    let port = sd.port();
+    let gateway = sd.install(sd.gateway(port).forks_listener());
+    unit.write(&format!("[Service]\n{gateway}KillMode=process\n"));
+    unit.start();
+    let rival = sd.until_answers(port);
+    unit.stop();
+    let state = format!("{}/{}", sd.runtime_directory(), unit.name());
+    let folder = format!("{state}/tmp/openclaw-{}", sd.uid());
+    let start = sd.process(rival).stat().starttime;
+    let lock = json!({ "pid": rival, "startTime": start, "port": port, "stateDir": state });
+    let script = r#"mkdir -p "$0" && printf %s "$1" >"$0/gateway.state.lock""#;
+    sd.enter(&["sh", "-c", script, &folder, &lock.to_string()]).succeeded();
+    let hook = format!("ExecStartPre={} {}\n", sd.program(), sd.port());
+    (rival, format!("[Service]\nEnvironment=OPENCLAW_STATE_DIR={state}\n{hook}ExecStart=/bin/sleep 1000\n"))
+}
+
+/// The port is free, but the next start would fail with status 78.
+fn f01_a_rival_that_an_ended_run_left_in_the_own_unit_is_ended(sd: &Sd) {
+    let bystander = sd.bystander();
+    let unit = sd.named("gw.service");
+    let (rival, next) = leaves_a_rival(sd, &unit);
+    let leftover = sd.process(rival);
+    // A look touches nobody.
+    unit.write(
+        &next.replace("ExecStartPre=", "KillMode=process\nExecStartPre=").replace("portclear ", "portclear -n "),
+    );
+    unit.start();
+    unit.until_line("the rival", |line| line.message.contains("uses the same state folder"));
+    assert!(leftover.is_alive());
+    unit.stop();
+    unit.write(&next);
+    unit.start();
+    leftover.has_ended();
+    let line = unit.until_line("the end", |line| line.message.contains("state folder: node") && line.priority == 5);
+    let parts =
+        [format!("(pid {rival}, "), "left behind by an ended run of this unit".to_owned(), "SIGTERM".to_owned()];
+    for part in parts {
+        assert!(line.message.contains(&part), "{part}: {line:?}");
+    }
+    assert_eq!(unit.show("ActiveState"), "active");
+    bystander.answers();
+}
+
+fn f01_a_rival_that_a_neighbour_left_is_told_and_lives(sd: &Sd) {
+    let bystander = sd.bystander();
+    let neighbour = sd.named("their.service");
+    let (rival, next) = leaves_a_rival(sd, &neighbour);
+    let unit = sd.unit("our.service", &next);
+    unit.start();
+    unit.until_line("the rival", |line| line.message.contains("uses the same state folder"));
+    let leftover = sd.process(rival);
+    assert!(leftover.is_alive());
+    assert_eq!(neighbour.signals_of(rival), [""; 0]);
     bystander.answers();
 }
 
