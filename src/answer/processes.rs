@@ -52,6 +52,8 @@ pub(super) fn look_elsewhere(report: &mut PortReport, listeners: &[Listener]) ->
         let held = others.iter().filter(|listener| held.contains(&listener.inode));
         report.elsewhere.extend(held.map(|listener| (id, Listener::clone(listener))));
     }
+    report.elsewhere.sort();
+    report.elsewhere.dedup();
     Ok(())
 }
 

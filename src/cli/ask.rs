@@ -190,6 +190,7 @@ fn introduction(title: &str, would: &PortReport) -> Vec<u8> {
 fn listens_elsewhere(would: &PortReport, process: &ProcessReport, subject: &str) -> String {
     let own = would.elsewhere.iter().filter(|(id, _)| *id == process.process.id());
     let mut addresses: Vec<String> = own.map(|(_, listener)| listener.local.to_string()).collect();
+    // One address may have several sockets (SO_REUSEPORT).
     addresses.dedup();
     if addresses.is_empty() { String::new() } else { format!("{subject} also listens on {}.\n", addresses.join(", ")) }
 }
