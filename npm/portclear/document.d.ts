@@ -15,7 +15,7 @@ export interface Report {
   elapsed_ms: number;
   /** One for each port of the call. A port that was named twice stands here once */
   ports: Port[];
-  /** With `--sweep`: the processes that ended runs of the service left behind, and a stale rival */
+  /** With `--sweep`: the processes that ended runs of the service left behind, and a stale rival. Without it: a rival that an ended run left in the caller's own unit, if this call tried to end it */
   swept: Sweep | null;
   /** Where a port is free: another instance that uses the caller's state folder. The service refuses to start beside it */
   rival: Rival | null;
@@ -91,6 +91,8 @@ export interface Port {
   remainder: Memory;
   /** How long portclear watched the cleared port, in milliseconds. 0: it saw no process that may start the holder again */
   watched_ms: number;
+  /** A person stopped the wait for a process of this port, or the watch of the port (Ctrl-C on a terminal) */
+  stopped: boolean;
   /** With `respawned`: the process that started the new holder. With another status: an ancestor of an ended process that is still there and may start it again */
   starter: Relative | null;
 }
@@ -173,7 +175,7 @@ export interface Rival {
   sentence: string;
   /** The port that its lock names */
   port: number;
-  /** The process. This call leaves it alone. A rival that the call ends stands in `swept` instead: `--sweep` ends a stale one, unless a launcher or worker of it serves another port */
+  /** The process. This call leaves it alone. A rival that the call ends stands in `swept` instead: `--sweep` ends a stale one, unless a launcher or worker of it serves another port. Without `--sweep`, a call ends one that an ended run left in the caller's own unit */
   process: FoundProcess;
 }
 
@@ -205,12 +207,14 @@ export interface Sweep {
   sentence: string;
   /** With the status `error`: the failure */
   error: Failure | null;
-  /** The processes, except for those that stand in `ports`. A rival that `--sweep` ends is one of them */
+  /** The processes, except for those that stand in `ports`. A rival that the call ends is one of them */
   processes: FoundProcess[];
   /** Their number and their memory before the first signal */
   memory: Memory;
   /** Processes that they started, and that are still there */
   remainder: Memory;
+  /** A person stopped the wait for them (Ctrl-C on a terminal) */
+  stopped: boolean;
 }
 
 /** A unit */
