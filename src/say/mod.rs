@@ -5,6 +5,7 @@
 mod again;
 mod command;
 pub(crate) mod event;
+mod foreign;
 mod held;
 mod json;
 #[cfg(test)]
