@@ -169,7 +169,7 @@ fn b04_any_child_on_another_port_spares_the_launcher() {
     drop(other);
     let run = portclear(&["18789", "--json"]);
     nothing_was_done(&run, &[&launcher, &gateway, &titled]);
-    assert!(sentence(&run).contains(&format!("(pid {})", titled.pid())), "{run}");
+    assert!(sentence(&run).contains(&format!(", pid {})", titled.pid())), "{run}");
     drop(titled);
     let run = portclear(&["18789", "--json"]);
     assert_eq!(run.status, 0, "{run}");
