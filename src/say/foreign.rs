@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::held::{PIDS, again, command, kill, pids, status, stop_with, words};
+use super::step::{PIDS, again, command, kill, pids, status, stop_with, words};
 use crate::model::{
     Also, Change, Liveness, PortReport, ProcessReport, Runtime, Script, Step, Supervisor, Verdict, WhyNot,
 };

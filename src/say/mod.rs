@@ -16,7 +16,9 @@ mod reason;
 mod recognition;
 mod rival;
 mod sentence;
+mod step;
 mod stop;
+mod sweep;
 mod words;
 
 pub(crate) use sentence::refusal;

@@ -2,8 +2,9 @@
 
 use std::io::ErrorKind;
 
-use super::held::{AS_ROOT, again, command, for_spared, live_supervised, live_unit, stop, words};
+use super::held::{AS_ROOT, for_spared, live_supervised, live_unit};
 use super::sentence::has_survived;
+use super::step::{again, command, stop, words};
 use crate::model::{
     Also, Blind, Change, Identity, Liveness, Outcome, PortReport, ProcessId, ProcessReport, Record, Rival, Script,
     Signal, Step, WhyHeld, WhySurvived, WhyUnseen,

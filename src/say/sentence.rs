@@ -1,13 +1,12 @@
 //! The answer about one port, in a sentence. It names no option of the program.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use super::held::{live_supervised, live_unit};
 use crate::model::supervisors::CONTAINER_INIT;
 use crate::model::{
-    Blind, Error, Facts, Fate, Memory, Outcome, PortReport, ProcessId, ProcessReport, Supervised, SweepReport, WhyHeld,
-    WhySurvived, WhyUnseen,
+    Blind, Error, Facts, Fate, Memory, Outcome, PortReport, ProcessId, ProcessReport, Supervised, WhyHeld, WhySurvived,
+    WhyUnseen,
 };
 
 /// A sentence names no more holders than these.
@@ -188,45 +187,6 @@ impl PortReport {
     }
 }
 
-impl SweepReport {
-    /// What was swept, in one sentence.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        if let Err(error) = &self.status {
-            return format!("could not find out what ended runs left behind: {}", cause(error));
-        }
-        if self.processes.is_empty() && self.is_whole() {
-            return "nothing is left over".to_owned();
-        }
-        let is_untouched = |process: &ProcessReport| process.ending.fate == Fate::Untouched;
-        let all = self.processes.len();
-        // Only a dry run leaves each of them alone. A sweep may spare the children of a server that executed itself.
-        let is_dry_run = all > 0 && self.processes.iter().all(is_untouched);
-        let (swept, done) = match count(&self.processes, has_ended) {
-            _ if is_dry_run => (all, "would be ended"),
-            0 if all == 1 => (1, "is still running"),
-            0 if all > 1 => (all, "are still running"),
-            swept => (swept, "ended"),
-        };
-        let others = also(all - swept, "still there");
-        let runs: BTreeSet<_> =
-            self.processes.iter().filter_map(|process| process.process.facts.run.as_ref()).collect();
-        let runs = match runs.len() {
-            0 => String::new(),
-            1 => " of an ended run".to_owned(),
-            runs => format!(" of {runs} ended runs"),
-        };
-        let remaining = remaining(
-            &self.remainder,
-            "they",
-            if is_dry_run { " may live on" } else { still_running(&self.remainder) },
-        );
-        let cut_off = cut_off(&self.processes);
-        let stopped = self.cut_short();
-        format!("{}{runs} {done}{cut_off}{others}, with {}{stopped}{remaining}", processes(swept), self.memory)
-    }
-}
-
 impl fmt::Display for Memory {
     /// In MiB, and whether the number has an Rss in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -243,12 +203,14 @@ pub(super) const fn has_survived(process: &ProcessReport) -> bool {
     matches!(process.ending.fate, Fate::Survived(_))
 }
 
-fn count<'a>(processes: impl IntoIterator<Item = &'a ProcessReport>, is: fn(&ProcessReport) -> bool) -> usize {
+pub(super) fn count<'a>(
+    processes: impl IntoIterator<Item = &'a ProcessReport>, is: fn(&ProcessReport) -> bool,
+) -> usize {
     processes.into_iter().filter(|process| is(process)).count()
 }
 
 /// `, cut off by SIGKILL`, `, 2 of them cut off by SIGKILL`.
-fn cut_off<'a>(processes: impl IntoIterator<Item = &'a ProcessReport>) -> String {
+pub(super) fn cut_off<'a>(processes: impl IntoIterator<Item = &'a ProcessReport>) -> String {
     let ended: Vec<&ProcessReport> = processes.into_iter().filter(|process| has_ended(process)).collect();
     match ended.iter().filter(|process| process.ending.was_cut_off()).count() {
         0 => String::new(),
@@ -263,68 +225,26 @@ pub(super) fn named(facts: &Facts) -> String {
 }
 
 /// The attempt, and what the system said.
-fn cause(error: &Error) -> String {
+pub(super) fn cause(error: &Error) -> String {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
     format!("{error}{}", cause.unwrap_or_default())
 }
 
-fn processes(n: usize) -> String {
+pub(super) fn processes(n: usize) -> String {
     if n == 1 { "1 process".to_owned() } else { format!("{n} processes") }
 }
 
 /// `, 2 processes still there`.
-fn also(n: usize, there: &str) -> String {
+pub(super) fn also(n: usize, there: &str) -> String {
     if n == 0 { String::new() } else { format!(", {} {there}", processes(n)) }
 }
 
 /// `; 2 processes that it started are still running, with 3.4 MiB`.
-fn remaining(remainder: &Memory, starter: &str, live_on: &str) -> String {
+pub(super) fn remaining(remainder: &Memory, starter: &str, live_on: &str) -> String {
     let n = remainder.processes;
     if n == 0 { String::new() } else { format!("; {} that {starter} started{live_on}, with {remainder}", processes(n)) }
 }
 
-const fn still_running(remainder: &Memory) -> &'static str {
+pub(super) const fn still_running(remainder: &Memory) -> &'static str {
     if remainder.processes == 1 { " is still running" } else { " are still running" }
-}
-
-// The other systems' branch has no test data.
-#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::model::{Ending, Identity, Judgement, Liveness, Role, Verdict, Why};
-    use crate::testing::{ancestors, facts, process, service};
-
-    fn swept(fates: &[Fate]) -> SweepReport {
-        let verdict = Verdict::Stale(Why::Leftover);
-        let judgement =
-            Judgement { identity: Identity::Foreign, liveness: Liveness::Leftover, verdict, service: service() };
-        let report = |fate: &Fate| ProcessReport {
-            role: Role::Leftover,
-            process: process(facts(7, 70), ancestors(&[1], true)),
-            user: None,
-            markers: Vec::new(),
-            judgement: judgement.clone(),
-            ending: Ending::new(*fate),
-        };
-        SweepReport { processes: fates.iter().map(report).collect(), ..SweepReport::default() }
-    }
-
-    #[test]
-    fn only_a_dry_run_says_what_would_be_ended() {
-        let ended = Fate::Ended(Duration::ZERO);
-        for (fates, said) in [
-            (&[Fate::Untouched, Fate::Untouched][..], "2 processes would be ended, with 0.0 MiB"),
-            (&[ended, ended], "2 processes ended, with 0.0 MiB"),
-            // A server executed itself anew, and keeps its child.
-            (&[ended, Fate::Changed, Fate::Untouched], "1 process ended, 2 processes still there, with 0.0 MiB"),
-            (&[Fate::Survived('S')], "1 process is still running, with 0.0 MiB"),
-            (&[Fate::Survived('S'), Fate::Changed], "2 processes are still running, with 0.0 MiB"),
-            (&[], "nothing is left over"),
-        ] {
-            assert_eq!(swept(fates).sentence(), said, "{fates:?}");
-        }
-    }
 }
