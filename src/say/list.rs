@@ -568,7 +568,7 @@ mod tests {
         let kill = |port: &PortReport| {
             let commands = port.next_steps().into_iter().filter_map(|step| match step.how {
                 How::Command(command) => Some(command),
-                _ => None,
+                How::Again(_) | How::Words => None,
             });
             commands.filter(|command| command.contains("kill ")).collect::<Vec<_>>()
         };
