@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portclear::report::{
-    How, Identity, Liveness, Outcome, PortReport, ProcessReport, Role, Step, SweepReport, WhySurvived,
+    Change, How, Identity, Liveness, Outcome, PortReport, ProcessReport, Role, Step, SweepReport, WhySurvived,
 };
 
 use crate::cli::again::Call;
@@ -36,7 +36,11 @@ pub(crate) fn next(steps: Vec<Step>, call: &Call) -> Vec<Next> {
         let Step { how, effect, .. } = step;
         match how {
             How::Command(command) => Some(Next { command: Some(command), effect }),
-            How::Again(change) => call.again(&change).map(|command| Next { command: Some(command), effect }),
+            How::Again(change) => {
+                let looks = change == Change::AsRoot && call.looks_only();
+                let effect = if looks { "looks again as root".to_owned() } else { effect };
+                call.again(&change).map(|command| Next { command: Some(command), effect })
+            }
             How::Words | _ => Some(Next { command: None, effect }),
         }
     };

@@ -62,8 +62,12 @@ impl Call {
                 .line(&["--grace".into(), format!("{seconds}s").into()], &without(&self.that_acts(), "--grace", true)),
             Change::Kill => self.line(&[], &without(&self.that_acts(), "--no-kill", false)),
             Change::Unprotect(pid) => self.line(&[], &self.unprotected(*pid)),
-            Change::Executable(path) => self.line(&["--exe".into(), path.into()], &self.of_another_service()),
-            Change::Package(name) => self.line(&["--package".into(), name.into()], &self.of_another_service()),
+            Change::Executable(path) => {
+                self.line(&["-n".into(), "--exe".into(), path.into()], &self.of_another_service())
+            }
+            Change::Package(name) => {
+                self.line(&["-n".into(), "--package".into(), name.into()], &self.of_another_service())
+            }
             _ => None,
         }
     }
@@ -86,7 +90,8 @@ impl Call {
         if is_found { file.file_name().map(OsStr::to_owned) } else { Some(file.into_os_string()) }
     }
 
-    fn looks_only(&self) -> bool {
+    /// It ends nobody.
+    pub(crate) fn looks_only(&self) -> bool {
         self.stripped(&LOOKS) != self.arguments
     }
 
@@ -184,8 +189,11 @@ mod tests {
             (home, "--grace 1s --no-kill 18789", Kill, Some("portclear --grace 1s 18789")),
             (home, "--protect 7 --protect 18789 18789", Unprotect(18789), Some("portclear --protect 7 18789")),
             (home, "--protect=7 18789", Unprotect(7), Some("portclear 18789")),
-            (home, "18789", Executable("/opt/my app".into()), Some("portclear --exe '/opt/my app' 18789")),
-            (home, "--service openclaw 1", Package("a'$(id)".to_owned()), Some(r"portclear --package 'a'\''$(id)' 1")),
+            (home, "18789", Executable("/opt/my app".into()), Some("portclear -n --exe '/opt/my app' 18789")),
+            (home, "--service openclaw 1", Package("a$(id)".to_owned()), Some("portclear -n --package 'a$(id)' 1")),
+            (home, "-n 18800", Package("server".to_owned()), Some("portclear -n --package server 18800")),
+            (home, "--check 18800", Package("server".to_owned()), Some("portclear -n --package server 18800")),
+            (home, "18789", Package("a'$(id)".to_owned()), None),
             (home, "18789", Package("a\u{1b}[2J".to_owned()), None),
             (home, "--marker A=\n 18789", live, None),
         ];

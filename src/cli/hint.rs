@@ -6,9 +6,8 @@ use clap::error::ErrorKind;
 use portclear::PortSpec;
 use portclear::report::escape;
 
-/// The words of the command line.
+/// A command line, as far as the hints need it.
 pub(crate) struct Line {
-    words: Vec<String>,
     /// The port that the examples of a hint have: one that the line names.
     port: String,
     is_unit: bool,
@@ -16,12 +15,12 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn of(line: &[OsString]) -> Self {
-        let words: Vec<String> = line.iter().map(|word| word.to_string_lossy().into_owned()).collect();
-        let ports = words.iter().skip(1).filter_map(|word| word.parse::<PortSpec>().ok());
+        let words = line.iter().skip(1).filter_map(|word| word.to_str());
+        let ports = words.filter_map(|word| word.parse::<PortSpec>().ok());
         // A small number is a time more often than a port.
         let port = ports.max_by_key(PortSpec::port).map_or_else(|| "18789".to_owned(), |port| port.to_string());
-        let is_unit = words.first().is_some_and(|word| word == "unit");
-        Self { words, port, is_unit }
+        let is_unit = line.first().is_some_and(|word| word == "unit");
+        Self { port, is_unit }
     }
 
     /// `option` and `value` as clap's error names them. A value that is no port is a `value` of the argument PORT.
@@ -56,22 +55,12 @@ impl Line {
             "check-only" | "is-free" | "test" => format!("portclear --check {port}"),
             "timeout" | "wait" | "t" => format!("the time that an instance has to end: portclear --grace 10s {port}"),
             "p" | "port" => format!("the port stands alone: portclear {port}"),
-            "profile" => return Some(self.of_profile()),
+            "profile" => format!(
+                "portclear has no --profile: name the port of that profile's gateway, and look first: portclear -n {port}"
+            ),
             _ => return None,
         };
         Some(hint)
-    }
-
-    fn of_profile(&self) -> String {
-        let follows = |pair: &[String]| pair.first().is_some_and(|word| word == "--profile");
-        let apart = self.words.windows(2).find(|pair| follows(pair)).and_then(|pair| pair.get(1));
-        let inside = self.words.iter().find_map(|word| word.strip_prefix("--profile="));
-        let name = inside.or(apart.map(String::as_str)).filter(|name| is_plain(name)).unwrap_or("NAME");
-        format!(
-            "the port says which gateway is meant. In a hook, portclear takes the profile from the environment: \
-             OPENCLAW_PROFILE={name} portclear {}",
-            self.port
-        )
     }
 
     /// A word that looks like a command.
@@ -166,11 +155,6 @@ fn range(text: &str) -> Option<String> {
     Some((first..=last).map(|port| port.to_string()).collect::<Vec<_>>().join(" "))
 }
 
-/// A shell takes it as one word, and as itself.
-fn is_plain(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) && !text.starts_with('-')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,9 +207,7 @@ mod tests {
     fn a_hint_has_the_port_of_the_line() {
         let line = Line::of(&["portclear", "--profile", "work", "kill", "8080"].map(OsString::from));
         assert_eq!(line.of_word("kill").unwrap(), "portclear needs no command: portclear 8080");
-        assert!(line.of_option("--profile").unwrap().ends_with("OPENCLAW_PROFILE=work portclear 8080"));
-        let hostile = Line::of(&["portclear", "--profile=$(x)"].map(OsString::from));
-        assert!(hostile.of_option("--profile").unwrap().contains("OPENCLAW_PROFILE=NAME "));
+        assert!(line.of_option("--profile").unwrap().ends_with("look first: portclear -n 8080"));
     }
 
     proptest! {

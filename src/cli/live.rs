@@ -110,7 +110,7 @@ fn watching(ports: &[PortSpec]) -> Vec<String> {
 }
 
 fn seconds(time: Duration) -> String {
-    // The last moment is a second, too: 0 s would be no time to wait for.
+    // The last moment also counts as a second: 0 s would be no time to wait for.
     format!("{} s", time.as_secs_f64().ceil().max(1.0))
 }
 

@@ -65,7 +65,7 @@ fn system_folders() -> Vec<PathBuf> {
     folders.map(PathBuf::from).to_vec()
 }
 
-/// Of systemd-system.conf(5). A user's manager has a file of its user's, too.
+/// Of systemd-system.conf(5). A user's manager also has a file of its user.
 fn manager_folders(is_user: bool) -> Vec<PathBuf> {
     let of_user = user_config().filter(|_| is_user).map(|config| config.join("systemd"));
     let all = ["/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd"];

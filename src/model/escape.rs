@@ -27,14 +27,15 @@ pub fn escape(bytes: &[u8]) -> String {
 }
 
 /// A value as one word for a shell. In quotes it means itself, so the shell runs nothing in it. `None`: it has
-/// characters that nobody should print.
+/// characters that nobody should print, or a quote or a backslash: fish(1) reads these otherwise than sh(1) does.
 ///
 /// ```
 /// use portclear::report::shell_word;
 ///
 /// assert_eq!(shell_word("my-app.service".as_ref()).as_deref(), Some("my-app.service"));
-/// assert_eq!(shell_word("a b'$(id)".as_ref()).as_deref(), Some(r"'a b'\''$(id)'"));
+/// assert_eq!(shell_word("a b;$(id)".as_ref()).as_deref(), Some("'a b;$(id)'"));
 /// assert_eq!(shell_word("a\nb".as_ref()), None);
+/// assert_eq!(shell_word("a'b".as_ref()), None);
 /// ```
 #[must_use]
 pub fn shell_word(value: &OsStr) -> Option<String> {
@@ -43,9 +44,9 @@ pub fn shell_word(value: &OsStr) -> Option<String> {
     if text.bytes().all(is_plain) {
         return Some(text.to_owned());
     }
-    // A backslash is doubled by `escape`, and means itself between quotes.
-    let is_shown = escape(text.as_bytes()).replace(r"\\", r"\") == text;
-    is_shown.then(|| format!("'{}'", text.replace('\'', r"'\''")))
+    // `escape` doubles a backslash, so such a value differs.
+    let means_itself = escape(text.as_bytes()) == text && !text.contains('\'');
+    means_itself.then(|| format!("'{text}'"))
 }
 
 #[cfg(test)]

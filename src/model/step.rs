@@ -10,7 +10,8 @@ use super::Also;
 pub struct Step {
     /// How to take it.
     pub how: How,
-    /// Its effect in a few words, after the command. Where there is no command, the whole step in words.
+    /// Its effect in a few words, after the command. Where there is no command, the whole step in words. It holds no
+    /// character that a shell would act on.
     pub effect: String,
 }
 
@@ -44,8 +45,8 @@ pub enum Change {
     Kill,
     /// Its policy does not protect this process.
     Unprotect(u32),
-    /// Its service has this executable.
+    /// It only looks, and its service has this executable.
     Executable(PathBuf),
-    /// Its service has this package.
+    /// It only looks, and its service has this package.
     Package(String),
 }

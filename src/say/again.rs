@@ -82,7 +82,7 @@ fn supervised(process: &ProcessReport) -> String {
     }
 }
 
-/// The nearest of its ancestors that an ended process had, too; else its parent. What is between them has come with it.
+/// The nearest ancestor that it shares with an ended process; else its parent. What is between them has come with it.
 fn starter_of<'a>(again: &'a ProcessReport, port: &PortReport) -> Option<&'a Facts> {
     let above = || again.process.ancestry.parents().filter(|facts| facts.id.pid != 1);
     let is_old = |facts: &&Facts| {

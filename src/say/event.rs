@@ -2,7 +2,7 @@
 
 use crate::model::{PortSpec, ProcessReport, Signal};
 
-/// Escaped as everywhere: people read a log in terminals, too.
+/// Escaped as everywhere: people also read a log in a terminal.
 #[cfg(feature = "log")]
 pub(crate) fn verdict(spec: &PortSpec, process: &ProcessReport) {
     let facts = &process.process.facts;

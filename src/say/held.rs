@@ -1,36 +1,34 @@
 //! What a person can do about a holder that a rule spares: who stops it properly, and what this program could do.
 
-use std::path::Path;
-
+use super::foreign::for_foreign;
+use super::step::{FOR_GOOD, STOP_THIS_CONTAINER, again, command, stop_with, words};
 use crate::model::supervisors::CONTAINER_INIT;
 use crate::model::{
-    Also, Change, How, Liveness, Manager, ProcessReport, Protection, Runtime, Script, Step, Supervised, Supervisor,
-    Unit, Verdict, WhyNot, escape, shell_word,
+    Also, Change, Liveness, PortReport, ProcessReport, Protection, Step, Supervised, Supervisor, Unit, Verdict, WhyNot,
+    escape,
 };
 
-pub(super) fn command(command: String, effect: &str) -> Step {
-    Step { how: How::Command(command), effect: effect.to_owned() }
-}
+/// As root a call that acts ends a stale holder.
+pub(super) const AS_ROOT: &str = "tries again as root, and ends it if it is stale";
 
-pub(super) fn again(change: Change, effect: &str) -> Step {
-    Step { how: How::Again(change), effect: effect.to_owned() }
-}
-
-pub(super) fn words(words: &str) -> Step {
-    Step { how: How::Words, effect: words.to_owned() }
-}
-
-pub(super) fn for_spared(holder: &ProcessReport, port: u16, asker: Option<u32>) -> Vec<Step> {
+pub(super) fn for_spared(holder: &ProcessReport, port: &PortReport) -> Vec<Step> {
+    let asker = port.asker.as_ref().map(|asker| asker.uid);
     let is_instance = holder.judgement.identity.is_instance();
     let pid = holder.process.id().pid;
     match (holder.judgement.verdict, &holder.judgement.liveness) {
         (Verdict::Stale(_), _) => Vec::new(),
+        (Verdict::Spared(WhyNot::Protected), Liveness::Protected(Protection::Init))
+            if holder.is_main_of_a_container() =>
+        {
+            vec![words(STOP_THIS_CONTAINER)]
+        }
         (Verdict::Spared(WhyNot::Protected), Liveness::Protected(protection)) => vec![for_protected(pid, *protection)],
-        (Verdict::Spared(WhyNot::Foreign), _) => for_foreign(holder, port, asker),
+        (Verdict::Spared(WhyNot::Foreign), _) => for_foreign(holder, port),
         (Verdict::Spared(WhyNot::Live), Liveness::Live(supervisor)) => {
             let live = again(Change::Also(Also::Live), "ends it all the same, and it may be started again");
             let goes = is_instance && !is_main_of_this_container(supervisor);
-            stop(holder, asker).into_iter().chain(goes.then_some(live)).collect()
+            let stop = stop_with(holder, asker, FOR_GOOD, port.holders.len() == 1);
+            stop.into_iter().chain(goes.then_some(live)).collect()
         }
         (Verdict::Spared(WhyNot::Newer(_)), _) => {
             vec![again(Change::Look, "looks at it: it is probably the new server")]
@@ -45,7 +43,7 @@ pub(super) fn for_spared(holder: &ProcessReport, port: u16, asker: Option<u32>) 
             vec![again(Change::Also(Also::Tree), "ends the whole instance, and frees its other port as well")]
         }
         (Verdict::Spared(WhyNot::Protected | WhyNot::Live | WhyNot::Unknown), _) => {
-            vec![again(Change::AsRoot, "looks again as root")]
+            vec![again(Change::AsRoot, AS_ROOT)]
         }
     }
 }
@@ -72,110 +70,14 @@ fn for_protected(pid: u32, protection: Protection) -> Step {
         Protection::Ancestor | Protection::SameInstance(_) | Protection::Inherited(_) => {
             words("call from another shell that does not run inside this server")
         }
-        Protection::CallersAncestryUnreadable | Protection::AncestryUnreadable => {
-            again(Change::AsRoot, "looks again as root")
-        }
+        Protection::CallersAncestryUnreadable | Protection::AncestryUnreadable => again(Change::AsRoot, AS_ROOT),
     }
 }
 
 fn other_instance(holder: &ProcessReport) -> String {
     let keys: Vec<String> =
         holder.judgement.service.instance_keys.iter().take(2).map(|key| escape(key.as_encoded_bytes())).collect();
-    format!("stop that instance, or call with its own variables ({})", keys.join(", "))
-}
-
-/// Whoever looks after it is asked to stop it. Nothing here ends it, where it only forwards for something else.
-fn for_foreign(holder: &ProcessReport, port: u16, asker: Option<u32>) -> Vec<Step> {
-    let facts = &holder.process.facts;
-    let pid = facts.id.pid;
-    let is_others = facts.uid.value().copied() != asker;
-    let sudo = if is_others && asker.is_some_and(|uid| uid != 0) { "sudo " } else { "" };
-    let kill = |effect: &str| command(format!("{sudo}kill {pid}"), effect);
-    if let Some(what) = holder.forwards() {
-        return vec![if what.contains("SSH") {
-            kill("closes the tunnel, if you no longer need it")
-        } else {
-            command(
-                format!("docker ps --filter publish={port}"),
-                "names the container; `docker stop NAME` frees the port",
-            )
-        }];
-    }
-    let describe = describe(holder);
-    if matches!(holder.judgement.liveness, Liveness::Live(_)) {
-        return stop(holder, asker).into_iter().chain(describe).collect();
-    }
-    let any = again(Change::Also(Also::AnyOwner), "ends it, whatever it is");
-    std::iter::once(kill("ends it, if you no longer need it")).chain(describe).chain([any]).collect()
-}
-
-/// The call that would recognise it, if it is the person's own service and nobody has described that.
-fn describe(holder: &ProcessReport) -> Option<Step> {
-    let facts = &holder.process.facts;
-    let effect = "recognises it, if it is your own service";
-    if !holder.judgement.service.is_known() {
-        return None;
-    }
-    let own = |path: &Path| !Runtime::is_known(path);
-    match (&facts.script, &facts.exe.value()?.path) {
-        (Script::At { package: Some(name), .. }, _) => Some(again(Change::Package(name.clone()), effect)),
-        (_, path) if own(path) => Some(again(Change::Executable(path.clone()), effect)),
-        _ => None,
-    }
-}
-
-/// How its supervisor stops it for good. `None`: nobody looks after it, or nobody here knows the command.
-pub(super) fn stop(process: &ProcessReport, asker: Option<u32>) -> Option<Step> {
-    let supervisor = process.supervisor()?;
-    let command = process.stop_command().and_then(|stop| for_its_owner(process, stop, asker));
-    let words = |text: &str| Some(words(text));
-    match (supervisor, command) {
-        (_, Some(stop)) => Some(self::command(stop, "stops it for good")),
-        (Supervisor::Program(Supervised { by: CONTAINER_INIT, .. }), None) => words("stop this container from outside"),
-        (Supervisor::Container(_), None) => words("stop its container with the runtime that started it"),
-        (Supervisor::Program(Supervised { by, .. }), None) => words(&format!("stop it with {by}")),
-        (Supervisor::Unit(unit), None) if unit.manager == Manager::Nested => {
-            words(&format!("stop unit {} with the manager that runs it", escape(unit.name.as_encoded_bytes())))
-        }
-        // A job of cron or a login of sshd: the stop of its unit does not end it.
-        (Supervisor::Unit(_), None) => {
-            Some(self::command(format!("kill {}", process.process.id().pid), "ends it, if you no longer need it"))
-        }
-    }
-}
-
-/// The command for the shell of the asker, where another user owns the supervisor.
-fn for_its_owner(process: &ProcessReport, stop: String, asker: Option<u32>) -> Option<String> {
-    let (Some(asker), Some(supervisor)) = (asker, process.supervisor()) else { return Some(stop) };
-    let runtime = |uid: u32| format!("XDG_RUNTIME_DIR=/run/user/{uid} ");
-    let variables = match supervisor {
-        Supervisor::Container(_) => return Some(stop),
-        Supervisor::Unit(unit) => match unit.manager {
-            Manager::User(uid) => runtime(uid),
-            Manager::System | Manager::Nested => String::new(),
-        },
-        Supervisor::Program(_) => String::new(),
-    };
-    let name = |uid: u32| process.user.as_ref().filter(|_| process.process.facts.uid.value() == Some(&uid));
-    match process.stopped_by() {
-        Some(owner) if owner == asker => Some(stop),
-        Some(owner) => {
-            let name = name(owner).and_then(|name| shell_word(name.as_ref())).filter(|name| !name.starts_with('-'));
-            match (asker, name) {
-                (0, Some(name)) => Some(format!("runuser -u {name} -- env {variables}{stop}")),
-                (0, None) => Some(format!("setpriv --reuid {owner} --clear-groups env {variables}{stop}")),
-                (_, Some(name)) => Some(format!("sudo -u {name} env {variables}{stop}")),
-                (_, None) => Some(format!("sudo -u '#{owner}' env {variables}{stop}")),
-            }
-        }
-        None if asker == 0 => Some(stop),
-        // A value for the environment comes before the command.
-        None => Some(format!("sudo {}{stop}", if has_variable(&stop) { "env " } else { "" })),
-    }
-}
-
-fn has_variable(command: &str) -> bool {
-    command.split(' ').next().is_some_and(|word| word.contains('='))
+    format!("stop that instance, or call with its own variables: {}", keys.join(", "))
 }
 
 /// The unit that runs a holder, if the holder is spared for that.

@@ -279,11 +279,27 @@ mod tests {
             holder(Identity::Foreign, Liveness::Protected(protection), spares(why))
         };
         all.extend(protections().into_iter().map(protected));
+        all.push(with(protected(Protection::Init), |facts| facts.id.pid = 1));
+        all.push(with(protected(Protection::Init), |facts| {
+            executes("/usr/lib/systemd/systemd")(facts);
+            facts.id.pid = 1;
+        }));
         all.extend(supervisors().into_iter().map(live));
         all.extend(unread());
         all.extend(strangers());
         let looked_after = |supervisor| holder(Identity::Foreign, Liveness::Live(supervisor), spares(WhyNot::Foreign));
         all.push(looked_after(Supervisor::Unit(unit(Manager::System))));
+        all.push(looked_after(by("pm2", 50)));
+        let in_unit = || live(Supervisor::Unit(unit(Manager::System)));
+        all.push(with(in_unit(), |facts| facts.run = None));
+        all.push(with(in_unit(), |facts| facts.run = Some("1".repeat(32))));
+        all.push(with(in_unit(), |facts| {
+            facts.run = Some("1".repeat(32));
+            facts.uid = Seen::Value(0);
+        }));
+        all.push(with(live(Supervisor::Unit(unit(Manager::User(1001)))), |facts| facts.run = None));
+        all.push(with(live(by("pm2", 50)), |facts| facts.uid = Seen::Value(65534)));
+        all.push(with(foreign(), |facts| facts.uid = Seen::Value(0)));
         all.push(looked_after(Supervisor::Container(None)));
         all
     }
@@ -364,9 +380,34 @@ mod tests {
             WhyHeld::Changed => WhyHeld::Changed | WhyHeld::Spared,
         ];
         all.extend(others.into_iter().map(|why| port(held(why), vec![spared(WhyNot::Elsewhere)])));
+        let unprivileged = Error::new("nothing listens on 80", io::Error::from(io::ErrorKind::PermissionDenied));
+        all.push(port(Err(unprivileged), vec![]));
+        all.extend(several());
         all.extend(unseen());
         all.extend(survived());
         all
+    }
+
+    /// More than one holder, one of them foreign.
+    fn several() -> Vec<PortReport> {
+        let numbered = |report: ProcessReport, pid| with(report, move |facts| facts.id.pid = pid);
+        let other = || numbered(foreign(), 51);
+        let protection = Liveness::Protected(Protection::Caller);
+        let protected = holder(Identity::Foreign, protection, Verdict::Spared(WhyNot::Protected));
+        let looked_after =
+            |supervisor| holder(Identity::Foreign, Liveness::Live(supervisor), Verdict::Spared(WhyNot::Foreign));
+        let in_unit = looked_after(Supervisor::Unit(unit(Manager::System)));
+        let job = with(live(Supervisor::Unit(unit(Manager::System))), |facts| facts.run = Some("1".repeat(32)));
+        let holders = [
+            vec![foreign(), other()],
+            vec![foreign(), with(other(), |facts| facts.uid = Seen::Value(0))],
+            vec![other(), protected],
+            vec![other(), in_unit],
+            vec![other(), instance(Verdict::Stale(Why::Instance))],
+            vec![job, other()],
+            (50..60).map(|pid| numbered(foreign(), pid)).collect(),
+        ];
+        holders.into_iter().map(|holders| port(Ok(Outcome::Held(WhyHeld::Spared)), holders)).collect()
     }
 
     fn unseen() -> Vec<PortReport> {
@@ -513,10 +554,67 @@ mod tests {
         }
     }
 
+    /// A person may paste a whole line.
+    #[test]
+    fn no_effect_has_a_character_for_a_shell() {
+        for step in refused().iter().flat_map(PortReport::next_steps) {
+            assert!(!step.effect.contains([';', '`', '#', '$', '&', '|', '\'', '"', '\\', '<', '>']), "{step:?}");
+        }
+    }
+
+    /// A signal to one of several holders frees nothing, and harms the unit that runs it.
+    #[test]
+    fn kill_is_a_step_only_where_it_frees_the_port_and_harms_no_unit() {
+        let kill = |port: &PortReport| {
+            let commands = port.next_steps().into_iter().filter_map(|step| match step.how {
+                How::Command(command) => Some(command),
+                How::Again(_) | How::Words => None,
+            });
+            commands.filter(|command| command.contains("kill ")).collect::<Vec<_>>()
+        };
+        let several = several().iter().map(kill).collect::<Vec<_>>();
+        let wanted = [vec!["kill 50 51"], vec!["sudo kill 50 51"], vec![], vec![], vec![], vec![], vec![]];
+        assert_eq!(several, wanted);
+        let held = |holder| port(Ok(Outcome::Held(WhyHeld::Spared)), vec![holder]);
+        let in_unit = |run: Option<String>| {
+            let holder = live(Supervisor::Unit(unit(Manager::System)));
+            held(with(holder, |facts| facts.run = run.clone()))
+        };
+        let others = held(with(foreign(), |facts| facts.uid = Seen::Value(0)));
+        let unread = holder(Identity::Foreign, Liveness::Unknown, Verdict::Spared(WhyNot::Foreign));
+        let table = [
+            (in_unit(None), None),
+            (in_unit(Some("0".repeat(32))), None),
+            (in_unit(Some("1".repeat(32))), Some("kill 50")),
+            (held(foreign()), Some("kill 50")),
+            (others, Some("sudo kill 50")),
+            (held(with(unread.clone(), |facts| facts.cgroup = Seen::Denied)), None),
+            (held(unread), Some("kill 50")),
+        ];
+        for (port, wanted) in table {
+            assert_eq!(kill(&port).first().map(String::as_str), wanted, "{}", port.holders[0].reason());
+        }
+    }
+
+    /// A child sets its variables as it likes, and the supervisor's user runs the command.
+    #[test]
+    fn no_command_has_a_variable_of_another_users_child() {
+        for name in ["pm2", "supervisord", "openrc"] {
+            let own = live(by(name, 50));
+            assert!(own.stop_command().is_some(), "{name}");
+            for uid in [Seen::Value(65534), Seen::Denied] {
+                let others = with(own.clone(), |facts| facts.uid = uid.clone());
+                assert_eq!((others.stop_command(), others.entry()), (None, None), "{name}");
+            }
+        }
+    }
+
     /// Hostile names lead to no command: a word that cannot be quoted, or one that would be an option.
     #[test]
     fn no_command_has_the_text_of_a_hostile_name() {
-        for name in ["a\n.service", "\u{202e}.service", "-x.service", "a b;$(id)'.service"] {
+        for name in
+            ["a\n.service", "\u{202e}.service", "-x.service", "a'b.service", r"a\b.service", "a b;$(id).service"]
+        {
             let manager = Manager::System;
             let holder = live(Supervisor::Unit(Unit { name: name.into(), manager }));
             let steps = port(Ok(Outcome::Held(WhyHeld::Spared)), vec![holder]).next_steps();
@@ -524,7 +622,7 @@ mod tests {
             let quoted = name.contains("$(id)");
             assert_eq!(steps.iter().any(stops), quoted, "{name:?}: {steps:?}");
             for step in steps.iter().filter(|step| stops(step)) {
-                assert_eq!(step.how, How::Command(r"sudo systemctl stop 'a b;$(id)'\''.service'".to_owned()));
+                assert_eq!(step.how, How::Command("sudo systemctl stop 'a b;$(id).service'".to_owned()));
             }
         }
     }

@@ -5,6 +5,7 @@
 mod again;
 mod command;
 pub(crate) mod event;
+mod foreign;
 mod held;
 mod json;
 #[cfg(test)]
@@ -15,7 +16,9 @@ mod reason;
 mod recognition;
 mod rival;
 mod sentence;
+mod step;
 mod stop;
+mod sweep;
 mod words;
 
 pub(crate) use sentence::refusal;

@@ -1,7 +1,10 @@
 //! What a person can do after a refusal, the safest step first. It names no option of the program.
 
-use super::held::{again, command, for_spared, live_supervised, live_unit, stop, words};
+use std::io::ErrorKind;
+
+use super::held::{AS_ROOT, for_spared, live_supervised, live_unit};
 use super::sentence::has_survived;
+use super::step::{again, command, stop, words};
 use crate::model::{
     Also, Blind, Change, Identity, Liveness, Outcome, PortReport, ProcessId, ProcessReport, Record, Rival, Script,
     Signal, Step, WhyHeld, WhySurvived, WhyUnseen,
@@ -17,6 +20,9 @@ impl PortReport {
     pub fn next_steps(&self) -> Vec<Step> {
         let asker = self.asker.as_ref().map(|asker| asker.uid);
         match &self.status {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && asker.is_some_and(|uid| uid != 0) => {
+                vec![again(Change::AsRoot, "tries again as root, and ends a stale holder")]
+            }
             Err(_) | Ok(Outcome::Free | Outcome::Cleared | Outcome::WouldClear) => Vec::new(),
             Ok(Outcome::Held(WhyHeld::Elsewhere(_))) => {
                 vec![again(Change::Also(Also::Tree), "ends the whole instance, and frees its other port as well")]
@@ -29,7 +35,7 @@ impl PortReport {
                 let holders = || self.holders.iter();
                 let holder = holders().find(by_sentence).or_else(|| holders().find(by_program));
                 let holder = holder.or_else(|| holders().find(spared));
-                holder.map(|holder| for_spared(holder, self.spec.port(), asker)).unwrap_or_default()
+                holder.map(|holder| for_spared(holder, self)).unwrap_or_default()
             }
             Ok(Outcome::Unseen(why)) => self.for_unseen(*why, asker),
             Ok(Outcome::Survived(why)) => self.for_survived(*why),
@@ -40,17 +46,17 @@ impl PortReport {
     fn for_unseen(&self, why: WhyUnseen, asker: Option<u32>) -> Vec<Step> {
         let is_root = asker == Some(0);
         let blind = self.asker.as_ref().and_then(|asker| asker.blind);
-        let as_root = || vec![again(Change::AsRoot, "looks again as root")];
+        let as_root = || vec![again(Change::AsRoot, AS_ROOT)];
         match why {
             WhyUnseen::NobodyListens => match (self.connections.connected, self.connections.time_wait) {
-                (0, 0) => vec![again(Change::Nothing, "looks again: a server that starts binds before it listens")],
-                (0, _) => vec![again(Change::Nothing, "looks again, after a minute")],
+                (0, 0) => vec![again(Change::Look, "looks again: a server that starts binds before it listens")],
+                (0, _) => vec![again(Change::Nothing, "tries again, after a minute")],
                 _ => vec![command(
                     format!("ss -tanp 'sport = :{}'", self.spec.port()),
                     "shows the connections and their processes",
                 )],
             },
-            WhyUnseen::Unsettled => vec![again(Change::Nothing, "looks again")],
+            WhyUnseen::Unsettled => vec![again(Change::Look, "looks again")],
             // The sentence says what to change in the unit.
             _ if blind == Some(Blind::UserNamespace) => Vec::new(),
             WhyUnseen::Unread(id) if is_root || self.is_beyond_root(id, asker) => vec![command(
@@ -58,10 +64,13 @@ impl PortReport {
                 "shows what it runs, so that you can end it yourself",
             )],
             WhyUnseen::NotPermitted(_) if is_root => {
-                vec![words("give this call the capability CAP_KILL; in a unit, write ExecStartPre=+")]
+                vec![words("give this call the capability CAP_KILL, or in a unit write ExecStartPre=+")]
             }
             WhyUnseen::Hidden(_) if is_root => {
-                vec![command("lsns -t pid".to_owned(), "lists the pid namespaces; run portclear in that of the holder")]
+                vec![
+                    command("lsns -t pid".to_owned(), "lists the pid namespaces"),
+                    words("call portclear in the pid namespace of the holder"),
+                ]
             }
             WhyUnseen::Unread(_) | WhyUnseen::NotPermitted(_) | WhyUnseen::Hidden(_) => as_root(),
         }
@@ -99,16 +108,16 @@ impl PortReport {
             return (waited < grace)
                 .then(|| again(Change::Grace(grace), "waits longer for it to end"))
                 .into_iter()
-                .chain([again(Change::Kill, "ends it by SIGKILL where it does not end in time")])
+                .chain([again(Change::Kill, "sends SIGKILL if it does not end in time")])
                 .collect();
         }
         let look = format!("ps -o pid,stat,wchan:30,args -p {pid}");
         vec![match survivor.process.facts.state {
             't' => command(
                 format!("grep TracerPid /proc/{pid}/status"),
-                "names the debugger that holds it; end that first",
+                "names the debugger that holds it, so that you can end that first",
             ),
-            _ => command(look, "shows what it waits for; it ends when a disk or a file server answers"),
+            _ => command(look, "shows what it waits for, perhaps a disk or a file server"),
         }]
     }
 
@@ -120,7 +129,9 @@ impl PortReport {
             let parent = holder.map(|holder| holder.process.facts.ppid);
             parent.filter(|pid| *pid > 1)
         });
-        let look = |pid: u32| command(format!("ps -o pid,args -p {pid}"), "shows what starts it; stop that first");
+        let look = |pid: u32| {
+            command(format!("ps -o pid,args -p {pid}"), "shows what starts it, so that you can stop that first")
+        };
         match (stop, starter) {
             (Some(stop), _) => vec![stop],
             (None, Some(pid)) => vec![look(pid)],

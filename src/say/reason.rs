@@ -65,6 +65,9 @@ impl ProcessReport {
 
     fn liveness(&self, evidence: &str) -> String {
         match &self.judgement.liveness {
+            Liveness::Protected(Protection::Init) if self.is_main_of_a_container() => {
+                "it is PID 1 here, the main process of this container".to_owned()
+            }
             Liveness::Protected(protection) => protected(*protection),
             Liveness::Live(supervisor @ Supervisor::Container(_)) => self.looked_after(supervisor),
             Liveness::Live(supervisor @ (Supervisor::Unit(_) | Supervisor::Program(_))) => {
@@ -76,6 +79,11 @@ impl ProcessReport {
         }
     }
 
+    /// It is PID 1, and no systemd.
+    pub(super) fn is_main_of_a_container(&self) -> bool {
+        self.process.id().pid == 1 && self.process.facts.name() != "systemd"
+    }
+
     /// The fact that is missing where nobody can tell who looks after it.
     fn unread_liveness(&self) -> &'static str {
         let facts = &self.process.facts;
@@ -85,7 +93,7 @@ impl ProcessReport {
             (_, _, Record::Denied) => "systemd's record of its unit may not be read from here",
             (_, _, Record::Current { .. }) => "the run that it was started in is not known",
             (_, _, Record::None | Record::Outside(_) | Record::Inactive) => {
-                "PID 1 cannot be read from here, and may look after it"
+                "portclear cannot read PID 1, which may look after it"
             }
         }
     }
@@ -184,7 +192,7 @@ fn protected(protection: Protection) -> String {
         }
         Protection::SameInstance(pid) => format!("it is part of the instance (pid {pid}) that this call runs inside"),
         Protection::Inherited(pid) => {
-            format!("the service (process {pid}) made this call, and this is that service or a process that it started")
+            format!("process {pid} made this call; this is process {pid} or one of its children")
         }
         Protection::Supervisor(name) => {
             format!("it is {name} itself, and holds the port for the processes that it looks after")

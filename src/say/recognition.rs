@@ -34,7 +34,7 @@ impl ProcessReport {
         match (&facts.exe, &facts.environ, &facts.script) {
             (Seen::Denied | Seen::Gone, _, _) => "its executable may not be read from here",
             (_, Seen::Denied | Seen::Gone, _) => "its variables may not be read from here",
-            (_, _, Script::Unreadable) => "its script, or the package.json of it, cannot be read or believed",
+            (_, _, Script::Unreadable) => "its script or package.json cannot be read, or its owner is not trusted",
             (_, _, Script::NotARuntime | Script::At { .. } | Script::Inline | Script::Hidden) => {
                 "what it is may not be read from here"
             }
@@ -47,7 +47,7 @@ fn missing(facts: &Facts, service: &Service) -> Vec<String> {
     let mut missing = Vec::new();
     if !service.executables.is_empty() {
         let own = service.executables.iter().map(|own| shown(own.path.as_os_str()));
-        missing.push(format!("it executes another program than {}", one_of(own)));
+        missing.push(format!("its program is not {}", one_of(own)));
     }
     if !service.markers.is_empty() && !facts.environ.value().is_some_and(|environ| service.is_marked(environ)) {
         missing.push(marker(service));
@@ -84,7 +84,7 @@ fn package(facts: &Facts, service: &Service) -> Option<String> {
     let (first, others) = service.packages.split_first()?;
     Some(match (&facts.script, &service.subcommand) {
         (Script::At { package: Some(name), .. }, Some(wanted)) if service.packages.contains(name) => {
-            format!("another subcommand of the package than {}", shown(wanted))
+            format!("its subcommand is not {}", shown(wanted))
         }
         // The others are its older names.
         _ if service.is_known() => format!("no script of package {}", escape(first.as_bytes())),
@@ -118,7 +118,7 @@ fn shown(text: &OsStr) -> String {
     escape(text.as_encoded_bytes())
 }
 
-/// `a`, `a or b`, `a, b, c or one of 2 more`.
+/// `a`, `a or b`, `a, b, c or 2 others`.
 fn one_of(names: impl Iterator<Item = String>) -> String {
     let mut names: Vec<String> = names.collect();
     // An executable may be known by its path and as a file.
@@ -126,7 +126,7 @@ fn one_of(names: impl Iterator<Item = String>) -> String {
     let more = names.len().saturating_sub(NAMES);
     if more > 0 {
         names.truncate(NAMES);
-        names.push(format!("one of {more} more"));
+        names.push(if more == 1 { "1 other".to_owned() } else { format!("{more} others") });
     }
     match names.split_last() {
         Some((last, before)) if !before.is_empty() => format!("{} or {last}", before.join(", ")),

@@ -1,13 +1,12 @@
 //! The answer about one port, in a sentence. It names no option of the program.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use super::held::{live_supervised, live_unit};
 use crate::model::supervisors::CONTAINER_INIT;
 use crate::model::{
-    Blind, Error, Facts, Fate, Memory, Outcome, PortReport, ProcessId, ProcessReport, Supervised, SweepReport, WhyHeld,
-    WhySurvived, WhyUnseen,
+    Blind, Error, Facts, Fate, Memory, Outcome, PortReport, ProcessId, ProcessReport, Supervised, WhyHeld, WhySurvived,
+    WhyUnseen,
 };
 
 /// A sentence names no more holders than these.
@@ -52,8 +51,11 @@ impl PortReport {
             Ok(Outcome::Free) => "free".to_owned(),
             Ok(Outcome::Cleared) => self.cleared(),
             Ok(Outcome::WouldClear) => {
-                let stale = processes(self.processes().count());
-                format!("would be cleared, {stale} stale{}", remaining(&self.remainder, "it may live on"))
+                let stale = match self.processes().count() {
+                    1 => "1 stale process".to_owned(),
+                    n => format!("{n} stale processes"),
+                };
+                format!("would be cleared: {stale}{}", remaining(&self.remainder, "it", " may live on"))
             }
             Ok(Outcome::Held(why)) => self.held(*why),
             Ok(Outcome::Unseen(why)) => self.unseen(*why),
@@ -62,7 +64,7 @@ impl PortReport {
             }
             Ok(Outcome::Survived(WhySurvived::StillThere)) => {
                 let survivors = processes(count(self.processes(), has_survived));
-                let remaining = remaining(&self.remainder, "it still there");
+                let remaining = remaining(&self.remainder, "it", still_running(&self.remainder));
                 format!("still held: {survivors} signalled and still there{remaining}")
             }
             Ok(Outcome::Survived(WhySurvived::Stopped)) => self.stopped(),
@@ -71,13 +73,20 @@ impl PortReport {
     }
 
     fn cleared(&self) -> String {
-        let ended = processes(count(self.processes(), has_ended));
-        let cut_off = cut_off(self.processes());
-        let let_go = if self.holders.iter().any(has_survived) { "let go of it and " } else { "" };
-        let survivors = also(count(self.processes(), has_survived), &format!("{let_go}still there"));
-        let remaining = remaining(&self.remainder, "it still there");
+        let ended = count(self.processes(), has_ended);
+        let survived = count(self.processes(), has_survived);
+        let survivors = match survived {
+            _ if !self.holders.iter().any(has_survived) => also(survived, "still there"),
+            1 => also(1, "released the port and is still running"),
+            n => also(n, "released the port and are still running"),
+        };
+        let ended = match ended {
+            0 if survived > 0 => String::new(),
+            n => format!(", {} ended{}", processes(n), cut_off(self.processes())),
+        };
+        let remaining = remaining(&self.remainder, "it", still_running(&self.remainder));
         let again = self.may_return();
-        format!("cleared, {ended} ended{cut_off}{survivors}; a bind proves it{}{remaining}{again}", self.cut_short())
+        format!("cleared{ended}{survivors}; a bind proves it{}{remaining}{again}", self.cut_short())
     }
 
     /// What was asked may be draining, and goes on.
@@ -96,8 +105,11 @@ impl PortReport {
                 return "held by a process that executed a program after its signal, and left alone".to_owned();
             }
             WhyHeld::Elsewhere(id) => {
-                let member = self.process(id).map(|member| named(&member.process.facts)).unwrap_or_default();
-                format!("held by an instance, and its process {member} serves another port")
+                let member = self.process(id).map(|member| {
+                    let facts = &member.process.facts;
+                    format!(" ({}, pid {})", facts.name(), facts.id.pid)
+                });
+                format!("held by an instance that also serves another port{}", member.unwrap_or_default())
             }
             WhyHeld::Spared => match self.holders.iter().find_map(live_unit) {
                 Some(unit) => {
@@ -142,7 +154,7 @@ impl PortReport {
     fn nobody_listens(&self) -> String {
         let count = |n: usize| if n == 1 { "one socket".to_owned() } else { format!("{n} sockets") };
         match (self.connections.connected, self.connections.time_wait) {
-            (0, 0) => "taken by a socket that is bound and does not listen: no table shows whose it is".to_owned(),
+            (0, 0) => "a process has bound the port and does not listen; Linux does not show which one".to_owned(),
             (0, n) => format!("nobody listens; {} in TIME_WAIT, for a minute at most", count(n)),
             (1, _) => "nobody listens, but one connection uses the port, and connections are left alone".to_owned(),
             (n, _) => format!("nobody listens, but {n} connections use the port, and connections are left alone"),
@@ -152,7 +164,7 @@ impl PortReport {
     fn hidden(&self, uid: u32) -> String {
         let where_it_is = match &self.asker {
             Some(asker) if asker.uid != 0 => "that cannot be seen from here",
-            _ => "that is in no descriptor table of this /proc: another pid namespace, or in flight over a unix socket",
+            _ => "that is not visible in this /proc; perhaps it is in another pid namespace",
         };
         let directive = match self.asker.as_ref().and_then(|asker| asker.blind) {
             Some(Blind::UserNamespace) => {
@@ -175,37 +187,6 @@ impl PortReport {
     }
 }
 
-impl SweepReport {
-    /// What was swept, in one sentence.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        if let Err(error) = &self.status {
-            return format!("could not find out what ended runs left behind: {}", cause(error));
-        }
-        if self.processes.is_empty() && self.is_whole() {
-            return "nothing is left over".to_owned();
-        }
-        let is_untouched = |process: &ProcessReport| process.ending.fate == Fate::Untouched;
-        let all = self.processes.len();
-        // Only a dry run leaves each of them alone. A sweep may spare the children of a server that executed itself.
-        let is_dry_run = all > 0 && self.processes.iter().all(is_untouched);
-        let (swept, done) =
-            if is_dry_run { (all, "would be ended") } else { (count(&self.processes, has_ended), "ended") };
-        let others = also(all - swept, "still there");
-        let runs: BTreeSet<_> =
-            self.processes.iter().filter_map(|process| process.process.facts.run.as_ref()).collect();
-        let runs = match runs.len() {
-            0 => String::new(),
-            1 => " of an ended run".to_owned(),
-            runs => format!(" of {runs} ended runs"),
-        };
-        let remaining = remaining(&self.remainder, if is_dry_run { "them may live on" } else { "them still there" });
-        let cut_off = cut_off(&self.processes);
-        let stopped = self.cut_short();
-        format!("{}{runs} {done}{cut_off}{others}, with {}{stopped}{remaining}", processes(swept), self.memory)
-    }
-}
-
 impl fmt::Display for Memory {
     /// In MiB, and whether the number has an Rss in it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,12 +203,14 @@ pub(super) const fn has_survived(process: &ProcessReport) -> bool {
     matches!(process.ending.fate, Fate::Survived(_))
 }
 
-fn count<'a>(processes: impl IntoIterator<Item = &'a ProcessReport>, is: fn(&ProcessReport) -> bool) -> usize {
+pub(super) fn count<'a>(
+    processes: impl IntoIterator<Item = &'a ProcessReport>, is: fn(&ProcessReport) -> bool,
+) -> usize {
     processes.into_iter().filter(|process| is(process)).count()
 }
 
 /// `, cut off by SIGKILL`, `, 2 of them cut off by SIGKILL`.
-fn cut_off<'a>(processes: impl IntoIterator<Item = &'a ProcessReport>) -> String {
+pub(super) fn cut_off<'a>(processes: impl IntoIterator<Item = &'a ProcessReport>) -> String {
     let ended: Vec<&ProcessReport> = processes.into_iter().filter(|process| has_ended(process)).collect();
     match ended.iter().filter(|process| process.ending.was_cut_off()).count() {
         0 => String::new(),
@@ -242,62 +225,26 @@ pub(super) fn named(facts: &Facts) -> String {
 }
 
 /// The attempt, and what the system said.
-fn cause(error: &Error) -> String {
+pub(super) fn cause(error: &Error) -> String {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
     format!("{error}{}", cause.unwrap_or_default())
 }
 
-fn processes(n: usize) -> String {
+pub(super) fn processes(n: usize) -> String {
     if n == 1 { "1 process".to_owned() } else { format!("{n} processes") }
 }
 
 /// `, 2 processes still there`.
-fn also(n: usize, there: &str) -> String {
+pub(super) fn also(n: usize, there: &str) -> String {
     if n == 0 { String::new() } else { format!(", {} {there}", processes(n)) }
 }
 
-/// `; 2 processes started by it still there, with 3.4 MiB`.
-fn remaining(remainder: &Memory, by: &str) -> String {
+/// `; 2 processes that it started are still running, with 3.4 MiB`.
+pub(super) fn remaining(remainder: &Memory, starter: &str, live_on: &str) -> String {
     let n = remainder.processes;
-    if n == 0 { String::new() } else { format!("; {} started by {by}, with {remainder}", processes(n)) }
+    if n == 0 { String::new() } else { format!("; {} that {starter} started{live_on}, with {remainder}", processes(n)) }
 }
 
-// The other systems' branch has no test data.
-#[cfg(all(target_os = "linux", not(portclear_elsewhere)))]
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::model::{Ending, Identity, Judgement, Liveness, Role, Verdict, Why};
-    use crate::testing::{ancestors, facts, process, service};
-
-    fn swept(fates: &[Fate]) -> SweepReport {
-        let verdict = Verdict::Stale(Why::Leftover);
-        let judgement =
-            Judgement { identity: Identity::Foreign, liveness: Liveness::Leftover, verdict, service: service() };
-        let report = |fate: &Fate| ProcessReport {
-            role: Role::Leftover,
-            process: process(facts(7, 70), ancestors(&[1], true)),
-            user: None,
-            markers: Vec::new(),
-            judgement: judgement.clone(),
-            ending: Ending::new(*fate),
-        };
-        SweepReport { processes: fates.iter().map(report).collect(), ..SweepReport::default() }
-    }
-
-    #[test]
-    fn only_a_dry_run_says_what_would_be_ended() {
-        let ended = Fate::Ended(Duration::ZERO);
-        for (fates, said) in [
-            (&[Fate::Untouched, Fate::Untouched][..], "2 processes would be ended, with 0.0 MiB"),
-            (&[ended, ended], "2 processes ended, with 0.0 MiB"),
-            // A server executed itself anew, and keeps its child.
-            (&[ended, Fate::Changed, Fate::Untouched], "1 process ended, 2 processes still there, with 0.0 MiB"),
-            (&[], "nothing is left over"),
-        ] {
-            assert_eq!(swept(fates).sentence(), said, "{fates:?}");
-        }
-    }
+pub(super) const fn still_running(remainder: &Memory) -> &'static str {
+    if remainder.processes == 1 { " is still running" } else { " are still running" }
 }

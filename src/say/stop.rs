@@ -38,6 +38,12 @@ impl ProcessReport {
         }
     }
 
+    /// Its unit has a run, and it was started in another one.
+    pub(super) fn is_of_another_run(&self) -> bool {
+        let facts = &self.process.facts;
+        matches!((&facts.record, &facts.run), (Record::Current { run, .. }, Some(of)) if run != of)
+    }
+
     fn is_of_its_units_run(&self) -> bool {
         let facts = &self.process.facts;
         match &facts.record {
@@ -96,16 +102,23 @@ impl ProcessReport {
     }
 }
 
+/// A variable of the child. `None`: it is not set, or the child is of another user than its supervisor. The child may
+/// change its variables, and the command is for the shell of the supervisor's user.
+fn variable<'a>(key: &str, child: &'a Facts, parent: &Facts) -> Option<&'a OsStr> {
+    let is_of_one_user = child.uid.value().is_some_and(|uid| parent.uid.value() == Some(uid));
+    child.environ.value().filter(|_| is_of_one_user)?.get(key)
+}
+
 /// The value of a key in a template (`model::supervisors`).
 fn value(key: &str, child: &Facts, parent: &Facts) -> Option<OsString> {
     let folder = || parent.charge.as_ref()?.folder.as_deref();
-    let variable = |key: &str| child.environ.value()?.get(key).map(OsStr::to_owned);
+    let variable = |key: &str| variable(key, child, parent).map(OsStr::to_owned);
     match key {
         "child" => Some(child.id.pid.to_string().into()),
         "pid" => Some(parent.id.pid.to_string().into()),
         "folder" => folder().map(|folder| folder.as_os_str().to_owned()),
         "base" => folder().and_then(Path::file_name).map(OsStr::to_owned),
-        // pm2 takes `all`, too.
+        // pm2 also takes `all`.
         "pm_id" => variable(key).filter(|id| id.as_encoded_bytes().iter().all(u8::is_ascii_digit)),
         key => variable(key),
     }
@@ -122,7 +135,7 @@ fn reach(child: &Facts, parent: &Facts) -> Option<String> {
     if let Some(path) = path.and_then(|path| word(path)) {
         return Some(format!("-c {path} "));
     }
-    let url = child.environ.value()?.get("SUPERVISOR_SERVER_URL");
+    let url = variable("SUPERVISOR_SERVER_URL", child, parent);
     let url = url.filter(|url| !url.as_encoded_bytes().contains(&b'@')).and_then(word)?;
     Some(format!("-s {url} "))
 }
@@ -149,7 +162,7 @@ fn stop_container(name: &str, cgroup: &Path) -> Option<String> {
 }
 
 /// A value as one word for a shell. `None`: it would be an option, or nobody should print it.
-fn word(value: &OsStr) -> Option<String> {
+pub(super) fn word(value: &OsStr) -> Option<String> {
     shell_word(value).filter(|_| !value.as_encoded_bytes().starts_with(b"-"))
 }
 

@@ -43,7 +43,10 @@ fn d06_roots_gateway_is_out_of_nobodys_reach() {
     assert_eq!(run.status, 4, "{run}");
     assert_eq!(sentence(&run), "held by a process of uid 0 that cannot be seen from here");
     let advised = Portclear::new(&["18789"]).uid(NOBODY).run();
-    assert!(advised.stderr.ends_with("/portclear 18789` (looks again as root)\n"), "{advised}");
+    assert!(
+        advised.stderr.ends_with("/portclear 18789` (tries again as root, and ends it if it is stale)\n"),
+        "{advised}"
+    );
     assert_eq!(gateway.signals(), [""; 0]);
     gateway.answers();
     // The command that it names does work.

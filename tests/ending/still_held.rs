@@ -78,7 +78,7 @@ fn d08_0_only_after_a_bind() {
     assert_eq!(run.status, 4, "{run}");
     assert_eq!(gateway.status().code(), Some(0));
     assert_eq!(run.json()["ports"][0]["status"], "unseen", "{run}");
-    assert_eq!(sentence(&run), "taken by a socket that is bound and does not listen: no table shows whose it is");
+    assert_eq!(sentence(&run), "a process has bound the port and does not listen; Linux does not show which one");
     assert!(other.is_alive());
     assert_eq!(other.signals(), [""; 0]);
     bystander.answers();
@@ -95,7 +95,7 @@ fn d08_a_free_port_is_0_though_the_process_is_still_there() {
     assert!(gateway.is_alive() && can_bind(GATEWAY));
     assert_eq!(gateway.signals(), ["TERM"]);
     assert_eq!(run.process(gateway.pid())["outcome"], "survived", "{run}");
-    assert_eq!(sentence(&run), "cleared, 0 processes ended, 1 process let go of it and still there; a bind proves it");
+    assert_eq!(sentence(&run), "cleared, 1 process released the port and is still running; a bind proves it");
     bystander.answers();
 }
 

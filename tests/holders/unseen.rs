@@ -33,10 +33,10 @@ fn listener_uids(run: &Run) -> Vec<u64> {
     listeners.iter().map(|listener| listener["uid"].as_u64().unwrap()).collect()
 }
 
-const IN_NO_TABLE: &str = "held by a process of uid 0 that is in no descriptor table of this /proc: another pid \
-                           namespace, or in flight over a unix socket";
+const IN_NO_TABLE: &str =
+    "held by a process of uid 0 that is not visible in this /proc; perhaps it is in another pid namespace";
 
-pub(super) const BOUND: &str = "taken by a socket that is bound and does not listen: no table shows whose it is";
+pub(super) const BOUND: &str = "a process has bound the port and does not listen; Linux does not show which one";
 
 fn b11_a_socket_in_flight_is_never_free() {
     let bystander = Bystander::start();
@@ -136,7 +136,7 @@ fn b12_a_socket_bound_without_listen_is_said() {
         unseen(&run, BOUND);
         assert_eq!(listener_uids(&run), [0; 0], "{run}");
         let run = portclear(&["18789"]);
-        let next = format!("next: `{PROGRAM} 18789` (looks again: a server that starts binds before it listens)");
+        let next = format!("next: `{PROGRAM} -n 18789` (looks again: a server that starts binds before it listens)");
         assert_eq!((run.status, run.stderr), (4, format!("portclear: port 18789: {BOUND}; {next}\n")));
         assert!(exclusive.is_alive());
         assert_eq!(exclusive.signals(), [""; 0]);

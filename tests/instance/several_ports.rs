@@ -24,7 +24,7 @@ fn b04_a_launcher_with_a_server_on_another_port_is_spared() {
     assert_eq!(run.status, 3, "{run}");
     said(&run, server.pid(), ["holder", "stale-instance", "untouched"], &[]);
     said(&run, other.pid(), ["worker", "elsewhere", "untouched"], &[]);
-    let told = format!("held by an instance, and its process node (pid {}) serves another port: ", other.pid());
+    let told = format!("held by an instance that also serves another port (node, pid {}): ", other.pid());
     assert!(sentence(&run).starts_with(&told), "{run}");
     for fixture in [&launcher, &server, &other] {
         lives(&run, fixture);
@@ -73,7 +73,7 @@ fn b04_workers_whose_ports_are_all_asked_for_are_ended() {
     let worker = Fixture::gateway().start_below(&launcher);
     let other = Fixture::gateway_on(THIRD).start_below(&launcher);
     let serves_another = |run: &Run, worker: &Fixture| {
-        let told = format!("held by an instance, and its process node (pid {}) serves another port", worker.pid());
+        let told = format!("held by an instance that also serves another port (node, pid {})", worker.pid());
         assert_eq!(run.status, 3, "{run}");
         assert!(sentences(run)[0].starts_with(&told), "{run}");
     };
@@ -82,7 +82,7 @@ fn b04_workers_whose_ports_are_all_asked_for_are_ended() {
     serves_another(&portclear(&["18792", "--json"]), &worker);
     serves_another(&portclear(&["18789", "127.0.0.2:18792", "--json"]), &other);
     let run = portclear(&["18789", "18792", "--json", "--dry-run"]);
-    assert_eq!(sentences(&run), ["would be cleared, 3 processes stale"; 2], "{run}");
+    assert_eq!(sentences(&run), ["would be cleared: 3 stale processes"; 2], "{run}");
     for fixture in [&launcher, &worker, &other] {
         lives(&run, fixture);
     }
@@ -165,11 +165,11 @@ fn b04_any_child_on_another_port_spares_the_launcher() {
     titled.set_title(b"openclaw-gateway");
     let run = portclear(&["18789", "--json"]);
     nothing_was_done(&run, &[&launcher, &gateway, &other, &titled]);
-    assert!(sentence(&run).contains(" serves another port"), "{run}");
+    assert!(sentence(&run).contains(" also serves another port"), "{run}");
     drop(other);
     let run = portclear(&["18789", "--json"]);
     nothing_was_done(&run, &[&launcher, &gateway, &titled]);
-    assert!(sentence(&run).contains(&format!("(pid {})", titled.pid())), "{run}");
+    assert!(sentence(&run).contains(&format!(", pid {})", titled.pid())), "{run}");
     drop(titled);
     let run = portclear(&["18789", "--json"]);
     assert_eq!(run.status, 0, "{run}");

@@ -100,7 +100,7 @@ fn f04_without_tree_they_live_and_are_counted() {
     let bystander = Bystander::start();
     let [gateway, agent, grandchild] = detached();
     let dry = portclear(&["18789", "--json", "--dry-run"]);
-    let would = "would be cleared, 1 process stale; 2 processes started by it may live on, with ";
+    let would = "would be cleared: 1 stale process; 2 processes that it started may live on, with ";
     assert!(sentence(&dry).starts_with(would), "{dry}");
     let advised = portclear(&["18789", "--dry-run"]);
     assert!(advised.stdout.ends_with(" (--tree ends those as well)\n"), "{advised}");
@@ -116,7 +116,7 @@ fn f04_without_tree_they_live_and_are_counted() {
     }
     // The document names no option of the program.
     assert!(sentence(&dry).ends_with(" MiB") && sentence(&run).ends_with(" MiB"), "{dry} {run}");
-    let left = "cleared, 1 process ended; a bind proves it; 2 processes started by it still there, with ";
+    let left = "cleared, 1 process ended; a bind proves it; 2 processes that it started are still running, with ";
     assert!(sentence(&run).starts_with(left), "{run}");
     bystander.answers();
 }
@@ -125,7 +125,7 @@ fn f04_a_dry_run_lists_them() {
     let [gateway, agent, grandchild] = detached();
     let run = portclear(&["18789", "--json", "--tree", "--dry-run"]);
     assert_eq!(run.status, 0, "{run}");
-    assert_eq!(sentence(&run), "would be cleared, 3 processes stale");
+    assert_eq!(sentence(&run), "would be cleared: 3 stale processes");
     said(&run, gateway.pid(), ["holder", "stale-instance", "untouched"], &[]);
     for fixture in [&agent, &grandchild] {
         said(&run, fixture.pid(), ["offspring", "tree", "untouched"], &[]);

@@ -29,7 +29,7 @@ fn what_is_no_instance_is_left_alone_and_named() {
     let refused = said(&mut server);
     let sentence = format!(
         "cannot bind 127.0.0.1:18789: held, and left alone: nothing was signalled (node, pid {}: not recognised as \
-         gateway: it runs node index.js; it executes another program than {})",
+         gateway: it runs node index.js; its program is not {})",
         foreign.pid(),
         program.path.display()
     );
@@ -63,7 +63,7 @@ fn what_is_no_instance_is_left_alone_and_named() {
     let bound = Fixture::silent().bound_exclusively("127.0.0.1:18782").start();
     for (port, holder, words) in [
         (18781, Some(&hostile), r"(a\u{1b}[2J\n, pid "),
-        (18782, None, "taken by a socket that is bound and does not listen"),
+        (18782, None, "a process has bound the port and does not listen"),
     ] {
         let mut server = program.start(&serve(&format!("127.0.0.1:{port}")));
         let refused = said(&mut server);

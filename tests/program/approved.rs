@@ -101,7 +101,7 @@ fn c06_a_worker_that_came_after_the_question_is_spared() {
     dialogue.types("y\n");
     let run = dialogue.finish();
     assert_eq!(run.status, 0, "{run}");
-    assert!(run.stdout.contains("cleared, 2 processes ended; a bind proves it; 1 process started by it"), "{run}");
+    assert!(run.stdout.contains("cleared, 2 processes ended; a bind proves it; 1 process that it started"), "{run}");
     gateway.has_ended();
     known.has_ended();
     assert!(newcomer.is_alive());
@@ -143,7 +143,7 @@ fn what_serves_another_port_is_not_asked_about() {
     let run = asked(&[]).finish();
     let said = format!("{}{}", run.stdout, run.stderr);
     assert_eq!(run.status, 3, "{run}");
-    assert!(said.contains(&format!("its process node (pid {}) serves another port", other.pid())), "{run}");
+    assert!(said.contains(&format!("an instance that also serves another port (node, pid {})", other.pid())), "{run}");
     assert!(!said.contains("[y/N]") && !said.contains("approved"), "{run}");
     let mut dialogue = asked(&["18792"]);
     for answer in ["y\n", "n\n"] {

@@ -28,7 +28,7 @@ fn g02_every_failure_has_its_status_and_sentence() {
     untouched(&gateway);
     let namespace = PidNs::new();
     let run = Portclear::new(&["18789"]).inside(&namespace).run();
-    expect(4, "held by a process of uid 0 that is in no descriptor table of this /proc", &run);
+    expect(4, "held by a process of uid 0 that is not visible in this /proc", &run);
     untouched(&gateway);
     drop(gateway);
 
@@ -38,7 +38,7 @@ fn g02_every_failure_has_its_status_and_sentence() {
     drop(foreign);
 
     let bound = Fixture::silent().bound_exclusively(GATEWAY).start();
-    let sentence = "taken by a socket that is bound and does not listen";
+    let sentence = "a process has bound the port and does not listen";
     expect(4, sentence, &portclear(&["18789"]));
     assert!(bound.is_alive() && bound.signals().is_empty());
     drop(bound);
@@ -59,7 +59,8 @@ fn g02_what_nobody_may_not_see_is_not_free() {
     assert_eq!(run.status, 4, "{run}");
     let sentence = "portclear: port 18789: held by a process of uid 0 that cannot be seen from here; next: `sudo /";
     assert!(
-        run.stderr.starts_with(sentence) && run.stderr.ends_with("/portclear 18789` (looks again as root)\n"),
+        run.stderr.starts_with(sentence)
+            && run.stderr.ends_with("/portclear 18789` (tries again as root, and ends it if it is stale)\n"),
         "{run}"
     );
     assert_eq!((run.stdout.as_str(), run.stderr.lines().count()), ("", 1), "{run}");

@@ -43,7 +43,7 @@ fn a_terminal_gets_a_block_in_colour() {
     let kill = format!("  next  kill {}  # ends it, if you no longer need it", foreign.pid());
     assert_eq!(lines.next(), Some(&kill[..]), "{plain}");
     let package =
-        format!("  next  {PROGRAM} --package other 1002 --color never  # recognises it, if it is your own service");
+        format!("  next  {PROGRAM} -n --package other 1002 --color never  # shows whether it is your service");
     assert_eq!(lines.next(), Some(&package[..]), "{plain}");
     let any = format!("  next  {PROGRAM} --any-owner 1002 --color never  # ends it, whatever it is");
     assert_eq!(lines.next(), Some(&any[..]), "{plain}");

@@ -20,25 +20,35 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn supervisord_of_root_is_named() {
-    spared_for_nobody(&Kind {
+    named_without_variables(&Kind {
         start: |home: &Home| supervisord::started_with(home, "user=nobody", &supervisord::config(home)),
         ..supervisord::SUPERVISORD
     });
 }
 
+/// The child's variables name it. It is another user's, so root is not told to run a command with them.
+#[track_caller]
+fn named_without_variables(kind: &Kind) {
+    spared_for_nobody(kind, |run, pid, supervisor| {
+        let name = json!({ "kind": kind.name, "pid": supervisor.pid(), "entry": null, "stop_command": null });
+        assert_eq!(run.process(pid)["supervisor"], name, "{run}");
+    });
+}
+
 fn circus_of_root_is_named() {
-    spared_for_nobody(&Kind { start: |home: &Home| circus::started_with(home, "uid = nobody"), ..circus::CIRCUS });
+    let kind = Kind { start: |home: &Home| circus::started_with(home, "uid = nobody"), ..circus::CIRCUS };
+    spared_for_nobody(&kind, |run, pid, supervisor| named(run, pid, supervisor, &kind));
 }
 
 #[track_caller]
-fn spared_for_nobody(kind: &Kind) {
+fn spared_for_nobody(kind: &Kind, is_named: impl Fn(&Run, u32, &Supervisor)) {
     let supervisor = Supervisor::start(kind, Server::Marked);
     let bystander = Bystander::start();
     let pid = answering(GATEWAY);
     let run = supervisor.portclear_of(NOBODY, &JSON);
     spared(&run, 3, pid, "live");
     assert_eq!(run.process(pid)["uid"], NOBODY, "{run}");
-    named(&run, pid, &supervisor, kind);
+    is_named(&run, pid, &supervisor);
     assert_eq!(answering(GATEWAY), pid);
     bystander.answers();
 }
@@ -75,7 +85,7 @@ fn spared_in_a_folder(kind: &Kind) {
 }
 
 fn openrc_of_root_is_named() {
-    spared_for_nobody(&Kind {
+    named_without_variables(&Kind {
         start: |home: &Home| openrc::started_with(home, "command_user=nobody:nogroup"),
         ..openrc::OPENRC
     });

@@ -43,7 +43,7 @@ fn c03_the_inherited_service_pid_protects_the_gateway(sd: &Sd) {
         assert_eq!(forks, parent != listener);
         sd.process(listener);
         let reason = spared(&with(sd, &service_pid(parent), port), 3, listener, "protected");
-        let said = format!("the service (process {parent}) made this call, and this is that service");
+        let said = format!("process {parent} made this call; this is process {parent} or one of its children");
         assert!(reason.starts_with(&said), "{reason}");
         assert_eq!(sd.until_answers(port), listener);
         // Another process's pid does not protect the gateway.

@@ -139,7 +139,7 @@ fn d06_a_record_of_another_users_manager_is_no_answer() {
     }
     let run = user.portclear(&[&port.to_string()]);
     let said = format!(
-        "process {pid} of uid {uid} was left alone: {reason}; next: `sudo {} {port}` (looks again as root)\n",
+        "process {pid} of uid {uid} was left alone: {reason}; next: `sudo {} {port}` (tries again as root, and ends it if it is stale)\n",
         user.program()
     );
     assert!(run.status == 4 && run.stderr.ends_with(&said), "{run}");

@@ -33,7 +33,7 @@ fn f01_eighty_six_orphans_end_and_the_live_run_lives(sd: &Sd) {
     let main = left.go_on(&hook);
     listener.has_ended();
     let journal = left.journal();
-    assert!(journal.contains("; 28 processes started by it still there, with "), "{journal}");
+    assert!(journal.contains("; 28 processes that it started are still running, with "), "{journal}");
     left.is_on_the_page(0, &journal);
     let all = pids(&left.unit);
     assert!(all.is_superset(&left.orphans));

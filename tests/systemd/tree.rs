@@ -137,7 +137,7 @@ fn f02_what_stays_behind_is_counted(sd: &Sd) {
     assert!(bytes > 0 && bytes <= rss, "{rss}: {run}");
     let mebibytes = bytes as f64 / f64::from(1 << 20);
     let would =
-        format!("would be cleared, 1 process stale; 3 processes started by it may live on, with {mebibytes:.1} MiB");
+        format!("would be cleared: 1 stale process; 3 processes that it started may live on, with {mebibytes:.1} MiB");
     let sentence = run.json()["ports"][0]["sentence"].as_str().unwrap().to_owned();
     assert!(sentence == would, "{sentence}");
 
@@ -145,7 +145,7 @@ fn f02_what_stays_behind_is_counted(sd: &Sd) {
     let now = pids(&unit);
     assert!(now.is_superset(&earlier) && now.is_superset(&later) && !now.contains(&holder));
     let begin = format!(
-        "portclear: port {port}: cleared, 1 process ended; a bind proves it; 3 processes started by it still there, with "
+        "portclear: port {port}: cleared, 1 process ended; a bind proves it; 3 processes that it started are still running, with "
     );
     let line = unit.until_line("what stays", |line| line.message.starts_with(&begin));
     let how = " (--tree would have ended those as well; --sweep ends those that carry the marker)";
