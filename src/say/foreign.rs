@@ -36,7 +36,8 @@ pub(super) fn for_foreign(holder: &ProcessReport, port: &PortReport) -> Vec<Step
     let any = if several { "ends them, whatever they are" } else { "ends it, whatever it is" };
     let any = forwards.is_none().then(|| again(Change::Also(Also::AnyOwner), any));
     let describe = describe.filter(|_| forwards.is_none());
-    std::iter::once(kill(&holders, asker, effect)).chain(describe).chain(any).collect()
+    // A look comes first: it may show that this is the person's own service.
+    describe.into_iter().chain([kill(&holders, asker, effect)]).chain(any).collect()
 }
 
 /// A service that is not this one is perhaps sshd, so the first step only shows it.

@@ -59,8 +59,8 @@ fn b06_without_the_subcommand_it_says_what_would_do() {
     assert_eq!(run.status, 3, "{run}");
     let (pid, said) = (other.pid(), "held, and left alone: nothing was signalled");
     let said = format!(
-        "{said}; next: `kill {pid}` (ends it, if you no longer need it); or `{PROGRAM} -n --package openclaw 18789` \
-         (shows whether it is your service)\n"
+        "{said}; next: `{PROGRAM} -n --package openclaw 18789` (shows whether it is your service); or `kill {pid}` \
+         (ends it, if you no longer need it)\n"
     );
     assert!(run.stderr.ends_with(&said), "{run}");
     other.answers();

@@ -48,7 +48,7 @@ fn b01_an_innocent_node_is_left_alone_and_named() {
     let who = format!("node (pid {}, uid 0", innocent.pid());
     let what = "spared: not recognised as OpenClaw: it runs node index.js; no marker, no script of package openclaw, no lock file";
     assert!(run.stderr.contains(&who) && run.stderr.contains(what), "{run}");
-    assert!(run.stderr.contains(": held, and left alone: nothing was signalled; next: `kill "), "{run}");
+    assert!(run.stderr.contains(": held, and left alone: nothing was signalled; next: `"), "{run}");
     left_alone(&portclear(&JSON), &[(innocent.process(), "foreign")]);
 }
 

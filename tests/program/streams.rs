@@ -64,7 +64,7 @@ fn quiet_is_silent_but_for_refusals_and_errors() {
     let run = portclear(&["-q", "1002"]);
     assert_eq!((run.status, &run.stdout[..], titles(&run.stderr)), (3, "", vec!["port 1002"; 2]), "{run}");
     let answer = run.stderr.lines().last().unwrap();
-    assert!(answer.contains(": held, and left alone: nothing was signalled; next: `kill "), "{run}");
+    assert!(answer.contains(": held, and left alone: nothing was signalled; next: `"), "{run}");
     let run = portclear(&["-q", NOT_OURS]);
     assert_eq!((run.status, &run.stdout[..]), (1, ""), "{run}");
     let sentence = format!("portclear: port {NOT_OURS}: could not find out: cannot try to bind {NOT_OURS}: ");

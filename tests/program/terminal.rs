@@ -41,10 +41,10 @@ fn a_terminal_gets_a_block_in_colour() {
     assert_eq!(lines.next(), Some("port 1002: held, and left alone: nothing was signalled"), "{plain}");
     // A command stands alone, so that it can be copied, and the safest is the first.
     let kill = format!("  next  kill {}  # ends it, if you no longer need it", foreign.pid());
-    assert_eq!(lines.next(), Some(&kill[..]), "{plain}");
     let package =
         format!("  next  {PROGRAM} -n --package other 1002 --color never  # shows whether it is your service");
     assert_eq!(lines.next(), Some(&package[..]), "{plain}");
+    assert_eq!(lines.next(), Some(&kill[..]), "{plain}");
     let any = format!("  next  {PROGRAM} --any-owner 1002 --color never  # ends it, whatever it is");
     assert_eq!(lines.next(), Some(&any[..]), "{plain}");
     assert_eq!(lines.next(), Some(""));
