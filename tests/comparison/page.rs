@@ -38,6 +38,9 @@ fn tables(scenes: &[Scene]) -> String {
 
 /// An error of node stands between its place and its stack.
 fn first_words(said: &str) -> String {
+    // Each run has a folder of its own. An installed portclear names itself without one.
+    let words = said.split(' ').map(|word| if word.ends_with("/portclear") { "portclear" } else { word });
+    let said = &words.collect::<Vec<_>>().join(" ")[..];
     let error = said.split_once("Error: ").map_or(said, |(_, error)| error);
     let error = error.split(" at Module.").next().unwrap_or_default();
     match error.char_indices().nth(120) {
