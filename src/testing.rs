@@ -1,5 +1,7 @@
 //! Test data for the tables of the pure files, and a child process for the others.
 
+pub(crate) mod listed;
+
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;

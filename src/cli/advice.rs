@@ -1,18 +1,12 @@
 //! What a person can do after an answer, with the program and its options.
 
-use std::time::Duration;
-
+use portclear::Service;
 use portclear::report::{
     Change, How, Identity, Liveness, Outcome, PortReport, ProcessReport, Role, Step, SweepReport, WhySurvived,
 };
 
-use crate::cli::again::Call;
-
-/// How long an OpenClaw gateway may drain, with some time to spare: its own unit has TimeoutStopSec=330.
-pub(crate) const OPENCLAW_DRAIN: Duration = Duration::from_secs(330);
-
-/// What helps with any other service.
-const LONGER: (&str, &str) = ("a longer --grace", "a TimeoutStartSec that is longer still");
+use crate::cli::again::CommandLine;
+use crate::cli::dropin::BESIDE_GRACE;
 
 /// The advice that follows a port's sentence. It may be empty. `openclaw`: the call was about that service.
 pub(crate) fn advice(port: &PortReport, openclaw: bool) -> String {
@@ -31,7 +25,7 @@ pub(crate) struct Next {
 }
 
 /// The steps that a person can take, as commands that can be pasted. A step whose command has no safe form is left out.
-pub(crate) fn next(steps: Vec<Step>, call: &Call) -> Vec<Next> {
+pub(crate) fn next(steps: Vec<Step>, call: &CommandLine) -> Vec<Next> {
     let with_command = |step: Step| {
         let Step { how, effect, .. } = step;
         match how {
@@ -48,7 +42,7 @@ pub(crate) fn next(steps: Vec<Step>, call: &Call) -> Vec<Next> {
 }
 
 /// After `--check`: the port is held, and the same call without that clears it.
-pub(crate) fn clears(call: &Call) -> Vec<Next> {
+pub(crate) fn clears(call: &CommandLine) -> Vec<Next> {
     call.that_clears()
         .map(|command| Next { command: Some(command), effect: "clears it".to_owned() })
         .into_iter()
@@ -77,8 +71,14 @@ fn longer<'a>(processes: impl IntoIterator<Item = &'a ProcessReport>, openclaw: 
     let is_gateway = |process: &&ProcessReport| matches!(process.judgement.identity, Identity::Instance(_));
     let waited = cut_off.iter().flat_map(|process| &process.ending.signals).map(|sent| sent.after).max();
     let Some(waited) = waited else { return String::new() };
-    let known = openclaw && waited < OPENCLAW_DRAIN && cut_off.iter().any(is_gateway);
-    let (grace, limit) = if known { ("--grace 330s", "TimeoutStartSec=332") } else { LONGER };
+    let known = openclaw && waited < Service::OPENCLAW_DRAIN && cut_off.iter().any(is_gateway);
+    let drain = Service::OPENCLAW_DRAIN;
+    let (grace, limit) = if known {
+        let limit = (drain + BESIDE_GRACE).as_secs();
+        (format!("--grace {}s", drain.as_secs()), format!("TimeoutStartSec={limit}"))
+    } else {
+        ("a longer --grace".to_owned(), "a TimeoutStartSec that is longer still".to_owned())
+    };
     // systemd ends a hook at the start limit of its unit.
     let hook = std::env::var_os("INVOCATION_ID").is_some();
     let limit = if hook { format!(", and the unit needs {limit}") } else { String::new() };

@@ -16,7 +16,7 @@ const LOOKS: [&str; 3] = ["-n", "--dry-run", "--check"];
 const ASKS: [&str; 2] = ["-i", "--interactive"];
 
 /// How the program was called.
-pub(crate) struct Call {
+pub(crate) struct CommandLine {
     /// As it was typed.
     program: OsString,
     /// Tells where it lies. A free port is not to cost a look.
@@ -24,7 +24,7 @@ pub(crate) struct Call {
     arguments: Vec<OsString>,
 }
 
-impl Call {
+impl CommandLine {
     pub(crate) fn of_this_process() -> Self {
         let mut arguments = env::args_os();
         let program = arguments.next().unwrap_or_else(|| "portclear".into());
@@ -155,13 +155,13 @@ fn without(arguments: &[OsString], option: &str, takes_value: bool) -> Vec<OsStr
 mod tests {
     use super::*;
 
-    fn call(is_installed: bool, line: &str) -> Call {
+    fn call(is_installed: bool, line: &str) -> CommandLine {
         let file: fn() -> io::Result<PathBuf> = match is_installed {
             true => || Ok("/usr/bin/portclear".into()),
             false => || Ok("/home/me/.cargo/bin/portclear".into()),
         };
         let arguments = line.split(' ').filter(|word| !word.is_empty()).map(OsString::from).collect();
-        Call { program: "portclear".into(), file, arguments }
+        CommandLine { program: "portclear".into(), file, arguments }
     }
 
     #[test]

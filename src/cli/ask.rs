@@ -10,7 +10,7 @@ use portclear::report::{Liveness, Outcome, PortReport, ProcessId, ProcessReport,
 use portclear::{Policy, PortSpec, Report};
 use rustix::termios::{QueueSelector, tcflush};
 
-use crate::cli::again::Call;
+use crate::cli::again::CommandLine;
 use crate::cli::args::Args;
 use crate::cli::group::{groups, name, pids};
 use crate::cli::live;
@@ -94,7 +94,7 @@ struct Questions<'a> {
 impl Questions<'_> {
     /// Asks about each holder of a port. After a no the others are not asked about: nothing is ended then.
     fn about(&mut self, port: &PortReport, would: &PortReport) {
-        let section = Section::of_port(port, self.args, &Call::of_this_process());
+        let section = Section::of_port(port, self.args, &CommandLine::of_this_process());
         let mut text = introduction(&section.title, would);
         for holder in &would.holders {
             let id = holder.process.id();

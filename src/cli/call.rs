@@ -33,7 +33,7 @@ pub(crate) fn read() -> Call {
 }
 
 /// The call that a line asks for: the program's name, and its arguments.
-pub(crate) fn of(line: &[OsString]) -> Result<Call, Error> {
+fn of(line: &[OsString]) -> Result<Call, Error> {
     let is_unit = line.get(1).is_some_and(|word| word == "unit");
     if is_unit { unit(line.get(1..).unwrap_or_default()) } else { clear(line) }
 }

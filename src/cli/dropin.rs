@@ -12,7 +12,7 @@ use crate::cli::loaded::{Settings, loaded, span};
 use crate::cli::stop::{Setting, is_gateway, settings};
 
 /// The time that the program needs beside the grace: SIGKILL and its wait.
-const BESIDE_GRACE: Duration = Duration::from_secs(2);
+pub(crate) const BESIDE_GRACE: Duration = Duration::from_secs(2);
 
 /// How long the program watches a cleared port without an option, which `BESIDE_GRACE` covers.
 const USUAL_SETTLE: Duration = Duration::from_secs(1);

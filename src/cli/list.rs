@@ -6,67 +6,15 @@ mod tests {
     use std::ffi::OsString;
     use std::fmt::Write;
     use std::path::Path;
-    use std::{env, fs};
 
     use portclear::policy::Also;
     use portclear::report::Change;
 
-    use crate::cli::again::Call;
-    use crate::cli::call;
-    use crate::cli::exit::TABLE;
+    use crate::cli::again::CommandLine;
+    use crate::cli::listed::{files, holds, literals};
 
-    /// Calls that are refused, one for each rule. A new rule of the arguments gets its line here.
-    const REFUSED: &[&str] = &[
-        "",
-        "0",
-        "65536",
-        "x",
-        "gateway.example:18789",
-        "18789 --no-such",
-        "18789 --grace x",
-        "18789 --signal x",
-        "18789 --settle x",
-        "18789 --protect x",
-        "18789 --color x",
-        "18789 --service x",
-        "18789 --service openclaw --package x",
-        "18789,18790",
-        ":18789",
-        "http://127.0.0.1:18789/",
-        "status",
-        "list",
-        "18789 --profile work",
-        "18789 --drry-run",
-        "18789 -n --check",
-        "18789 -i -n",
-        "18789 --exe /no/such",
-        "18789 -q -v",
-        "18789 -q --json",
-        "18789 --marker A",
-        "18789 --marker A=b",
-        "18789 --runtime python3",
-        "18789 --runtime /no/such --package x",
-        "18789 --exe x",
-        "18789 --exe /usr/bin/node",
-        "unit",
-        "unit 18789 --unit x/y",
-    ];
-
-    fn refused() -> Vec<String> {
-        let refusal = |line: &&str| {
-            let words = std::iter::once("portclear").chain(line.split(' ').filter(|word| !word.is_empty()));
-            let words: Vec<OsString> = words.map(OsString::from).collect();
-            let error = match call::of(&words) {
-                Err(error) => error.to_string(),
-                Ok(_) => panic!("portclear {line} is not refused"),
-            };
-            let said: Vec<&str> = error.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-            let said: Vec<&str> =
-                said.into_iter().take_while(|line| !line.starts_with("For more information")).collect();
-            format!("$ portclear {line}\n{}", said.join("\n"))
-        };
-        REFUSED.iter().map(refusal).collect()
-    }
+    /// These texts stand in docs/options.md, or in tests/golden/arguments.txt beside the line that brings them.
+    const ELSEWHERE: [&str; 6] = ["call.rs", "help.rs", "hint.rs", "service.rs", "texts.rs", "values.rs"];
 
     /// The commands that a next step may have. A change that the program does not know has none, and a test of the
     /// library lists where each is said.
@@ -87,7 +35,7 @@ mod tests {
             Change::Package("my-app".to_owned()),
         ];
         let line = ["--grace", "1s", "--no-kill", "--protect", "7", "18789"].map(OsString::from);
-        let call = Call::new("portclear".into(), line.to_vec());
+        let call = CommandLine::new("portclear".into(), line.to_vec());
         let command = |change: &Change| call.again(change).unwrap_or_else(|| panic!("{change:?} has no command"));
         changes.iter().map(|change| format!("{change:?}: {}", without_folder(&command(change)))).collect()
     }
@@ -99,13 +47,13 @@ mod tests {
         words.collect::<Vec<_>>().join(" ")
     }
 
-    /// The texts in the source of what stands behind a sentence or a process: advice, and what became of it.
+    /// The texts in the source, but for those that are only a frame of others.
     fn texts_of(file: &str) -> Vec<String> {
-        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/cli").join(file)).unwrap();
-        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-        let literals = lines.flat_map(|line| line.split('"').skip(1).step_by(2));
-        literals.filter(|text| text.contains(' ') && text.chars().any(char::is_alphabetic)).map(str::to_owned).collect()
+        let is_said = |text: &String| {
+            let parts = text.split(['{', '}']).step_by(2);
+            parts.flat_map(str::split_whitespace).filter(|word| word.chars().any(char::is_alphabetic)).count() > 1
+        };
+        literals(&Path::new("cli").join(file)).into_iter().filter(is_said).collect()
     }
 
     #[test]
@@ -114,32 +62,13 @@ mod tests {
         let mut part = |title: &str, lines: &[String]| {
             let _ = writeln!(list, "# {title}\n\n{}\n", lines.join("\n"));
         };
-        part("Arguments that are refused", &refused());
-        let statuses: Vec<String> = TABLE.iter().map(|(exit, meaning)| format!("{} {meaning}", exit.code())).collect();
-        part("The exit status", &statuses);
         part("The commands of next steps, for `portclear --grace 1s --no-kill --protect 7 18789`", &commands());
-        part("Behind a sentence (advice.rs)", &texts_of("advice.rs"));
-        part("About a process (group.rs)", &texts_of("group.rs"));
-        part("The frame of a section (text.rs)", &texts_of("text.rs"));
-        part("While it waits (live.rs)", &texts_of("live.rs"));
-        part("While it asks (ask.rs)", &texts_of("ask.rs"));
-        part("Errors of the program itself (mod.rs, dropin.rs, loaded.rs, stop.rs)", &{
-            let mut all = Vec::new();
-            for file in ["mod.rs", "dropin.rs", "loaded.rs", "stop.rs"] {
-                all.extend(texts_of(file));
+        for file in files("cli").iter().filter(|file| !ELSEWHERE.contains(&&file[..])) {
+            let texts = texts_of(file);
+            if !texts.is_empty() {
+                part(file, &texts);
             }
-            all
-        });
-        holds("program.txt", &list);
-    }
-
-    fn holds(name: &str, list: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/messages").join(name);
-        if env::var_os("PORTCLEAR_GOLDEN").is_some_and(|value| value == "write") {
-            fs::write(&path, list).unwrap();
         }
-        let written = fs::read_to_string(&path).unwrap_or_default();
-        let differs = written.lines().zip(list.lines()).find(|(then, now)| then != now);
-        assert!(written == list, "{}: {differs:?} (then, now)", path.display());
+        holds("program.txt", &list);
     }
 }

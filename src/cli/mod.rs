@@ -19,6 +19,9 @@ mod interrupt;
 mod journal;
 #[cfg(test)]
 mod list;
+#[cfg(test)]
+#[path = "../testing/listed.rs"]
+mod listed;
 mod live;
 mod loaded;
 mod service;

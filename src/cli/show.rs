@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use anstream::{AutoStream, ColorChoice};
 use portclear::{PortSpec, Report};
 
-use crate::cli::again::Call;
+use crate::cli::again::CommandLine;
 use crate::cli::args::Args;
 use crate::cli::check;
 use crate::cli::journal::{is_journal, prefix};
@@ -18,7 +18,7 @@ pub(crate) fn report(args: &Args, report: &Report, declined: &[PortSpec]) -> io:
         // The end of the line flushes it.
         return writeln!(io::stdout(), "{}", check::document(report, args.check));
     }
-    let call = Call::of_this_process();
+    let call = CommandLine::of_this_process();
     let ports = report.ports.iter().map(|port| {
         let section = Section::of_port(port, args, &call);
         if declined.contains(&port.spec) { section.brief() } else { section }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use portclear::Service;
 use portclear::report::escape;
 
-use crate::cli::advice::OPENCLAW_DRAIN;
 use crate::cli::loaded::{Loaded, span};
 
 /// The default of DefaultTimeoutStopSec (systemd-system.conf(5)).
@@ -116,7 +116,7 @@ impl<'a> Times<'a> {
         let [own, all] = [self.own, self.all].map(|text| self.length(text));
         // The drop-in in whose place this one stands may have lengthened it.
         let earlier = self.all.filter(|_| all > own).map(|text| (all, text.to_owned()));
-        let drain = is_gateway.then(|| (OPENCLAW_DRAIN, OPENCLAW_DRAIN.as_secs().to_string()));
+        let drain = is_gateway.then(|| (Service::OPENCLAW_DRAIN, Service::OPENCLAW_DRAIN.as_secs().to_string()));
         let (wanted, value) = earlier.into_iter().chain(drain).max()?;
         (own.min(all) < wanted).then_some(value)
     }
@@ -126,7 +126,7 @@ impl<'a> Times<'a> {
         let unknown =
             "\n# portclear found no file of the unit here. If the unit has a longer time, leave this line out.";
         let comment = format!("How long a stop may take{busy}.{}", if found { "" } else { unknown });
-        let shorter = self.all.filter(|_| is_gateway && self.length(self.all) < OPENCLAW_DRAIN);
+        let shorter = self.all.filter(|_| is_gateway && self.length(self.all) < Service::OPENCLAW_DRAIN);
         let note = shorter.map(|text| {
             let text = escape(text.as_bytes());
             format!("it is loaded with {TIMEOUT}={text}, too short for a busy gateway; the drop-in sets {value}")

@@ -9,7 +9,7 @@ use portclear::policy::Marker;
 use portclear::report::{Listener, Outcome, PortReport, ProcessReport, Rival, Role, SweepReport, Unit, escape};
 
 use crate::cli::advice::{Next, advice, advice_of_sweep, clears, next};
-use crate::cli::again::Call;
+use crate::cli::again::CommandLine;
 use crate::cli::args::Args;
 use crate::cli::check;
 use crate::cli::exit::Exit;
@@ -46,7 +46,7 @@ pub(crate) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub(crate) fn of_port(port: &'a PortReport, args: &Args, call: &Call) -> Self {
+    pub(crate) fn of_port(port: &'a PortReport, args: &Args, call: &CommandLine) -> Self {
         let exit = Exit::of_port(port, args.check);
         let color = match exit {
             Exit::Free => AnsiColor::Green,
@@ -93,7 +93,7 @@ impl<'a> Section<'a> {
     }
 
     /// It warns. The exit status is that of the ports alone.
-    pub(crate) fn of_rival(rival: &'a Rival, call: &Call) -> Self {
+    pub(crate) fn of_rival(rival: &'a Rival, call: &CommandLine) -> Self {
         Self {
             title: STATE_FOLDER.to_owned(),
             sentence: rival.sentence(),
@@ -163,7 +163,8 @@ impl<'a> Section<'a> {
         if steps.is_empty() { String::new() } else { format!("; next: {}", steps.join("; or ")) }
     }
 
-    /// A line for the answer, a row for each step that a person can take, and a paragraph for each holder and for the processes that belong to them.
+    /// A line for the answer, a row for each step that a person can take, and a paragraph for each holder and for the
+    /// processes that belong to them.
     pub(crate) fn block(&self, out: &mut impl Write) -> io::Result<()> {
         let Self { title, sentence, advice, style, .. } = self;
         if self.is_set_off {

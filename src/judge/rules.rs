@@ -72,23 +72,31 @@ mod tests {
     const FOREIGN: Verdict = Verdict::Spared(WhyNot::Foreign);
     const UNKNOWN: Verdict = Verdict::Spared(WhyNot::Unknown);
 
-    /// The verdict table, cell by cell: rows identity, columns liveness.
-    #[test]
-    fn every_cell_of_the_verdict_table() {
-        let rows = [
+    fn rows() -> [(&'static str, Identity); 4] {
+        [
             ("instance", Identity::Instance(Evidence::Executable)),
             ("offspring", Identity::Offspring(Trace::OtherExecutable)),
             ("foreign", Identity::Foreign),
             ("unknown", Identity::Unknown),
-        ];
-        let columns = [
+        ]
+    }
+
+    fn columns() -> [(&'static str, Liveness); 5] {
+        [
             ("protected", Liveness::Protected(Protection::Ancestor)),
             ("live", Liveness::Live(Supervisor::Container(None))),
-            ("leftover", Liveness::Leftover),
+            ("left over", Liveness::Leftover),
             ("unsupervised", Liveness::Unsupervised),
             ("unknown", Liveness::Unknown),
-            ("unread", Liveness::Protected(Protection::CallersAncestryUnreadable)),
-        ];
+        ]
+    }
+
+    /// The verdict table, cell by cell: rows identity, columns liveness.
+    #[test]
+    fn every_cell_of_the_verdict_table() {
+        let rows = rows();
+        let [a, b, c, d, e] = columns();
+        let columns = [a, b, c, d, e, ("unread", Liveness::Protected(Protection::CallersAncestryUnreadable))];
         let plain = (Situation { newer: None, own_unit: false, other_instance: false }, Ends::default());
         let (at, allow) = plain;
         let all = Ends { any_owner: true, live: true, offspring: true, ..allow };
@@ -204,19 +212,8 @@ mod tests {
     #[test]
     fn the_page_shows_this_table() {
         let page = include_str!("../../docs/decisions.md");
-        let rows = [
-            ("instance", Identity::Instance(Evidence::Executable)),
-            ("offspring", Identity::Offspring(Trace::OtherExecutable)),
-            ("foreign", Identity::Foreign),
-            ("unknown", Identity::Unknown),
-        ];
-        let columns = [
-            ("protected", Liveness::Protected(Protection::Ancestor)),
-            ("live", Liveness::Live(Supervisor::Container(None))),
-            ("left over", Liveness::Leftover),
-            ("unsupervised", Liveness::Unsupervised),
-            ("unknown", Liveness::Unknown),
-        ];
+        let rows = rows();
+        let columns = columns();
         let names = columns.each_ref().map(|(name, _)| *name).join(" | ");
         assert!(page.contains(&format!("\n| | {names} |\n|")), "{names}");
         let plain = Situation { newer: None, own_unit: false, other_instance: false };

@@ -1,11 +1,16 @@
 //! The OpenClaw gateway, as a service that this crate knows.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use super::service::InstanceOption;
 use super::{LockName, Marker, OffspringSign, Runtime, Service, StateFolder};
 
 impl Service {
+    /// How long an OpenClaw gateway may need to end while it finishes its work, with some time to spare: its own unit
+    /// has `TimeoutStopSec=330` (systemd.service(5)).
+    pub const OPENCLAW_DRAIN: Duration = Duration::from_secs(330);
+
     /// The OpenClaw gateway, and the same product under its older names (clawdbot, moltbot).
     pub fn openclaw() -> Self {
         // moltbot kept the variables of clawdbot and changed their value.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::reason::Forwards;
 use super::step::{PIDS, again, command, kill, pids, status, stop_with, words};
 use crate::model::{
     Also, Change, Liveness, PortReport, ProcessReport, Runtime, Script, Step, Supervisor, Verdict, WhyNot,
@@ -11,9 +12,13 @@ use crate::model::{
 pub(super) fn for_foreign(holder: &ProcessReport, port: &PortReport) -> Vec<Step> {
     let asker = port.asker.as_ref().map(|asker| asker.uid);
     let forwards = holder.forwards();
-    if forwards.as_ref().is_some_and(|what| !what.contains("SSH")) {
-        let line = format!("docker ps --filter publish={}", port.spec.port());
-        return vec![command(line, "names the container"), words("stop that container with docker")];
+    match forwards {
+        Some(Forwards::Container { is_dockers: true, .. }) => {
+            let line = format!("docker ps --filter publish={}", port.spec.port());
+            return vec![command(line, "names the container"), words("stop that container with docker")];
+        }
+        Some(Forwards::Container { .. }) => return vec![words("stop the container that publishes the port")],
+        Some(Forwards::Tunnel) | None => {}
     }
     if matches!(holder.judgement.liveness, Liveness::Live(_)) {
         return for_foreign_of_supervisor(holder, asker, port.holders.len() == 1);

@@ -7,7 +7,6 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::sync::Arc;
     use std::time::{Duration, SystemTime};
-    use std::{env, fs};
 
     use crate::model::supervisors::SUPERVISORS;
     use crate::model::{
@@ -17,6 +16,7 @@ mod tests {
         Trace, Unit, Verdict, Why, WhyHeld, WhyNot, WhySurvived, WhyUnseen,
     };
     use crate::say::refusal;
+    use crate::testing::listed::{files, holds, literals};
     use crate::testing::{ancestors, facts, process};
 
     /// All variants of an enum, one value or more for each. A variant without a pattern does not compile.
@@ -629,18 +629,12 @@ mod tests {
 
     /// The beginnings of errors, as they stand in the source.
     fn attempts() -> Vec<String> {
-        let mut found = Vec::new();
-        for room in ["read", "answer", "end", ""] {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(room);
-            let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-            files.sort();
-            for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
-                let text = fs::read_to_string(file).unwrap();
-                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-                let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-                found.extend(lines.flat_map(|line| line.split('"').skip(1).step_by(2)).filter_map(attempt));
-            }
-        }
+        let of_room = |room: &str| {
+            let files = files(room).into_iter().map(|file| Path::new(room).join(file));
+            files.flat_map(|file| literals(&file)).collect::<Vec<_>>()
+        };
+        let all = ["read", "answer", "end", ""].into_iter().flat_map(of_room);
+        let mut found: Vec<String> = all.filter_map(|literal| attempt(&literal)).collect();
         found.sort();
         found.dedup();
         found
@@ -649,15 +643,5 @@ mod tests {
     fn attempt(literal: &str) -> Option<String> {
         let begins = ["cannot ", "nothing listens on", "not a pid"];
         begins.iter().any(|begin| literal.starts_with(begin)).then(|| literal.to_owned())
-    }
-
-    fn holds(name: &str, list: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/messages").join(name);
-        if env::var_os("PORTCLEAR_GOLDEN").is_some_and(|value| value == "write") {
-            fs::write(&path, list).unwrap();
-        }
-        let written = fs::read_to_string(&path).unwrap_or_default();
-        let differs = written.lines().zip(list.lines()).find(|(then, now)| then != now);
-        assert!(written == list, "{}: {differs:?} (then, now)", path.display());
     }
 }

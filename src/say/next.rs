@@ -7,11 +7,8 @@ use super::sentence::has_survived;
 use super::step::{again, command, stop, words};
 use crate::model::{
     Also, Blind, Change, Identity, Liveness, Outcome, PortReport, ProcessId, ProcessReport, Record, Rival, Script,
-    Signal, Step, WhyHeld, WhySurvived, WhyUnseen,
+    Service, Signal, Step, WhyHeld, WhySurvived, WhyUnseen,
 };
-
-/// How long an OpenClaw gateway may drain, with some time to spare: its own unit has TimeoutStopSec=330.
-const OPENCLAW_DRAIN: u64 = 330;
 
 impl PortReport {
     /// What a person can do about this very refusal, the safest step first. Empty: the port is free, or would be, or
@@ -103,7 +100,7 @@ impl PortReport {
         let signals = &survivor.ending.signals;
         if !signals.iter().any(|sent| sent.signal == Signal::KILL) {
             // It was asked, and nobody used force.
-            let grace = if survivor.judgement.service.is_known() { OPENCLAW_DRAIN } else { 60 };
+            let grace = if survivor.judgement.service.is_known() { Service::OPENCLAW_DRAIN.as_secs() } else { 60 };
             let waited = survivor.ending.signals.first().map_or(0, |_| self.elapsed.as_secs());
             return (waited < grace)
                 .then(|| again(Change::Grace(grace), "waits longer for it to end"))

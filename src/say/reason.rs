@@ -56,7 +56,7 @@ impl ProcessReport {
             },
             WhyNot::Offspring => format!("an instance started it, and it is no instance itself; {evidence}"),
             WhyNot::Foreign => match (self.forwards(), self.supervisor()) {
-                (Some(hint), _) => format!("{}: {hint}", self.not_recognised()),
+                (Some(forwards), _) => format!("{}: {}", self.not_recognised(), forwards.words()),
                 (None, Some(by)) => format!("{}; {}", self.unrecognised(), self.looked_after(by)),
                 (None, None) => self.unrecognised(),
             },
@@ -124,7 +124,7 @@ impl ProcessReport {
     }
 
     /// What a well-known program does, for people. No verdict depends on it.
-    pub(super) fn forwards(&self) -> Option<String> {
+    pub(super) fn forwards(&self) -> Option<Forwards> {
         let argument = |name: &str| {
             let argv = self.process.facts.argv.value()?;
             let at = argv.iter().position(|arg| arg == name)?;
@@ -134,13 +134,32 @@ impl ProcessReport {
         let forwarders =
             ["docker-proxy", "com.docker.backend", "rootlessport", "slirp4netns", "passt", "pasta", "conmon"];
         match self.process.facts.name().as_str() {
-            "ssh" | "autossh" | "sshd-session" => Some("it is an SSH tunnel".to_owned()),
+            "ssh" | "autossh" | "sshd-session" => Some(Forwards::Tunnel),
             name if ip.is_some() || forwarders.contains(&name) => {
                 let target = ip.zip(argument("-container-port")).map(|(ip, port)| format!(" ({ip}:{port})"));
-                let target = target.unwrap_or_default();
-                Some(format!("it forwards the port to a container{target}"))
+                let is_dockers = name == "docker-proxy" || name == "com.docker.backend";
+                Some(Forwards::Container { target: target.unwrap_or_default(), is_dockers })
             }
             _ => None,
+        }
+    }
+}
+
+/// What a program forwards the port to.
+pub(super) enum Forwards {
+    Tunnel,
+    /// Another runtime than docker, or an unknown one, where it is not docker's.
+    Container {
+        target: String,
+        is_dockers: bool,
+    },
+}
+
+impl Forwards {
+    fn words(&self) -> String {
+        match self {
+            Self::Tunnel => "it is an SSH tunnel".to_owned(),
+            Self::Container { target, .. } => format!("it forwards the port to a container{target}"),
         }
     }
 }
